@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where peers may be found, and when the network changed. Both are tables of
+ * functions, so a host with Bonjour, NSD or its own reachability API plugs it
+ * in beside or instead of what the library brings. They give hints and never
+ * trust: what is found is dialled only when its key is paired, and the
+ * handshake decides.
+ */
+#ifndef PEERNET_DISCOVERY_H
+#define PEERNET_DISCOVERY_H
+
+#include <peernet/key.h>
+
+PN_BEGIN_DECLS
+
+/**
+ * What a discovery source reports to. Given to start; valid until stop has
+ * returned. Thread: any; results are handled on the node's loop.
+ */
+typedef struct pn_discovery_sink {
+    size_t size;
+    void *node;
+    /** A peer says it can be dialled at address, "HOST:PORT" with a numeric
+     * host ("192.0.2.1:7100", "[fe80::1%eth0]:7100"). */
+    void (*found)(void *node, const pn_public_key *key, const char *address);
+    /** The source no longer sees the peer at address. A live link stays. */
+    void (*lost)(void *node, const pn_public_key *key, const char *address);
+} pn_discovery_sink;
+
+/**
+ * One discovery source. All members are called on the node's loop; none may
+ * block. user is what the node was given with the table.
+ */
+typedef struct pn_discovery_source {
+    size_t size;      /* sizeof(pn_discovery_source) */
+    const char *name; /* "udp", "mdns", ...; shown in events */
+    /** Begins to listen. Not PN_OK: the source is left out, with a log event.
+     */
+    pn_err (*start)(void *user, const pn_discovery_sink *sink);
+    /** Ends it; nothing is reported after it has returned. */
+    void (*stop)(void *user);
+    /** Announces our key at a TCP port until told otherwise; port 0: no
+     * longer. May be NULL: a source that only listens. */
+    pn_err (*announce)(void *user, const pn_public_key *key, uint16_t port);
+} pn_discovery_source;
+
+/** One local address of this host. */
+typedef struct pn_local_address {
+    char interface_name[16]; /* NUL-terminated */
+    char address[64];        /* numeric, no port, NUL-terminated */
+} pn_local_address;
+
+/** What a network monitor reports to; as pn_discovery_sink. */
+typedef struct pn_network_sink {
+    size_t size;
+    void *node;
+    void (*changed)(void *node);
+} pn_network_sink;
+
+/** A network monitor. Members are called on the node's loop. */
+typedef struct pn_network_monitor {
+    size_t size; /* sizeof(pn_network_monitor) */
+    const char *name;
+    pn_err (*start)(void *user, const pn_network_sink *sink);
+    void (*stop)(void *user);
+    /** Writes at most cap current addresses (loopback included) and how many
+     * there are in all. */
+    pn_err (*current)(
+        void *user, pn_local_address *addresses, size_t cap, size_t *ret_n);
+} pn_network_monitor;
+
+PN_END_DECLS
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The few primitives we use, over libcrypto. This folder is the only one that
+ * includes it. Secrets have a type of their own.
+ */
+#ifndef PN_CRYPTO_CRYPTO_H
+#define PN_CRYPTO_CRYPTO_H
+
+#include <peernet/key.h>
+
+#define PN_KEY_LEN 32
+#define PN_TAG_LEN 16
+#define PN_HASH_LEN 32
+
+/* An X25519 private key or a symmetric key; wiped by whoever holds it. */
+typedef struct pn_secret_key {
+    uint8_t bytes[PN_KEY_LEN];
+} pn_secret_key;
+
+/* A static key pair. It lives in memory of pn_secure_alloc. */
+typedef struct pn_key_pair {
+    pn_secret_key secret;
+    pn_public_key public_key;
+} pn_key_pair;
+
+/* Overwrites n bytes; the compiler cannot leave it out. */
+void pn_wipe(void *p, size_t n);
+
+/* Constant-time comparison. */
+bool pn_secret_equal(const void *a, const void *b, size_t n);
+
+/* Locked memory left out of core dumps, wiped in a forked child; zero-filled.
+ * NULL when there is none. Size up to a page. */
+void *pn_secure_alloc(size_t n);
+void pn_secure_free(void *p, size_t n); /* wipes first; NULL is fine */
+
+/* Random bytes from the library's CSPRNG. Errors: PN_SYS. */
+PN_MUST_USE pn_err pn_random(uint8_t *buf, size_t len);
+
+/* SHA-256 over up to two parts (the second may be NULL, 0). */
+void pn_sha256(uint8_t ret_hash[static PN_HASH_LEN], const void *a,
+    size_t a_len, const void *b, size_t b_len);
+
+/* HMAC-SHA256. Source: RFC 2104. */
+void pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN], const uint8_t *key,
+    size_t key_len, const uint8_t *data, size_t data_len);
+
+/* A new X25519 pair from 32 random bytes. Errors: PN_SYS. */
+PN_MUST_USE pn_err pn_x25519_public(
+    const pn_secret_key *secret, pn_public_key *ret_public);
+
+/* X25519. Errors: PN_AUTH an all-zero result (RFC 7748 section 6.1), output
+ * wiped; PN_SYS. */
+PN_MUST_USE pn_err pn_x25519(const pn_secret_key *secret,
+    const pn_public_key *peer, uint8_t ret_shared[static PN_KEY_LEN]);
+
+/*
+ * ChaCha20-Poly1305 (RFC 8439) with one key, both ways; the nonce is 4 zero
+ * bytes and a little-endian counter (Noise section 12.3). In place: out == in
+ * is allowed. Keyed contexts are cheap to use and expensive to make.
+ */
+typedef struct pn_aead pn_aead;
+
+PN_MUST_USE pn_err pn_aead_new(const pn_secret_key *key, pn_aead **ret_aead);
+void pn_aead_free(pn_aead *a); /* wipes the key; NULL is fine */
+
+/* out needs room for len + PN_TAG_LEN. Errors: PN_SYS. */
+PN_MUST_USE pn_err pn_aead_seal(pn_aead *a, uint64_t counter, const uint8_t *ad,
+    size_t ad_len, const uint8_t *in, size_t len, uint8_t *out);
+
+/* len includes the tag (>= PN_TAG_LEN); out gets len - PN_TAG_LEN bytes.
+ * Errors: PN_AUTH, and what was written to out is wiped. */
+PN_MUST_USE pn_err pn_aead_open(pn_aead *a, uint64_t counter, const uint8_t *ad,
+    size_t ad_len, const uint8_t *in, size_t len, uint8_t *out);
+
+#endif

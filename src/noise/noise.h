@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Noise Protocol Framework, revision 34, as far as we use it: CipherState,
+ * SymmetricState and HandshakeState (sections 5.1 to 5.3), the XX pattern, one
+ * suite: 25519_ChaChaPoly_SHA256. Where PeerNet 0.1.0 departs from the
+ * standard, the departure is a property of a profile, not of this code.
+ */
+#ifndef PN_NOISE_NOISE_H
+#define PN_NOISE_NOISE_H
+
+#include "crypto/crypto.h"
+
+/* How a profile differs from the standard (peernet-wire section 2). */
+typedef struct pn_noise_profile {
+    const char *name;
+    bool mix_prologue;            /* MixHash(prologue) at initialisation */
+    bool mix_empty_clear_payload; /* MixHash of an empty payload without key */
+    size_t max_message;           /* transport message with its tag */
+} pn_noise_profile;
+
+extern const pn_noise_profile pn_noise_standard;    /* 65,535 */
+extern const pn_noise_profile pn_noise_peernet_0_1; /* "peernet-0.1" */
+
+/* ---- CipherState (5.1) ---- */
+typedef struct pn_cipher {
+    pn_aead *aead; /* NULL: no key */
+    uint64_t n;
+} pn_cipher;
+
+void pn_cipher_fini(pn_cipher *c);
+PN_MUST_USE pn_err pn_cipher_init(pn_cipher *c, const pn_secret_key *key);
+
+/*
+ * Seals the len bytes at buf in place; buf has room for len + PN_TAG_LEN.
+ * The counter advances only on success. Errors: PN_LIMIT the nonces are used
+ * up (2^64-1 is never used), PN_SYS.
+ */
+PN_MUST_USE pn_err pn_cipher_seal(
+    pn_cipher *c, const uint8_t *ad, size_t ad_len, uint8_t *buf, size_t len);
+
+/* Opens len bytes (tag included) in place; *ret_len = len - PN_TAG_LEN. The
+ * counter advances only on success. Errors: PN_MALFORMED shorter than a tag,
+ * PN_AUTH (contents wiped), PN_LIMIT. */
+PN_MUST_USE pn_err pn_cipher_open(pn_cipher *c, const uint8_t *ad,
+    size_t ad_len, uint8_t *buf, size_t len, size_t *ret_len);
+
+/* ---- HandshakeState (5.3) ---- */
+typedef struct pn_handshake pn_handshake;
+
+/*
+ * Starts an XX handshake. identity is borrowed and must outlive it; prologue
+ * is used at once. ephemeral: NULL in production (drawn from env-independent
+ * pn_random when first needed); tests give a fixed one.
+ * Errors: PN_NOMEM, PN_SYS.
+ */
+PN_MUST_USE pn_err pn_handshake_new(const pn_noise_profile *profile,
+    bool initiator, const pn_key_pair *identity, const uint8_t *prologue,
+    size_t prologue_len, const pn_secret_key *ephemeral,
+    pn_handshake **ret_handshake);
+void pn_handshake_free(pn_handshake *h); /* wipes; NULL is fine */
+
+/*
+ * WriteMessage: appends the next message with this payload to out (cap bytes).
+ * Errors: PN_STATE not our turn, PN_TOO_LARGE, PN_SYS, PN_AUTH (a DH came out
+ * zero). After an error the handshake is dead.
+ */
+PN_MUST_USE pn_err pn_handshake_write(pn_handshake *h, const uint8_t *payload,
+    size_t payload_len, uint8_t *out, size_t cap, size_t *ret_len);
+
+/*
+ * ReadMessage: takes the peer's next message; its payload goes to payload
+ * (cap bytes). Errors: PN_STATE, PN_MALFORMED wrong length, PN_AUTH bad tag,
+ * low-order key, or an ephemeral equal to ours (T34). Dead after an error.
+ */
+PN_MUST_USE pn_err pn_handshake_read(pn_handshake *h, const uint8_t *message,
+    size_t len, uint8_t *payload, size_t cap, size_t *ret_len);
+
+bool pn_handshake_is_done(const pn_handshake *h);
+
+/* The peer's static key once its message has been verified, else NULL. */
+const pn_public_key *pn_handshake_peer(const pn_handshake *h);
+
+/* h, for channel binding and tests. */
+void pn_handshake_hash(
+    const pn_handshake *h, uint8_t ret_hash[static PN_HASH_LEN]);
+
+/* Split (5.2): ciphers for sending and receiving. Errors: PN_STATE not done,
+ * PN_NOMEM. The handshake's chaining key is wiped. */
+PN_MUST_USE pn_err pn_handshake_split(
+    pn_handshake *h, pn_cipher *ret_send, pn_cipher *ret_receive);
+
+#endif

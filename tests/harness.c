@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the unit tests share; see harness.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+
+static struct CMUnitTest *tests;
+static size_t n_tests;
+
+void pn_test_add(const char *name, CMUnitTestFunction function, void *row)
+{
+    tests = realloc(tests, (n_tests + 1) * sizeof(*tests));
+    if (tests == NULL) {
+        abort();
+    }
+    tests[n_tests++] = (struct CMUnitTest){
+        .name = strdup(name), .test_func = function, .initial_state = row};
+}
+
+void pn_test_addf(
+    CMUnitTestFunction function, void *row, const char *format, ...)
+{
+    char name[256];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(name, sizeof(name), format, args);
+    va_end(args);
+    /* TAP gives these two a meaning of their own. */
+    for (char *p = name; *p != '\0'; p++) {
+        if (*p == '#' || *p == '\n') {
+            *p = '.';
+        }
+    }
+    pn_test_add(name, function, row);
+}
+
+int pn_test_run(const char *group)
+{
+    int failed;
+
+    if (n_tests == 0) {
+        fprintf(stderr, "%s: no tests\n", group);
+        return 1;
+    }
+    failed = _cmocka_run_group_tests(group, tests, n_tests, NULL, NULL);
+    for (size_t i = 0; i < n_tests; i++) {
+        free((void *)(uintptr_t)tests[i].name);
+    }
+    free(tests);
+    return failed == 0 ? 0 : 1;
+}
+
+json_t *pn_vectors(const char *name)
+{
+    char path[4096];
+    json_error_t error;
+    json_t *root;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", PN_VECTORS, name);
+    root = json_load_file(path, JSON_ALLOW_NUL, &error);
+    if (root == NULL) {
+        fprintf(stderr, "%s:%d: %s\n", path, error.line, error.text);
+        exit(99);
+    }
+    return root;
+}
+
+const char *pn_json_string(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    if (text == NULL) {
+        fail_msg("no string at \"%s\"", key);
+        abort();
+    }
+    return text;
+}
+
+static unsigned hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return (unsigned)(c - '0');
+    }
+    if (c >= 'a' && c <= 'f') {
+        return (unsigned)(c - 'a') + 10;
+    }
+    if (c >= 'A' && c <= 'F') {
+        return (unsigned)(c - 'A') + 10;
+    }
+    fail_msg("not a hexadecimal digit: %c", c);
+    return 0;
+}
+
+uint8_t *pn_unhex(const char *hex, size_t *ret_len)
+{
+    size_t len = strlen(hex) / 2;
+    /* Exactly as large as it is, so a sanitizer sees a read past the end. */
+    uint8_t *bytes = malloc(len == 0 ? 1 : len);
+
+    if (bytes == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4
+                             | hex_digit(hex[2 * i + 1]));
+    }
+    *ret_len = len;
+    return bytes;
+}
+
+uint8_t *pn_json_hex(const json_t *object, const char *key, size_t *ret_len)
+{
+    return pn_unhex(pn_json_string(object, key), ret_len);
+}
+
+void pn_json_hex_n(
+    const json_t *object, const char *key, uint8_t *out, size_t n)
+{
+    size_t len;
+    uint8_t *bytes = pn_json_hex(object, key, &len);
+
+    if (len != n) {
+        fail_msg("\"%s\" holds %zu bytes, expected %zu", key, len, n);
+    }
+    memcpy(out, bytes, n);
+    free(bytes);
+}
+
+static void print_hex(const char *what, const uint8_t *p, size_t len)
+{
+    fprintf(stderr, "%s (%zu): ", what, len);
+    for (size_t i = 0; i < len && i < 512; i++) {
+        fprintf(stderr, "%02x", p[i]);
+    }
+    fprintf(stderr, "\n");
+}
+
+void pn_assert_bytes(
+    const uint8_t *got, size_t got_len, const uint8_t *want, size_t want_len)
+{
+    if (got_len == want_len
+        && (got_len == 0 || memcmp(got, want, got_len) == 0)) {
+        return;
+    }
+    print_hex("got", got, got_len);
+    print_hex("want", want, want_len);
+    fail_msg("bytes differ");
+}
+
+uint64_t pn_test_random(uint64_t *state)
+{
+    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
