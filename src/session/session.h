@@ -26,6 +26,7 @@ typedef struct pn_session_limits {
     uint64_t ping_interval_us;    /* 30 s */
     uint64_t pong_timeout_us;     /* 60 s from the ping */
     uint64_t stall_us;            /* 120 s without output progress (T11) */
+    uint64_t hold_us;             /* 1 ms from M3 written to our first data */
     uint64_t nudge_us;            /* 40 ms: wire section 3, reader habit */
     size_t max_output;            /* 4 MiB queued, then PN_BUSY (T11) */
     uint32_t max_output_messages; /* 16,384 */
@@ -44,8 +45,12 @@ void pn_session_limits_default(pn_session_limits *limits);
 typedef void pn_call_done_fn(
     void *user, void *call, pn_err outcome, pn_term value);
 
-/* What a session tells its owner. Called from within input, tick, call, close;
- * may call any pn_session function of the same session except free. */
+/*
+ * What a session tells its owner. Called from within input, tick, written,
+ * commit, close and free; may call any pn_session function of the same session
+ * except input, tick and free, and from within free none. Every member is set,
+ * except the last, which may be NULL.
+ */
 typedef struct pn_session_callbacks {
     /* Asked once per handshake after every DH and AEAD check has passed (T18):
      * is this key paired? Also re-checks nothing else. */
@@ -56,8 +61,11 @@ typedef struct pn_session_callbacks {
     void (*on_call)(void *user, uint64_t id, pn_slice handle, pn_term args);
     void (*on_send)(void *user, pn_slice handle, pn_term args);
     pn_call_done_fn *on_reply;
-    /* Output appeared in an empty buffer: write it this turn. */
+    /* There is something to write where there was nothing: do it this turn. */
     void (*on_output)(void *user);
+    /* Once after a PN_BUSY of the output: it has fallen below half its limit.
+     * May be NULL. */
+    void (*on_writable)(void *user);
 } pn_session_callbacks;
 
 typedef struct pn_session_config {
@@ -94,10 +102,19 @@ PN_MUST_USE pn_err pn_session_input(pn_session *s, uint64_t now_us,
  * authentication never more than 106. */
 size_t pn_session_need(const pn_session *s, const uint8_t *data, size_t len);
 
-/* What is to be written; the caller consumes what it wrote with
- * pn_session_written. Still valid after close: flush what fits. */
-pn_buf *pn_session_output(pn_session *s);
+/*
+ * What may be written now, empty when there is nothing; the caller tells what
+ * it wrote with pn_session_written, n at most the length it was given here.
+ * Less than what is queued while an initiator's M3 must travel alone (wire
+ * section 3): the rest follows at the next deadline.
+ * The bytes are valid until the next call of any function of this session.
+ * Still there after close: flush what fits.
+ */
+pn_slice pn_session_output(const pn_session *s);
 void pn_session_written(pn_session *s, uint64_t now_us, size_t n);
+/* All that is queued, held back or not. */
+size_t pn_session_queued_bytes(const pn_session *s);
+uint32_t pn_session_queued_messages(const pn_session *s);
 
 /* When pn_session_tick must be called at the latest; PN_TIME_NEVER. Cheap. */
 uint64_t pn_session_deadline(const pn_session *s);
@@ -118,18 +135,31 @@ const pn_public_key *pn_session_peer(const pn_session *s);
 uint64_t pn_session_rtt_us(const pn_session *s);
 /* When the last authenticated frame came; 0: none. Any after on_open. */
 uint64_t pn_session_last_received_us(const pn_session *s);
+/* When the last call, send or reply was committed; 0: none. A peer that closes
+ * and has sent nothing since then may not have known an atom in it. */
+uint64_t pn_session_last_sent_us(const pn_session *s);
+/* Calls of ours that wait for a reply. After close: 0. */
+uint32_t pn_session_calls_in_flight(const pn_session *s);
 
 /*
  * Messages are written straight into the output and sealed in place:
- * begin -> write exactly one term -> commit (or abort). Between them no other
- * function of this session is called.
- * begin errors: PN_NOT_CONNECTED, PN_BUSY (limits of output or calls, or an
- * initiator whose M3 has not been written yet: the session then holds the
- * message back itself and reports PN_OK), PN_NOMEM.
- * commit errors: the writer's (PN_INVALID ...), PN_TOO_LARGE over one frame:
- * nothing was sent, the session goes on.
- * call: given back to on_reply. The call's id is never 0 and never reused
- * while it is in flight.
+ * begin -> write exactly one term -> commit or abort, either of which ends the
+ * writer too. Between them no other function of this session is called. After
+ * a begin that failed the writer holds the same error and needs no ending.
+ *
+ * begin errors: PN_NOT_CONNECTED not open; PN_INVALID handle is no atom's
+ * name; PN_BUSY the limits of output or calls; PN_NOMEM.
+ * commit errors: the writer's (PN_INVALID, PN_NOMEM, ...); PN_TOO_LARGE over
+ * one frame; PN_BUSY more than the output has room for: nothing was sent and
+ * the session goes on. PN_LIMIT: nonces used up, the session is closed.
+ * What an initiator sends before its M3 is on its way is held back inside.
+ *
+ * A reply may exceed the output's limits by an eighth, so that a peer that is
+ * told "busy" by nobody else still gets answers; one that finds even that full
+ * gets PN_BUSY and the peer's caller times out.
+ *
+ * call: given back to on_reply. A call's id is never 0 and never one that is
+ * in flight.
  */
 PN_MUST_USE pn_err pn_session_begin_call(pn_session *s, pn_slice handle,
     uint64_t deadline_us, void *call, pn_term_writer *w);
@@ -144,7 +174,10 @@ void pn_session_abort(pn_session *s, pn_term_writer *w);
 /* Forgets a call of ours: on_reply will not fire for it. */
 void pn_session_forget(pn_session *s, void *call);
 
-/* Sends a ping now (to measure, or to probe after a network change). */
+/* Sends a ping now (to measure, or to probe after a network change). The link
+ * ends when its pong does not come in time, as for any ping. Errors:
+ * PN_NOT_CONNECTED, PN_BUSY output full or too many pings unanswered, PN_SYS.
+ */
 PN_MUST_USE pn_err pn_session_ping(pn_session *s, uint64_t now_us);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include <peernet/term.h>
 
+#include "base/buf.h"
+
 typedef enum pn_envelope_type {
     PN_ENVELOPE_CALL,
     PN_ENVELOPE_SEND,
@@ -13,7 +15,8 @@ typedef enum pn_envelope_type {
     PN_ENVELOPE_PONG
 } pn_envelope_type;
 
-/* One envelope; slices and terms alias the input. */
+/* One envelope; slices and terms alias the input, except the handle when it
+ * came as a Latin-1 atom with letters that UTF-8 spells longer: then latin1. */
 typedef struct pn_envelope {
     pn_envelope_type type;
     uint64_t id;     /* call, reply: 1..2^64-1 */
@@ -22,6 +25,7 @@ typedef struct pn_envelope {
     bool is_ok;      /* reply: {ok, value} rather than {error, value} */
     pn_term value;   /* reply */
     pn_slice nonce;  /* ping, pong */
+    uint8_t latin1[2 * 255];
 } pn_envelope;
 
 /*
@@ -32,14 +36,24 @@ typedef struct pn_envelope {
 PN_MUST_USE pn_err pn_envelope_read(const uint8_t *data, size_t len,
     const pn_term_limits *limits, pn_envelope *ret_envelope, bool *ret_shape);
 
-/* Each writes the head of an envelope; the argument or value follows as one
- * term written by the caller, then pn_envelope_end. w has just been begun. */
-void pn_envelope_begin_call(pn_term_writer *w, uint64_t id, pn_slice handle);
-void pn_envelope_begin_send(pn_term_writer *w, pn_slice handle);
-void pn_envelope_begin_reply(pn_term_writer *w, uint64_t id, bool is_ok);
-void pn_envelope_end(pn_term_writer *w, pn_envelope_type type);
-/* Whole: ping or pong. */
-void pn_envelope_write_ping(
-    pn_term_writer *w, pn_envelope_type type, pn_slice nonce);
+/* The longest head: version byte, tuple, "call", id, a handle of 255
+ * characters of 4 bytes. */
+#define PN_ENVELOPE_HEAD_MAX 1060
+
+/*
+ * Each appends the head of an envelope, version byte first; the argument or
+ * value follows as one term that the caller writes, and nothing behind it: an
+ * envelope ends where its last term ends.
+ * Errors: PN_NOMEM; PN_INVALID the handle is not an atom's name (UTF-8, at
+ * most 255 characters), id 0. Nothing is appended then.
+ */
+PN_MUST_USE pn_err pn_envelope_head_call(
+    pn_buf *out, uint64_t id, pn_slice handle);
+PN_MUST_USE pn_err pn_envelope_head_send(pn_buf *out, pn_slice handle);
+PN_MUST_USE pn_err pn_envelope_head_reply(pn_buf *out, uint64_t id, bool is_ok);
+
+/* Appends a whole ping or pong. Errors: PN_NOMEM. */
+PN_MUST_USE pn_err pn_envelope_write_ping(
+    pn_buf *out, pn_envelope_type type, pn_slice nonce);
 
 #endif
