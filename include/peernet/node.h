@@ -107,6 +107,9 @@ typedef struct pn_node_options {
     uint32_t reconnect_max_ms;         /* 30000 */
     uint32_t duplicate_grace_ms;       /* 2000: RELIABILITY T19 */
     uint32_t linger_ms;                /* 6000: etiquette at close, see below */
+    /** Hear announces and make none, as a one-shot command does (PeerNet wire,
+     * section 6); default false. */
+    bool discovery_listen_only;
 } pn_node_options;
 
 #define pn_node_options_init(options)                                          \
