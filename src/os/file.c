@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files that must not be lost or read by others; see file.h. Everything is
+ * relative to a directory that was checked once and held by descriptor, so a
+ * path swapped behind our back leads nowhere.
+ */
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mutant.h"
+#include "os/file.h"
+
+#define TEMPORARY_SUFFIX ".pn-tmp"
+#define BACKUP_SUFFIX ".bak"
+
+enum {
+    NAME_CAP = 64, /* of our file names, suffix included */
+    READ_CHUNK = 65536,
+    MODE_LOOSE = 07777 & ~0600,
+    LOCK_NAP_MIN_US = 500,
+    LOCK_NAP_MAX_US = 8000
+};
+
+/* Following a link would check one file and then trust another (T20). */
+#define NO_FOLLOW (PN_CHECK(file_nofollow, true) ? O_NOFOLLOW : 0)
+
+static pn_err sys_error(int *ret_errno)
+{
+    *ret_errno = errno;
+    return PN_SYS;
+}
+
+static pn_err refuse(int why, int *ret_errno)
+{
+    *ret_errno = why;
+    return PN_PERMISSION;
+}
+
+void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap)
+{
+    char buf[128];
+    const char *text = pn_strerror(err);
+
+    if (err == PN_SYS) {
+        text = strerror_r(sys_errno, buf, sizeof(buf));
+    } else if (err == PN_LIMIT) {
+        text = "is larger than such a file can be";
+    } else if (err == PN_PERMISSION) {
+        text = sys_errno == ELOOP     ? "is a symbolic link"
+               : sys_errno == ENOTDIR ? "is not a directory"
+               : sys_errno == EISDIR  ? "is not a regular file"
+               : sys_errno == EPERM   ? "belongs to another user"
+                                      : "can be written by other users";
+    }
+    (void)snprintf(ret_text, cap, "%s", text);
+}
+
+/* ---- directories ------------------------------------------------------- */
+
+static int fsync_directory(int fd)
+{
+    /* Some file systems cannot and say so with EINVAL: nothing to be had. */
+    return fsync(fd) == 0 || errno == EINVAL ? 0 : -1;
+}
+
+/* Makes the entry of a new directory last: without it a power cut could take
+ * the identity with it. */
+static int fsync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *parent = slash == NULL   ? strdup(".")
+                   : slash == path ? strdup("/")
+                                   : strndup(path, (size_t)(slash - path));
+    int fd;
+    int result;
+
+    if (parent == NULL) {
+        return -1;
+    }
+    fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(parent);
+    if (fd < 0) {
+        /* A parent we may search but not read: the entry is there. */
+        return errno == EACCES ? 0 : -1;
+    }
+    result = fsync_directory(fd);
+    (void)close(fd);
+    return result;
+}
+
+static int make_directory(const char *path)
+{
+    if (mkdir(path, 0700) != 0) {
+        return errno == EEXIST ? 0 : -1;
+    }
+    return fsync_parent(path);
+}
+
+/* Makes every missing directory of path, which is cut and mended on the way. */
+static int make_directories(char *path)
+{
+    for (char *p = path + 1; *p != '\0'; p++) {
+        int result;
+
+        if (*p != '/' || p[-1] == '/') {
+            continue;
+        }
+        *p = '\0';
+        result = make_directory(path);
+        *p = '/';
+        /* An unwritable parent that exists answers EROFS or EACCES; whether
+         * it matters shows at the last component. */
+        if (result != 0 && errno != EROFS && errno != EACCES) {
+            return -1;
+        }
+    }
+    return make_directory(path);
+}
+
+static pn_err check_directory(int fd, int *ret_errno)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0) {
+        return sys_error(ret_errno);
+    }
+    if (PN_CHECK(file_dir_owner, st.st_uid != geteuid())) {
+        return refuse(EPERM, ret_errno);
+    }
+    if (PN_CHECK(file_dir_writable, (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)) {
+        return refuse(EACCES, ret_errno);
+    }
+    return PN_OK;
+}
+
+/* What open said about something that is no directory, in our terms. */
+static pn_err directory_error(const char *path, int *ret_errno)
+{
+    struct stat st;
+    int why = errno;
+
+    if (why == ENOTDIR || why == ELOOP) {
+        if (lstat(path, &st) == 0) {
+            return refuse(S_ISLNK(st.st_mode) ? ELOOP : ENOTDIR, ret_errno);
+        }
+    }
+    *ret_errno = why;
+    return PN_SYS;
+}
+
+static pn_err open_directory(char *path, int *ret_fd, int *ret_errno)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | NO_FOLLOW;
+    int fd = open(path, flags);
+    pn_err err;
+
+    if (fd < 0 && errno == ENOENT) {
+        if (make_directories(path) != 0) {
+            return sys_error(ret_errno);
+        }
+        fd = open(path, flags);
+    }
+    if (fd < 0) {
+        return directory_error(path, ret_errno);
+    }
+    err = check_directory(fd, ret_errno);
+    if (err != PN_OK) {
+        (void)close(fd);
+        return err;
+    }
+    *ret_fd = fd;
+    return PN_OK;
+}
+
+pn_err pn_dir_open(const char *path, int *ret_fd, int *ret_errno)
+{
+    size_t len = strlen(path);
+    char *copy;
+    pn_err err;
+
+    *ret_errno = 0;
+    if (len == 0) {
+        *ret_errno = ENOENT;
+        return PN_SYS;
+    }
+    /* "link/" would be followed whatever the flags say. */
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    copy = strndup(path, len);
+    if (copy == NULL) {
+        return PN_NOMEM;
+    }
+    err = open_directory(copy, ret_fd, ret_errno);
+    free(copy);
+    return err;
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+    size_t n = strlen(name);
+    size_t k = strlen(suffix);
+
+    return n > k && strcmp(name + n - k, suffix) == 0;
+}
+
+void pn_dir_clean(int dir_fd)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+
+    if (dir == NULL) {
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return;
+    }
+    while ((entry = readdir(dir)) != NULL) {
+        if (has_suffix(entry->d_name, TEMPORARY_SUFFIX)) {
+            (void)unlinkat(dir_fd, entry->d_name, 0);
+        }
+    }
+    (void)closedir(dir);
+}
+
+/* ---- reading ----------------------------------------------------------- */
+
+static pn_err check_file(int fd, struct stat *st, int *ret_errno)
+{
+    if (fstat(fd, st) != 0) {
+        return sys_error(ret_errno);
+    }
+    if (PN_CHECK(file_regular, !S_ISREG(st->st_mode))) {
+        return refuse(EISDIR, ret_errno);
+    }
+    if (PN_CHECK(file_owner, st->st_uid != geteuid())) {
+        return refuse(EPERM, ret_errno);
+    }
+    return PN_OK;
+}
+
+/* Opens a regular file of ours. Non-blocking, or a FIFO in its place would
+ * hold us for ever; regular files do not care. */
+static pn_err open_file(int dir_fd, const char *name, int flags, int *ret_fd,
+    struct stat *st, int *ret_errno)
+{
+    int fd = openat(dir_fd, name,
+        flags | NO_FOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+    pn_err err;
+
+    if (fd < 0) {
+        switch (errno) {
+        case ENOENT:
+            *ret_errno = errno;
+            return PN_NOT_FOUND;
+        case ELOOP:
+            return refuse(ELOOP, ret_errno);
+        case EISDIR:
+        case ENXIO: /* a socket */
+            return refuse(EISDIR, ret_errno);
+        default:
+            return sys_error(ret_errno);
+        }
+    }
+    err = check_file(fd, st, ret_errno);
+    if (err != PN_OK) {
+        (void)close(fd);
+        return err;
+    }
+    *ret_fd = fd;
+    return PN_OK;
+}
+
+/* Reads to the end; the buffer grows with what is there, not with st_size. */
+static pn_err read_all(int fd, size_t max, pn_buf *out, int *ret_errno)
+{
+    size_t n_read = 0;
+
+    for (;;) {
+        /* One byte more than allowed shows that there is more. */
+        size_t want = max - n_read + 1;
+        ssize_t n;
+
+        want = want < READ_CHUNK ? want : READ_CHUNK;
+        if (pn_buf_reserve(out, want) != PN_OK) {
+            return PN_NOMEM;
+        }
+        n = read(fd, out->data + out->len, want);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return sys_error(ret_errno);
+        }
+        if (n == 0) {
+            return PN_OK;
+        }
+        out->len += (size_t)n;
+        n_read += (size_t)n;
+        if (PN_CHECK(file_size, n_read > max)) {
+            return PN_LIMIT;
+        }
+        if (n_read > max) {
+            return PN_OK;
+        }
+    }
+}
+
+pn_err pn_file_read(int dir_fd, const char *name, size_t max, pn_buf *out,
+    bool *ret_tightened, int *ret_errno)
+{
+    const size_t before = pn_buf_used(out);
+    struct stat st;
+    bool is_loose;
+    int fd;
+    pn_err err;
+
+    *ret_errno = 0;
+    err = open_file(dir_fd, name, O_RDONLY, &fd, &st, ret_errno);
+    if (err != PN_OK) {
+        return err;
+    }
+    is_loose = PN_CHECK(file_tighten, (st.st_mode & MODE_LOOSE) != 0);
+    if (is_loose && fchmod(fd, 0600) != 0) {
+        err = sys_error(ret_errno);
+    }
+    if (err == PN_OK) {
+        err = read_all(fd, max, out, ret_errno);
+    }
+    (void)close(fd);
+    if (err != PN_OK) {
+        out->len -= pn_buf_used(out) - before;
+        return err;
+    }
+    *ret_tightened = is_loose;
+    return PN_OK;
+}
+
+/* ---- writing ----------------------------------------------------------- */
+
+static int write_all(int fd, const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            errno = n == 0 ? EIO : errno;
+            return -1;
+        }
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Removes what stands in the way of an error's errno. */
+static void unlink_quietly(int dir_fd, const char *name)
+{
+    int kept = errno;
+
+    (void)unlinkat(dir_fd, name, 0);
+    errno = kept;
+}
+
+static int open_temporary(int dir_fd, const char *name)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(dir_fd, name, flags, 0600);
+
+    if (fd < 0 && errno == EEXIST) {
+        /* Left behind by a writer that died; nobody else is in here. */
+        (void)unlinkat(dir_fd, name, 0);
+        fd = openat(dir_fd, name, flags, 0600);
+    }
+    return fd;
+}
+
+/* The whole content, durable under another name. A failed fsync is not asked
+ * again: it may have dropped the pages and would then say yes (T23). */
+static int write_temporary(
+    int dir_fd, const char *name, const uint8_t *data, size_t len)
+{
+    int fd = open_temporary(dir_fd, name);
+    int result;
+
+    if (fd < 0) {
+        return -1;
+    }
+    result = write_all(fd, data, len);
+    if (result == 0) {
+        result = fsync(fd);
+    }
+    if (result != 0) {
+        int kept = errno;
+
+        (void)close(fd);
+        errno = kept;
+    } else {
+        result = close(fd);
+    }
+    if (result != 0) {
+        unlink_quietly(dir_fd, name);
+    }
+    return result;
+}
+
+typedef enum old_file {
+    OLD_NONE,  /* there was no such file */
+    OLD_KEPT,  /* it has a second name, the backup */
+    OLD_UNKEPT /* the file system has no second names */
+} old_file;
+
+static int keep_old(
+    int dir_fd, const char *name, const char *backup, old_file *ret_old)
+{
+    if (unlinkat(dir_fd, backup, 0) != 0 && errno != ENOENT) {
+        return -1;
+    }
+    if (linkat(dir_fd, name, dir_fd, backup, 0) == 0) {
+        *ret_old = OLD_KEPT;
+        return 0;
+    }
+    switch (errno) {
+    case ENOENT:
+        *ret_old = OLD_NONE;
+        return 0;
+    case EPERM:
+    case EOPNOTSUPP:
+    case ENOSYS:
+    case EMLINK:
+        *ret_old = OLD_UNKEPT;
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+/* The new file is in place but may not outlive a power cut: as good as not
+ * written, so the old state comes back. */
+static void roll_back(
+    int dir_fd, const char *name, const char *backup, old_file old)
+{
+    int kept = errno;
+
+    if (old == OLD_KEPT) {
+        (void)renameat(dir_fd, backup, dir_fd, name);
+    } else if (old == OLD_NONE) {
+        (void)unlinkat(dir_fd, name, 0);
+    }
+    errno = kept;
+}
+
+static bool make_name(
+    char ret_name[static NAME_CAP], const char *name, const char *suffix)
+{
+    int n = snprintf(ret_name, NAME_CAP, "%s%s", name, suffix);
+
+    return n > 0 && n < NAME_CAP;
+}
+
+static int put_in_place(
+    int dir_fd, const char *temporary, const char *name, const char *backup)
+{
+    old_file old;
+
+    if (keep_old(dir_fd, name, backup, &old) != 0
+        || renameat(dir_fd, temporary, dir_fd, name) != 0) {
+        unlink_quietly(dir_fd, temporary);
+        return -1;
+    }
+    if (fsync_directory(dir_fd) != 0) {
+        roll_back(dir_fd, name, backup, old);
+        return -1;
+    }
+    return 0;
+}
+
+pn_err pn_file_replace(int dir_fd, const char *name, const uint8_t *data,
+    size_t len, int *ret_errno)
+{
+    char temporary[NAME_CAP];
+    char backup[NAME_CAP];
+
+    *ret_errno = 0;
+    if (!make_name(temporary, name, TEMPORARY_SUFFIX)
+        || !make_name(backup, name, BACKUP_SUFFIX)) {
+        return PN_INVALID;
+    }
+    if (write_temporary(dir_fd, temporary, data, len) != 0
+        || put_in_place(dir_fd, temporary, name, backup) != 0) {
+        return sys_error(ret_errno);
+    }
+    return PN_OK;
+}
+
+/* Renames unless the name is taken; both ways are atomic. */
+static int rename_new(int dir_fd, const char *temporary, const char *name)
+{
+    if (renameat2(dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) == 0) {
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS) {
+        return -1;
+    }
+    if (linkat(dir_fd, temporary, dir_fd, name, 0) != 0) {
+        return -1;
+    }
+    (void)unlinkat(dir_fd, temporary, 0);
+    return 0;
+}
+
+pn_err pn_file_create(int dir_fd, const char *name, const uint8_t *data,
+    size_t len, int *ret_errno)
+{
+    char temporary[NAME_CAP];
+
+    *ret_errno = 0;
+    if (!make_name(temporary, name, TEMPORARY_SUFFIX)) {
+        return PN_INVALID;
+    }
+    if (write_temporary(dir_fd, temporary, data, len) != 0) {
+        return sys_error(ret_errno);
+    }
+    if (rename_new(dir_fd, temporary, name) != 0) {
+        unlink_quietly(dir_fd, temporary);
+        *ret_errno = errno;
+        return errno == EEXIST ? PN_EXISTS : PN_SYS;
+    }
+    if (fsync_directory(dir_fd) != 0) {
+        unlink_quietly(dir_fd, name);
+        return sys_error(ret_errno);
+    }
+    return PN_OK;
+}
+
+/* ---- locks ------------------------------------------------------------- */
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Asks again and again instead of blocking in flock: a holder that was
+ * stopped must not stop us for ever. */
+static pn_err lock_within(int fd, int64_t wait_ms, int *ret_errno)
+{
+    const int64_t end = monotonic_ms() + wait_ms;
+    long nap_us = LOCK_NAP_MIN_US;
+
+    for (;;) {
+        if (!PN_CHECK(file_lock, flock(fd, LOCK_EX | LOCK_NB) != 0)) {
+            return PN_OK;
+        }
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            return sys_error(ret_errno);
+        }
+        if (monotonic_ms() >= end) {
+            *ret_errno = EWOULDBLOCK;
+            return PN_LOCKED;
+        }
+        (void)nanosleep(&(struct timespec){.tv_nsec = nap_us * 1000}, NULL);
+        nap_us = nap_us * 2 < LOCK_NAP_MAX_US ? nap_us * 2 : LOCK_NAP_MAX_US;
+    }
+}
+
+pn_err pn_file_lock(
+    int dir_fd, const char *name, bool wait, int *ret_fd, int *ret_errno)
+{
+    struct stat st;
+    int fd;
+    pn_err err;
+
+    *ret_errno = 0;
+    err = open_file(dir_fd, name, O_RDWR | O_CREAT, &fd, &st, ret_errno);
+    if (err != PN_OK) {
+        return err == PN_NOT_FOUND ? PN_SYS : err;
+    }
+    err = lock_within(fd, wait ? PN_FILE_LOCK_WAIT_MS : 0, ret_errno);
+    if (err != PN_OK) {
+        (void)close(fd);
+        return err;
+    }
+    *ret_fd = fd;
+    return PN_OK;
+}
