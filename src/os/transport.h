@@ -10,7 +10,6 @@
 #ifndef PN_OS_TRANSPORT_H
 #define PN_OS_TRANSPORT_H
 
-#include "base/buf.h"
 #include "os/address.h"
 #include "os/loop.h"
 
@@ -60,10 +59,11 @@ typedef struct pn_transport_ops {
         int *ret_errno);
     void (*set_callbacks)(
         pn_conn *conn, const pn_conn_callbacks *callbacks, void *user);
-    /* Writes from the front of out as much as goes now and consumes it; what
-     * stays is the owner's, on_writable follows. Errors: PN_SYS, PN_CLOSED:
-     * on_end follows. */
-    pn_err (*write)(pn_conn *conn, pn_buf *out);
+    /* Writes as much of the len bytes at data as goes now. Less than all of
+     * them: on_writable follows when there is room again. Errors: PN_SYS,
+     * PN_CLOSED: on_end follows. */
+    pn_err (*write)(
+        pn_conn *conn, const uint8_t *data, size_t len, size_t *ret_written);
     /* Stops or resumes reading (back-pressure). */
     void (*set_reading)(pn_conn *conn, bool on);
     void (*addresses)(
