@@ -11,8 +11,15 @@
 
 typedef struct pn_trust_entry {
     pn_public_key key;
-    char *label;         /* NUL-terminated UTF-8, or NULL; owned by the list */
+    /* NUL-terminated UTF-8 to show, at most PN_LABEL_MAX bytes, or NULL; owned
+     * by the list. A label the originals took and we would not (over-long,
+     * control characters, not UTF-8) is shown cleaned; etf keeps it. */
+    char *label;
     int64_t added_at_us; /* wall clock, microseconds since 1970, UTC */
+    /* The entry as it stands in the file, without the version byte: what we do
+     * not edit goes back as it came, to the byte. Owned by the list. */
+    uint8_t *etf;
+    size_t etf_len;
 } pn_trust_entry;
 
 /* Newest first, as in the file. Zero-filled is the empty list. */
@@ -22,12 +29,23 @@ typedef struct pn_trust_list {
 } pn_trust_list;
 
 void pn_trust_list_fini(pn_trust_list *list);
-/* PN_CORRUPT with a sentence in *ret_why; *ret_list untouched then (T22). */
+
+/*
+ * Reads the file's bytes. Taken is what the originals write: maps with pubkey,
+ * label and added_at (more keys are kept), any order, any spelling of atoms.
+ * Errors: PN_CORRUPT with a static sentence in *ret_why; PN_LIMIT more than
+ * max_entries; PN_NOMEM. *ret_list untouched then (T22).
+ */
 PN_MUST_USE pn_err pn_trust_list_read(const uint8_t *data, size_t len,
-    pn_trust_list *ret_list, const char **ret_why);
-/* Appends the file's bytes to out. */
+    size_t max_entries, pn_trust_list *ret_list, const char **ret_why);
+/* Appends the file's bytes to out: term_to_binary/1 of the list, atoms with
+ * tag 119, map keys sorted. Errors: PN_NOMEM. */
 PN_MUST_USE pn_err pn_trust_list_write(const pn_trust_list *list, pn_buf *out);
-/* Puts a key in front. PN_EXISTS leaves the list as it is. */
+/* True for a label we write: UTF-8 without control characters, at most
+ * PN_LABEL_MAX bytes. */
+bool pn_label_is_valid(const char *label);
+/* Puts a key in front; label NULL or "": none. Errors: PN_EXISTS (the list is
+ * as it was); PN_INVALID a bad label, or a year outside 0..9999; PN_NOMEM. */
 PN_MUST_USE pn_err pn_trust_list_add(pn_trust_list *list,
     const pn_public_key *key, const char *label, int64_t now_us);
 PN_MUST_USE pn_err pn_trust_list_remove(
