@@ -9,7 +9,7 @@
 
 #include <peernet/error.h>
 
-/* "[xxxx:...%interface]:65535" and a NUL. */
+/* "[xxxx:...%interface]:65535" and a NUL: 1 + 39 + 1 + 15 + 1 + 6 + 1. */
 #define PN_ADDRESS_TEXT_LEN 64
 
 typedef union pn_address {
@@ -25,11 +25,15 @@ PN_MUST_USE pn_err pn_address_parse(
 /* Writes "HOST:PORT"; an IPv4-mapped IPv6 address as IPv4. */
 void pn_address_text(
     const pn_address *address, char ret_text[static PN_ADDRESS_TEXT_LEN]);
+/* The host alone: no port, no brackets. */
+void pn_address_host_text(
+    const pn_address *address, char ret_text[static PN_ADDRESS_TEXT_LEN]);
 uint16_t pn_address_port(const pn_address *address);
 void pn_address_set_port(pn_address *address, uint16_t port);
 socklen_t pn_address_len(const pn_address *address);
 bool pn_address_is_loopback(const pn_address *address);
 bool pn_address_is_multicast(const pn_address *address);
+bool pn_address_is_any(const pn_address *address);
 /* Host parts equal, ports left out. */
 bool pn_address_same_host(const pn_address *a, const pn_address *b);
 bool pn_address_equal(const pn_address *a, const pn_address *b);

@@ -23,52 +23,75 @@ typedef struct pn_conn_callbacks {
     void (*on_open)(void *user);
     /* Bytes: everything not yet consumed, writable in place. Returns how many
      * of len were used up; the rest comes again with more behind it, at the
-     * earliest when `*want` bytes are there (0: any more). */
+     * earliest when `*want` bytes are there (0: any more). The rest grows with
+     * what was received, never with what was wanted (T5). What was left while
+     * reading was off comes again when it is turned on. */
     size_t (*on_data)(void *user, uint8_t *data, size_t len, size_t *want);
     /* What pn_transport_ops.write could not take fits again. */
     void (*on_writable)(void *user);
     /* The end, exactly once and last, unless the owner closed it: PN_CLOSED
-     * the peer ended it, PN_SYS with errno. */
+     * the peer ended it (errno ECONNRESET or EPIPE when it did so rudely),
+     * PN_SYS with errno (ECONNREFUSED, ...), PN_NOMEM, PN_LIMIT when more than
+     * PN_CONN_REST_MAX bytes were left unconsumed. The owner still closes
+     * conn; it may do so in the callback. */
     void (*on_end)(void *user, pn_err why, int sys_errno);
 } pn_conn_callbacks;
 
+/* Twice the largest frame: an owner that waits for one never meets it. */
+#define PN_CONN_REST_MAX (2 * 1024 * 1024)
+
 typedef struct pn_listener_callbacks {
-    /* Before anything is allocated: may this address connect? (T2, T3) */
+    /* Before anything is allocated: may this address connect? (T2, T3). NULL:
+     * anybody. */
     bool (*on_knock)(void *user, const pn_address *from);
-    /* A connection; the callee owns conn and must set callbacks at once. */
+    /* A connection; the callee owns conn and must set callbacks (or close it)
+     * at once. */
     void (*on_accept)(void *user, pn_conn *conn, const pn_address *from);
+    /* Accepting failed for want of descriptors or memory (EMFILE, ENFILE,
+     * ENOBUFS, ENOMEM) and pauses for 100 ms; at most once a minute (T4). May
+     * be NULL. */
+    void (*on_trouble)(void *user, int sys_errno);
 } pn_listener_callbacks;
 
 typedef struct pn_transport_ops {
     const char *name;
 
-    /* Listens on at (port 0: any). backlog: 0 means the default (128).
-     * Errors: PN_SYS with *ret_errno. */
+    /* Listens on at (port 0: any). The IPv6 wildcard means every address, IPv6
+     * and IPv4, and falls back to IPv4 on a host without IPv6. backlog: 0
+     * means the default (128). Errors: PN_NOMEM; PN_SYS with *ret_errno. */
     pn_err (*listen)(pn_loop *loop, const pn_address *at, int backlog,
         const pn_listener_callbacks *callbacks, void *user,
         pn_listener **ret_listener, int *ret_errno);
     void (*listener_address)(
         const pn_listener *listener, pn_address *ret_address);
-    /* Keeps the port open but accepts nobody any more (wire section 6). */
+    /* Keeps the port open but accepts nobody (wire section 6): who dials finds
+     * it answering. Resume accepts those who have waited. */
     void (*listener_pause)(pn_listener *listener);
+    void (*listener_resume)(pn_listener *listener);
     void (*listener_close)(pn_listener *listener);
 
-    /* Starts connecting; on_open or on_end follows. */
+    /* Starts connecting; on_open or on_end follows. callbacks outlives the
+     * connection. Errors: PN_NOMEM; PN_SYS with *ret_errno when there is no
+     * socket to be had; all else arrives in on_end. */
     pn_err (*dial)(pn_loop *loop, const pn_address *to,
         const pn_conn_callbacks *callbacks, void *user, pn_conn **ret_conn,
         int *ret_errno);
     void (*set_callbacks)(
         pn_conn *conn, const pn_conn_callbacks *callbacks, void *user);
     /* Writes as much of the len bytes at data as goes now. Less than all of
-     * them: on_writable follows when there is room again. Errors: PN_SYS,
-     * PN_CLOSED: on_end follows. */
+     * them: on_writable follows when there is room again, and nothing goes
+     * before that. Errors: PN_AGAIN: not open yet, on_open follows; PN_CLOSED,
+     * PN_SYS: on_end follows. *ret_written is 0 then. */
     pn_err (*write)(
         pn_conn *conn, const uint8_t *data, size_t len, size_t *ret_written);
-    /* Stops or resumes reading (back-pressure). */
+    /* Stops or resumes reading (back-pressure). While it is off the end of the
+     * connection may go unnoticed. */
     void (*set_reading)(pn_conn *conn, bool on);
+    /* ret_local is all zero before on_open. */
     void (*addresses)(
         const pn_conn *conn, pn_address *ret_local, pn_address *ret_remote);
-    /* Never blocks; no callback follows; conn is gone. */
+    /* Never blocks; no callback follows; conn is gone. What write took still
+     * goes out. */
     void (*close)(pn_conn *conn);
 } pn_transport_ops;
 

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What loop.c and timer.c share. */
+#ifndef PN_OS_LOOP_IMPL_H
+#define PN_OS_LOOP_IMPL_H
+
+#include <uv.h>
+
+#include "base/heap.h"
+#include "os/loop.h"
+
+/* A heap of timers over one timerfd. It has room for every timer there is, so
+ * that setting one cannot fail. */
+typedef struct pn_timers {
+    pn_heap heap;
+    size_t n_timers;
+    uint64_t armed_us; /* when the timerfd fires; PN_TIME_NEVER: it does not */
+    int fd;
+    uv_poll_t poll;
+} pn_timers;
+
+struct pn_loop {
+    uv_loop_t uv;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_idle_t idle; /* active while tasks wait: the loop does not */
+    pn_timers timers;
+    uint64_t now_us;
+    bool is_running;
+    bool in_turn;
+    void (*turn_end)(void *user);
+    void *turn_end_user;
+    pn_task tasks; /* heads of circular lists */
+    pn_task turn_tasks;
+    uint8_t *read_buffer;
+};
+
+PN_MUST_USE pn_err pn_timers_init(pn_loop *loop);
+void pn_timers_close(pn_loop *loop);
+/* Makes the timerfd fire in time for the earliest timer. */
+void pn_timers_arm(pn_loop *loop);
+
+#endif

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TCP connections. libuv tells when a socket is ready; reading and writing are
+ * our own, so that a message costs one wait, one recv and one send.
+ *
+ * Bytes are read into the loop's buffer and shown to the owner there. What the
+ * owner leaves is kept in `rest`; as long as it is small it is moved in front
+ * of the next read, a large one is read into directly until what the owner
+ * wants is complete.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <netinet/tcp.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "os/tcp_impl.h"
+
+enum {
+    /* A rest up to here is copied in front of the next read. */
+    REST_SMALL = 16 * 1024,
+    /* A large rest grows by its own size, but at least by this. */
+    REST_GROW_MIN = 64 * 1024,
+    /* Reads that were at least this large have been acknowledged by now. */
+    ACK_LARGE = 64 * 1024,
+    /* How often the last bytes are fetched from a connection that broke. */
+    DRAIN_READS = 64
+};
+
+typedef enum tcp_state {
+    TCP_CONNECTING,
+    TCP_OPEN,
+    TCP_ENDED, /* on_end has been called, or is about to be */
+    TCP_CLOSED /* by its owner; only the libuv handle remains */
+} tcp_state;
+
+struct pn_conn {
+    uv_poll_t poll;
+    pn_loop *loop;
+    const pn_conn_callbacks *callbacks;
+    void *user;
+    int fd;
+    int events; /* what the handle waits for now */
+    tcp_state state;
+    bool is_reading;
+    bool wants_write;
+    bool in_callback; /* the handle is brought up to date after it */
+    bool has_broken;  /* write failed; later_errno says why */
+    int later_errno;
+    pn_task later; /* what must not happen inside a call of the owner */
+    pn_task ack;   /* looked at once this turn's output is written */
+    pn_address remote;
+    pn_address local;
+    pn_buf rest;
+    size_t want; /* total bytes the owner waits for; 0: any more */
+};
+
+static void on_event(uv_poll_t *poll, int status, int events);
+
+/* ---- state ------------------------------------------------------------ */
+
+static bool conn_is_live(const pn_conn *conn)
+{
+    return conn->state == TCP_CONNECTING || conn->state == TCP_OPEN;
+}
+
+/* Each change costs two system calls, so it is made only when it is one. */
+static void conn_update_events(pn_conn *conn)
+{
+    int events = 0;
+
+    if (conn->state == TCP_CONNECTING) {
+        events = UV_WRITABLE;
+    } else if (conn->state == TCP_OPEN) {
+        events = (conn->is_reading ? UV_READABLE : 0)
+                 | (conn->wants_write ? UV_WRITABLE : 0);
+    }
+    if (events == conn->events || conn->in_callback
+        || conn->state == TCP_CLOSED) {
+        return;
+    }
+    conn->events = events;
+    if (events == 0) {
+        (void)uv_poll_stop(&conn->poll);
+    } else {
+        (void)uv_poll_start(&conn->poll, events, on_event);
+    }
+}
+
+static pn_err errno_class(int sys_errno)
+{
+    return sys_errno == 0 || sys_errno == ECONNRESET || sys_errno == EPIPE
+               ? PN_CLOSED
+               : PN_SYS;
+}
+
+/* The last callback. The owner closes, now or later. */
+static void conn_end(pn_conn *conn, pn_err why, int sys_errno)
+{
+    if (!conn_is_live(conn)) {
+        return;
+    }
+    conn->state = TCP_ENDED;
+    pn_task_cancel(&conn->later);
+    pn_task_cancel(&conn->ack);
+    pn_buf_fini(&conn->rest);
+    conn->callbacks->on_end(conn->user, why, sys_errno);
+}
+
+/* ---- reading ---------------------------------------------------------- */
+
+static void conn_drop_front(pn_conn *conn, size_t n)
+{
+    pn_buf_consume(&conn->rest, n);
+    pn_buf_trim(&conn->rest, 0);
+}
+
+/* Shows len bytes and says how many were left; 0 after the end. */
+static size_t conn_show(pn_conn *conn, uint8_t *data, size_t len)
+{
+    size_t want = 0;
+    size_t n;
+
+    n = conn->callbacks->on_data(conn->user, data, len, &want);
+    if (conn->state != TCP_OPEN) {
+        return 0;
+    }
+    assert(n <= len);
+    conn->want = want < PN_CONN_REST_MAX ? want : PN_CONN_REST_MAX;
+    return len - n;
+}
+
+/* Bytes in the shared buffer: what is left of them moves to rest. */
+static void conn_show_shared(pn_conn *conn, uint8_t *data, size_t len)
+{
+    size_t left = len;
+
+    if (len >= conn->want) {
+        left = conn_show(conn, data, len);
+    }
+    if (left > 0
+        && pn_buf_append(&conn->rest, data + len - left, left) != PN_OK) {
+        conn_end(conn, PN_NOMEM, 0);
+    }
+}
+
+/* Bytes in rest. */
+static void conn_show_rest(pn_conn *conn)
+{
+    size_t len = pn_buf_used(&conn->rest);
+    size_t left;
+
+    if (len < conn->want) {
+        return;
+    }
+    left = conn_show(conn, pn_buf_head(&conn->rest), len);
+    if (conn->state != TCP_OPEN) {
+        return;
+    }
+    conn_drop_front(conn, len - left);
+    if (left > PN_CONN_REST_MAX) {
+        conn_end(conn, PN_LIMIT, 0);
+    }
+}
+
+static ssize_t recv_once(int fd, uint8_t *data, size_t len)
+{
+    ssize_t n;
+
+    do {
+        n = recv(fd, data, len, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* A Nagled peer holds its next small message back until this one is
+ * acknowledged, which the kernel does after 40 ms or with our next segment. If
+ * this turn's output held none, acknowledge now. */
+static void on_ack(void *user)
+{
+    pn_conn *conn = user;
+    int on = 1;
+
+    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
+/* What recv answered: true when there are bytes. */
+static bool conn_took(pn_conn *conn, ssize_t n)
+{
+    if (n > 0) {
+        if (n < ACK_LARGE) {
+            pn_loop_after_turn(conn->loop, &conn->ack);
+        }
+        return true;
+    }
+    if (n == 0) {
+        conn_end(conn, PN_CLOSED, 0);
+    } else if (errno != EAGAIN) {
+        conn_end(conn, errno_class(errno), errno);
+    }
+    return false;
+}
+
+/* Into the loop's buffer, behind a small rest. True when bytes came. */
+static bool conn_read_shared(pn_conn *conn)
+{
+    size_t cap;
+    uint8_t *data = pn_loop_read_buffer(conn->loop, &cap);
+    size_t old = pn_buf_used(&conn->rest);
+    ssize_t n;
+
+    if (data == NULL) {
+        conn_end(conn, PN_NOMEM, 0);
+        return false;
+    }
+    if (old > 0) {
+        memcpy(data, pn_buf_head(&conn->rest), old);
+    }
+    n = recv_once(conn->fd, data + old, cap - old);
+    if (!conn_took(conn, n)) {
+        return false;
+    }
+    /* Emptied, not freed: it is likely to be filled again at once. */
+    pn_buf_consume(&conn->rest, old);
+    conn_show_shared(conn, data, old + (size_t)n);
+    if (conn->state == TCP_OPEN) {
+        pn_buf_trim(&conn->rest, 0);
+    }
+    return true;
+}
+
+/* Into rest itself, no further than what is wanted, so that it comes out
+ * empty; and no more room than half as much again as has come (T5). */
+static bool conn_read_rest(pn_conn *conn)
+{
+    size_t old = pn_buf_used(&conn->rest);
+    size_t room = old > REST_GROW_MIN ? old : REST_GROW_MIN;
+    ssize_t n;
+
+    if (conn->want > old && conn->want - old < room) {
+        room = conn->want - old;
+    }
+    if (pn_buf_reserve(&conn->rest, room) != PN_OK) {
+        conn_end(conn, PN_NOMEM, 0);
+        return false;
+    }
+    n = recv_once(conn->fd, conn->rest.data + conn->rest.len, room);
+    if (!conn_took(conn, n)) {
+        return false;
+    }
+    conn->rest.len += (size_t)n;
+    conn_show_rest(conn);
+    return true;
+}
+
+static bool conn_read(pn_conn *conn)
+{
+    return pn_buf_used(&conn->rest) <= REST_SMALL ? conn_read_shared(conn)
+                                                  : conn_read_rest(conn);
+}
+
+/* ---- events ----------------------------------------------------------- */
+
+/* A socket connected to itself is what dialling a free port of our own
+ * ephemeral range can yield: nobody listens there. */
+static int conn_dial_result(pn_conn *conn)
+{
+    int sys_errno = 0;
+    socklen_t len = sizeof(sys_errno);
+
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &sys_errno, &len) != 0) {
+        return errno;
+    }
+    if (sys_errno != 0) {
+        return sys_errno;
+    }
+    len = sizeof(conn->local);
+    (void)getsockname(conn->fd, &conn->local.any, &len);
+    pn_address_unmap(&conn->local);
+    return pn_address_equal(&conn->local, &conn->remote) ? ECONNREFUSED : 0;
+}
+
+static void conn_on_connected(pn_conn *conn)
+{
+    int sys_errno = conn_dial_result(conn);
+
+    if (sys_errno != 0) {
+        conn_end(conn, PN_SYS, sys_errno);
+        return;
+    }
+    conn->state = TCP_OPEN;
+    conn->callbacks->on_open(conn->user);
+}
+
+/* An error is waiting: bytes that came before it are read first. */
+static void conn_on_broken(pn_conn *conn, int sys_errno)
+{
+    socklen_t len = sizeof(sys_errno);
+
+    for (int i = 0; conn->state == TCP_OPEN && conn->is_reading; i++) {
+        if (i == DRAIN_READS || !conn_read(conn)) {
+            break;
+        }
+    }
+    if (conn->state != TCP_OPEN) {
+        return;
+    }
+    if (sys_errno == 0) {
+        (void)getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &sys_errno, &len);
+    }
+    conn_end(conn, errno_class(sys_errno), sys_errno);
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+    pn_conn *conn = poll->data;
+
+    pn_loop_turn(conn->loop);
+    conn->in_callback = true;
+    if (status < 0) {
+        conn->events = 0; /* libuv has stopped the handle */
+    }
+    if (conn->state == TCP_CONNECTING) {
+        conn_on_connected(conn);
+    } else if (status < 0) {
+        conn_on_broken(conn, 0);
+    } else {
+        if ((events & UV_READABLE) != 0 && conn->is_reading) {
+            (void)conn_read(conn);
+        }
+        if ((events & UV_WRITABLE) != 0 && conn->state == TCP_OPEN
+            && conn->wants_write) {
+            conn->wants_write = false;
+            conn->callbacks->on_writable(conn->user);
+        }
+    }
+    conn->in_callback = false;
+    conn_update_events(conn);
+}
+
+/* What a call of the owner left to be done outside of it. */
+static void on_later(void *user)
+{
+    pn_conn *conn = user;
+
+    conn->in_callback = true;
+    if (conn->state == TCP_CONNECTING) {
+        conn_end(conn, PN_SYS, conn->later_errno);
+    } else if (conn->has_broken) {
+        conn_on_broken(conn, conn->later_errno);
+    } else if (conn->is_reading && pn_buf_used(&conn->rest) > 0) {
+        conn_show_rest(conn);
+    }
+    conn->in_callback = false;
+    conn_update_events(conn);
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+/* libuv makes the socket non-blocking, which it already is. */
+static pn_err conn_new(pn_loop *loop, int fd, pn_conn **ret_conn)
+{
+    pn_conn *conn = calloc(1, sizeof(*conn));
+    int on = 1;
+    int r;
+
+    if (conn == NULL) {
+        return PN_NOMEM;
+    }
+    r = uv_poll_init_socket(pn_loop_uv(loop), &conn->poll, fd);
+    if (r != 0) {
+        free(conn);
+        errno = -r;
+        return PN_SYS;
+    }
+    conn->poll.data = conn;
+    conn->loop = loop;
+    conn->fd = fd;
+    conn->is_reading = true;
+    conn->later = (pn_task){.run = on_later, .user = conn};
+    conn->ack = (pn_task){.run = on_ack, .user = conn};
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    *ret_conn = conn;
+    return PN_OK;
+}
+
+pn_err pn_tcp_conn_accepted(
+    pn_loop *loop, int fd, const pn_address *from, pn_conn **ret_conn)
+{
+    pn_conn *conn;
+    socklen_t len = sizeof(conn->local);
+    pn_err err = conn_new(loop, fd, &conn);
+
+    if (err != PN_OK) {
+        return err;
+    }
+    conn->state = TCP_OPEN;
+    conn->remote = *from;
+    (void)getsockname(fd, &conn->local.any, &len);
+    pn_address_unmap(&conn->local);
+    *ret_conn = conn;
+    return PN_OK;
+}
+
+static pn_err tcp_dial(pn_loop *loop, const pn_address *to,
+    const pn_conn_callbacks *callbacks, void *user, pn_conn **ret_conn,
+    int *ret_errno)
+{
+    int fd = socket(
+        to->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    pn_conn *conn;
+    pn_err err;
+
+    if (fd < 0) {
+        *ret_errno = errno;
+        return PN_SYS;
+    }
+    err = conn_new(loop, fd, &conn);
+    if (err != PN_OK) {
+        *ret_errno = errno;
+        (void)close(fd);
+        return err;
+    }
+    conn->state = TCP_CONNECTING;
+    conn->callbacks = callbacks;
+    conn->user = user;
+    conn->remote = *to;
+    /* Interrupted, it goes on by itself: the socket tells when it is up. */
+    if (connect(fd, &to->any, pn_address_len(to)) != 0 && errno != EINPROGRESS
+        && errno != EINTR) {
+        conn->later_errno = errno;
+        pn_loop_post(loop, &conn->later);
+    } else {
+        conn_update_events(conn);
+    }
+    *ret_conn = conn;
+    return PN_OK;
+}
+
+static void tcp_set_callbacks(
+    pn_conn *conn, const pn_conn_callbacks *callbacks, void *user)
+{
+    conn->callbacks = callbacks;
+    conn->user = user;
+    conn_update_events(conn); /* an accepted one begins to read */
+}
+
+static ssize_t send_once(int fd, const uint8_t *data, size_t len)
+{
+    ssize_t n;
+
+    do {
+        n = send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
+static pn_err tcp_write(
+    pn_conn *conn, const uint8_t *data, size_t len, size_t *ret_written)
+{
+    ssize_t n;
+
+    *ret_written = 0;
+    if (conn->state == TCP_CONNECTING) {
+        return PN_AGAIN;
+    }
+    if (conn->state != TCP_OPEN || conn->has_broken) {
+        return PN_CLOSED;
+    }
+    if (len == 0 || conn->wants_write) {
+        return PN_OK; /* a full socket is not asked again before it tells */
+    }
+    n = send_once(conn->fd, data, len);
+    if (n < 0 && errno != EAGAIN) {
+        conn->has_broken = true;
+        conn->later_errno = errno;
+        pn_loop_post(conn->loop, &conn->later);
+        return errno_class(conn->later_errno);
+    }
+    if (n > 0) {
+        pn_task_cancel(&conn->ack); /* the segment carries it */
+        *ret_written = (size_t)n;
+    }
+    conn->wants_write = *ret_written < len;
+    conn_update_events(conn);
+    return PN_OK;
+}
+
+static void tcp_set_reading(pn_conn *conn, bool on)
+{
+    if (conn->is_reading == on) {
+        return;
+    }
+    conn->is_reading = on;
+    if (on && conn->state == TCP_OPEN && pn_buf_used(&conn->rest) > 0) {
+        pn_loop_post(conn->loop, &conn->later);
+    }
+    conn_update_events(conn);
+}
+
+static void tcp_addresses(
+    const pn_conn *conn, pn_address *ret_local, pn_address *ret_remote)
+{
+    *ret_local = conn->local;
+    *ret_remote = conn->remote;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+/* Closing a socket with unread bytes resets the connection, and the peer could
+ * lose what we wrote last: throw away what has come. Nothing is stored, but
+ * tools that watch memory want to see an address. */
+static void conn_discard(pn_conn *conn)
+{
+    size_t cap;
+    uint8_t *data = pn_loop_read_buffer(conn->loop, &cap);
+
+    if (data != NULL && conn->state == TCP_OPEN) {
+        (void)recv(conn->fd, data, cap, MSG_DONTWAIT | MSG_TRUNC);
+    }
+}
+
+static void tcp_close(pn_conn *conn)
+{
+    conn_discard(conn);
+    conn->state = TCP_CLOSED;
+    pn_task_cancel(&conn->later);
+    pn_task_cancel(&conn->ack);
+    pn_buf_fini(&conn->rest);
+    uv_close((uv_handle_t *)&conn->poll, on_closed);
+    (void)close(conn->fd);
+    conn->fd = -1;
+}
+
+const pn_transport_ops pn_transport_tcp = {
+    .name = "tcp",
+    .listen = pn_tcp_listen,
+    .listener_address = pn_tcp_listener_address,
+    .listener_pause = pn_tcp_listener_pause,
+    .listener_resume = pn_tcp_listener_resume,
+    .listener_close = pn_tcp_listener_close,
+    .dial = tcp_dial,
+    .set_callbacks = tcp_set_callbacks,
+    .write = tcp_write,
+    .set_reading = tcp_set_reading,
+    .addresses = tcp_addresses,
+    .close = tcp_close,
+};

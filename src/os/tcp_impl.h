@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the two halves of the TCP transport share: tcp_conn.c, tcp_listen.c. */
+#ifndef PN_OS_TCP_IMPL_H
+#define PN_OS_TCP_IMPL_H
+
+#include "os/transport.h"
+
+/* An accepted socket (non-blocking, close-on-exec) as a connection. Takes fd
+ * on success. Errors: PN_NOMEM, PN_SYS. */
+PN_MUST_USE pn_err pn_tcp_conn_accepted(
+    pn_loop *loop, int fd, const pn_address *from, pn_conn **ret_conn);
+
+PN_MUST_USE pn_err pn_tcp_listen(pn_loop *loop, const pn_address *at,
+    int backlog, const pn_listener_callbacks *callbacks, void *user,
+    pn_listener **ret_listener, int *ret_errno);
+void pn_tcp_listener_address(
+    const pn_listener *listener, pn_address *ret_address);
+void pn_tcp_listener_pause(pn_listener *listener);
+void pn_tcp_listener_resume(pn_listener *listener);
+void pn_tcp_listener_close(pn_listener *listener);
+
+#endif
