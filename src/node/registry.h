@@ -17,10 +17,12 @@
  * larger key waits longer), and at most once in 5 s per peer.
  *
  * Two links (RELIABILITY 2.8, policy 3, "delayed tie-break"). Both stay, the
- * newest is primary. Once both ends are known to have both links, the one
- * dialled by the smaller key is primary, and after the grace time the other is
- * closed (DUPLICATE). A third link closes the oldest that is not primary at
- * once (SUPERSEDED), so a peer never holds more than two.
+ * newest is primary. Both are probed; once a frame has come on each since both
+ * exist, both ends are known to have both: then the one dialled by the smaller
+ * key is primary, and after the grace time the other is closed (DUPLICATE). A
+ * frame from before proves nothing: the older link may be of a peer that lost
+ * its power. A third link closes the oldest at once (SUPERSEDED), so a peer
+ * never holds more than two.
  *
  * Etiquette (wire section 6). Connections that ended are counted per peer,
  * whoever ended them. A dial or the close of a duplicate waits while two ended
@@ -52,6 +54,9 @@ typedef struct pn_reg_peer {
     void *primary;
     void *user;
     pn_public_key key;
+    /* While true every authenticated frame of this peer is reported, with
+     * pn_registry_link_received. */
+    bool is_probing;
 } pn_reg_peer;
 
 /* How the node learnt of an address. */
@@ -87,8 +92,11 @@ typedef struct pn_reg_callbacks {
      * reported).
      */
     pn_reason (*dial)(void *user, pn_reg_peer *peer, const pn_address *address);
-    /* Ends the dial in flight; its outcome is not reported any more. */
-    void (*cancel_dial)(void *user, pn_reg_peer *peer);
+    /* Ends the dial in flight; its outcome is not reported any more. True
+     * when it was connected already, so that the peer sees an end. */
+    bool (*cancel_dial)(void *user, pn_reg_peer *peer);
+    /* Sends a ping on a link, to learn whether the peer still has it. */
+    void (*probe)(void *user, pn_reg_peer *peer, void *link);
     /* Closes a link. The registry has forgotten it already: no
      * pn_registry_link_down follows (a late one is ignored). */
     void (*close_link)(
@@ -129,7 +137,8 @@ PN_MUST_USE pn_err pn_registry_peer_add(pn_registry *r,
     const pn_public_key *key, void *user, pn_reg_peer **ret_peer);
 /* Unpairs: cancels its dial and closes its links (UNPAIRED) before it returns;
  * the handle is gone then. Errors: PN_NOT_FOUND. */
-pn_err pn_registry_peer_remove(pn_registry *r, const pn_public_key *key);
+pn_err pn_registry_peer_remove(
+    pn_registry *r, const pn_public_key *key, uint64_t now_us);
 /* NULL: not paired. One hash look-up. */
 pn_reg_peer *pn_registry_find(const pn_registry *r, const pn_public_key *key);
 /* All peers in no order: start with *cursor = 0 until NULL comes. No peer is
@@ -142,12 +151,12 @@ uint32_t pn_registry_count(const pn_registry *r);
 /*
  * A peer may be at address. Never touches a live link; dials come from
  * pn_registry_tick. Errors: PN_NOT_FOUND not paired; PN_INVALID our own key,
- * port 0, or no IP address; PN_LIMIT no room beside addresses worth more.
+ * port 0, or not the address of one host.
  */
 pn_err pn_registry_hint(pn_registry *r, const pn_public_key *key,
     const pn_address *address, pn_reg_hint kind, uint64_t now_us);
-/* A source no longer sees the peer there. Forgets a discovered address that
- * never worked; a live link stays. */
+/* A source no longer sees the peer there. Forgets a discovered address unless
+ * it was the last that worked; a live link stays. */
 void pn_registry_hint_lost(pn_registry *r, const pn_public_key *key,
     const pn_address *address, uint64_t now_us);
 /*
@@ -174,14 +183,14 @@ void pn_registry_dial_failed(
     pn_registry *r, pn_reg_peer *peer, pn_reason reason, uint64_t now_us);
 /*
  * An authenticated link. dialled_by_us: the dial in flight succeeded. address:
- * the other end. Returns the peer, link being its primary now; NULL: the key
+ * the other end. Returns the peer; NULL: the key
  * is not paired (any more), and the node closes the link itself (UNPAIRED).
  */
 PN_MUST_USE pn_reg_peer *pn_registry_link_up(pn_registry *r,
     const pn_public_key *key, void *link, bool dialled_by_us,
     const pn_address *address, uint64_t now_us);
-/* The first authenticated frame came on it: the peer has this link too. (For a
- * link the peer dialled the third handshake message has shown it already.) */
+/* An authenticated frame came on it. Needed while peer->is_probing, harmless
+ * and cheap at any other time. */
 void pn_registry_link_received(
     pn_registry *r, pn_reg_peer *peer, void *link, uint64_t now_us);
 /* It ended: the peer, the network, or the node by itself. */
