@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Terms as JSON and back, without loss. docs/TERM.md, "JSON", has the table.
+ * What has a natural form in JSON uses it; the rest is an object of one key
+ * that begins with '$'; an object key that begins with ':' is an atom.
+ */
+#ifndef PN_CLI_JSON_H
+#define PN_CLI_JSON_H
+
+#include <jansson.h>
+#include <peernet/term.h>
+
+#include "text.h"
+
+/* Nesting of JSON that we build or take: three brackets per level of a term
+ * of depth 512 and some room; jansson itself stops at 2048. */
+#define CLI_JSON_MAX_DEPTH 512
+
+/* Where and why JSON was refused. */
+typedef struct cli_json_error {
+    char text[160];
+} cli_json_error;
+
+/*
+ * Appends term as JSON on one line. Straight from the bytes, without a tree
+ * and without recursion, so a hostile term costs a small multiple of itself.
+ * Errors: PN_NOMEM; PN_INVALID the empty term.
+ */
+PN_MUST_USE pn_err cli_json_from_term(pn_term term, cli_text *out);
+
+/*
+ * Writes the term that json stands for, the only one of this writer, and
+ * finishes it.
+ * Errors: PN_INVALID with a sentence: an unknown '$' key, a bad value behind
+ * one, a duplicate map key, nesting over CLI_JSON_MAX_DEPTH; PN_LIMIT the
+ * writer is full; PN_NOMEM. The writer holds no whole term then.
+ */
+PN_MUST_USE pn_err cli_json_to_term(
+    const json_t *json, pn_term_writer *w, cli_json_error *ret_error);
+
+/* The same from text: exactly one value, any kind. */
+PN_MUST_USE pn_err cli_json_text_to_term(
+    const char *text, size_t len, pn_term_writer *w, cli_json_error *ret_error);
+
+/* How every JSON text is read here: any value at top level, NUL allowed in
+ * strings, duplicate keys refused. NULL on error. */
+json_t *cli_json_load(const char *text, size_t len, cli_json_error *ret_error);
+
+#endif
