@@ -222,6 +222,9 @@ void pn_loop_free(pn_loop *loop)
         return;
     }
     assert(!loop->is_running);
+    while (!list_is_empty(&loop->tasks)) {
+        list_run(&loop->tasks); /* nobody is left but those who free */
+    }
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);
@@ -230,6 +233,7 @@ void pn_loop_free(pn_loop *loop)
     r = uv_loop_close(&loop->uv);
     assert(r == 0); /* something on the loop was not closed */
     (void)r;
+    free(loop->memory);
     if (loop->read_buffer != NULL) {
         (void)munmap(loop->read_buffer, READ_BUFFER_LEN);
     }

@@ -32,6 +32,7 @@ struct pn_loop {
     pn_task tasks; /* heads of circular lists */
     pn_task turn_tasks;
     uint8_t *read_buffer;
+    struct memory_net *memory; /* of the memory transport; or NULL */
 };
 
 PN_MUST_USE pn_err pn_timers_init(pn_loop *loop);

@@ -96,7 +96,20 @@ typedef struct pn_transport_ops {
 } pn_transport_ops;
 
 extern const pn_transport_ops pn_transport_tcp;
-/* Connects only within one loop; addresses are ports of an imaginary host. */
+/* Connects only within one loop; addresses are ports of an imaginary host,
+ * whatever their hosts say. Everything arrives in a later turn and in the same
+ * order every time. */
 extern const pn_transport_ops pn_transport_memory;
+
+/* How awkward the memory transport is. */
+typedef struct pn_memory_options {
+    size_t capacity;  /* bytes on their way to one end; default 64 KiB */
+    size_t max_chunk; /* bytes shown at a time; 0, the default: all */
+    uint64_t seed;    /* chunks of 1 to max_chunk; 0: all of max_chunk */
+} pn_memory_options;
+
+/* For all connections of this loop, from now on. Errors: PN_NOMEM. */
+PN_MUST_USE pn_err pn_memory_configure(
+    pn_loop *loop, const pn_memory_options *options);
 
 #endif
