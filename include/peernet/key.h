@@ -33,7 +33,8 @@ PN_API void pn_key_to_base32(
 
 /**
  * Writes key's fingerprint: the first 8 bytes of SHA-256 over it, lower-case
- * hexadecimal, NUL-terminated. For display, never for identity.
+ * hexadecimal, NUL-terminated; question marks if memory runs out. For display,
+ * never for identity.
  * Thread: any. Source: PeerNet wire, section 7.
  */
 PN_API void pn_key_fingerprint(

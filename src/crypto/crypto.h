@@ -37,15 +37,16 @@ void pn_secure_free(void *p, size_t n); /* wipes first; NULL is fine */
 /* Random bytes from the library's CSPRNG. Errors: PN_SYS. */
 PN_MUST_USE pn_err pn_random(uint8_t *buf, size_t len);
 
-/* SHA-256 over up to two parts (the second may be NULL, 0). */
-void pn_sha256(uint8_t ret_hash[static PN_HASH_LEN], const void *a,
-    size_t a_len, const void *b, size_t b_len);
+/* SHA-256 over up to two parts (the second may be NULL, 0). ret_hash may be
+ * either part. Errors: PN_SYS. */
+PN_MUST_USE pn_err pn_sha256(uint8_t ret_hash[static PN_HASH_LEN],
+    const void *a, size_t a_len, const void *b, size_t b_len);
 
-/* HMAC-SHA256. Source: RFC 2104. */
-void pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN], const uint8_t *key,
-    size_t key_len, const uint8_t *data, size_t data_len);
+/* HMAC-SHA256. Errors: PN_SYS. Source: RFC 2104. */
+PN_MUST_USE pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN],
+    const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len);
 
-/* A new X25519 pair from 32 random bytes. Errors: PN_SYS. */
+/* The public key of 32 secret bytes (any bytes will do). Errors: PN_SYS. */
 PN_MUST_USE pn_err pn_x25519_public(
     const pn_secret_key *secret, pn_public_key *ret_public);
 

@@ -30,6 +30,13 @@ typedef struct pn_cipher {
 void pn_cipher_fini(pn_cipher *c);
 PN_MUST_USE pn_err pn_cipher_init(pn_cipher *c, const pn_secret_key *key);
 
+/* EncryptWithAd and DecryptWithAd from in to out (which may be the same);
+ * otherwise as the two below. */
+PN_MUST_USE pn_err pn_cipher_encrypt(pn_cipher *c, const uint8_t *ad,
+    size_t ad_len, const uint8_t *in, size_t len, uint8_t *out);
+PN_MUST_USE pn_err pn_cipher_decrypt(pn_cipher *c, const uint8_t *ad,
+    size_t ad_len, const uint8_t *in, size_t len, uint8_t *out);
+
 /*
  * Seals the len bytes at buf in place; buf has room for len + PN_TAG_LEN.
  * The counter advances only on success. Errors: PN_LIMIT the nonces are used

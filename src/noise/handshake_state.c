@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HandshakeState: Noise revision 34, section 5.3, for the XX pattern
+ * (section 7.5). Both directions run one loop over the tokens of a message.
+ */
+#include <string.h>
+
+#include "base/mutant.h"
+#include "noise/handshake_state.h"
+
+/* A Noise message is at most this long, whatever the profile (section 3). */
+#define MESSAGE_MAX 65535
+
+typedef enum token { END, E, S, EE, ES, SE } token;
+
+/*
+ * XX:
+ *   -> e
+ *   <- e, ee, s, es
+ *   -> s, se
+ */
+#define N_MESSAGES 3
+static const token xx[N_MESSAGES][5] = {
+    {E, END},
+    {E, EE, S, ES, END},
+    {S, SE, END},
+};
+
+static const char protocol_name[] = "Noise_XX_25519_ChaChaPoly_SHA256";
+
+/* One message on its way out or in. */
+typedef struct cursor {
+    uint8_t *out;      /* writing */
+    const uint8_t *in; /* reading */
+    size_t left;
+} cursor;
+
+pn_err pn_handshake_new(const pn_noise_profile *profile, bool initiator,
+    const pn_key_pair *identity, const uint8_t *prologue, size_t prologue_len,
+    const pn_secret_key *ephemeral, pn_handshake **ret_handshake)
+{
+    pn_handshake *h = pn_secure_alloc(sizeof(*h));
+    pn_err err;
+
+    if (h == NULL) {
+        return PN_NOMEM;
+    }
+    h->profile = profile;
+    h->initiator = initiator;
+    h->s = identity;
+    if (ephemeral != NULL) {
+        h->e.secret = *ephemeral;
+        h->has_e_secret = true;
+    }
+    err = pn_symmetric_init(
+        &h->symmetric, protocol_name, sizeof(protocol_name) - 1);
+    if (err == PN_OK && profile->mix_prologue) {
+        err = pn_symmetric_mix_hash(&h->symmetric, prologue, prologue_len);
+    }
+    if (err != PN_OK) {
+        pn_handshake_free(h);
+        return err;
+    }
+    *ret_handshake = h;
+    return PN_OK;
+}
+
+void pn_handshake_free(pn_handshake *h)
+{
+    pn_secure_free(h, sizeof(*h));
+}
+
+static bool is_our_turn(const pn_handshake *h)
+{
+    return h->n_messages < N_MESSAGES
+           && (h->n_messages % 2 == 0) == h->initiator;
+}
+
+static bool is_their_turn(const pn_handshake *h)
+{
+    return h->n_messages < N_MESSAGES
+           && (h->n_messages % 2 == 0) != h->initiator;
+}
+
+/* X25519 ignores the top bit, so two spellings are one key. */
+static bool is_same_key(const pn_public_key *a, const pn_public_key *b)
+{
+    pn_public_key x = *a;
+    pn_public_key y = *b;
+
+    x.bytes[PN_KEY_LEN - 1] &= 0x7f;
+    y.bytes[PN_KEY_LEN - 1] &= 0x7f;
+    return pn_key_equal(&x, &y);
+}
+
+/* Tokens ee, es, se: which of our keys meets which of theirs. */
+static pn_err mix_dh(pn_handshake *h, token t)
+{
+    bool ours_static = h->initiator ? t == SE : t == ES;
+    bool theirs_static = h->initiator ? t == ES : t == SE;
+    uint8_t shared[PN_KEY_LEN];
+    pn_err err;
+
+    err = pn_x25519(ours_static ? &h->s->secret : &h->e.secret,
+        theirs_static ? &h->rs : &h->re, shared);
+    if (err == PN_OK) {
+        err = pn_symmetric_mix_key(&h->symmetric, shared);
+    }
+    pn_wipe(shared, sizeof(shared));
+    return err;
+}
+
+static pn_err write_e(pn_handshake *h, cursor *c)
+{
+    pn_err err = PN_OK;
+
+    if (c->left < PN_KEY_LEN) {
+        return PN_TOO_LARGE;
+    }
+    if (!h->has_e_secret) {
+        err = pn_random(h->e.secret.bytes, PN_KEY_LEN);
+    }
+    if (err == PN_OK) {
+        err = pn_x25519_public(&h->e.secret, &h->e.public_key);
+    }
+    if (err != PN_OK) {
+        return err;
+    }
+    memcpy(c->out, h->e.public_key.bytes, PN_KEY_LEN);
+    c->out += PN_KEY_LEN;
+    c->left -= PN_KEY_LEN;
+    /* As responder we know theirs already, and ours was drawn after it. */
+    if (PN_CHECK(ephemeral_reflected_to_responder,
+            !h->initiator && is_same_key(&h->re, &h->e.public_key))) {
+        return PN_AUTH;
+    }
+    return pn_symmetric_mix_hash(
+        &h->symmetric, h->e.public_key.bytes, PN_KEY_LEN);
+}
+
+static pn_err read_e(pn_handshake *h, cursor *c)
+{
+    if (c->left < PN_KEY_LEN) {
+        return PN_MALFORMED;
+    }
+    memcpy(h->re.bytes, c->in, PN_KEY_LEN);
+    c->in += PN_KEY_LEN;
+    c->left -= PN_KEY_LEN;
+    if (PN_CHECK(ephemeral_reflected_to_initiator,
+            h->initiator && is_same_key(&h->re, &h->e.public_key))) {
+        return PN_AUTH;
+    }
+    return pn_symmetric_mix_hash(&h->symmetric, h->re.bytes, PN_KEY_LEN);
+}
+
+static pn_err write_s(pn_handshake *h, cursor *c)
+{
+    size_t len = PN_KEY_LEN + pn_symmetric_overhead(&h->symmetric);
+    pn_err err;
+
+    if (c->left < len) {
+        return PN_TOO_LARGE;
+    }
+    err = pn_symmetric_encrypt(
+        &h->symmetric, h->s->public_key.bytes, PN_KEY_LEN, c->out);
+    c->out += len;
+    c->left -= len;
+    return err;
+}
+
+static pn_err read_s(pn_handshake *h, cursor *c)
+{
+    size_t len = PN_KEY_LEN + pn_symmetric_overhead(&h->symmetric);
+    pn_err err;
+
+    if (c->left < len) {
+        return PN_MALFORMED;
+    }
+    err = pn_symmetric_decrypt(&h->symmetric, c->in, len, h->rs.bytes);
+    c->in += len;
+    c->left -= len;
+    if (err != PN_OK) {
+        return err;
+    }
+    if (PN_CHECK(static_reflected, is_same_key(&h->rs, &h->s->public_key))) {
+        return PN_AUTH;
+    }
+    return PN_OK;
+}
+
+static pn_err do_token(pn_handshake *h, token t, cursor *c)
+{
+    bool writing = c->out != NULL;
+
+    switch (t) {
+    case E:
+        return writing ? write_e(h, c) : read_e(h, c);
+    case S:
+        return writing ? write_s(h, c) : read_s(h, c);
+    case EE:
+    case ES:
+    case SE:
+        return mix_dh(h, t);
+    case END:
+        break;
+    }
+    return PN_OK;
+}
+
+static pn_err do_tokens(pn_handshake *h, cursor *c)
+{
+    const token *t = xx[h->n_messages];
+    pn_err err = PN_OK;
+
+    for (; *t != END && err == PN_OK; t++) {
+        err = do_token(h, *t, c);
+    }
+    return err;
+}
+
+/* The deviation of a profile that leaves out an empty payload in clear. */
+static bool skips_payload(const pn_handshake *h, size_t len)
+{
+    return len == 0 && !h->symmetric.has_key
+           && !h->profile->mix_empty_clear_payload;
+}
+
+static pn_err write_payload(
+    pn_handshake *h, cursor *c, const uint8_t *payload, size_t len)
+{
+    size_t overhead = pn_symmetric_overhead(&h->symmetric);
+    pn_err err;
+
+    if (skips_payload(h, len)) {
+        return PN_OK;
+    }
+    if (c->left < overhead || c->left - overhead < len) {
+        return PN_TOO_LARGE;
+    }
+    err = pn_symmetric_encrypt(&h->symmetric, payload, len, c->out);
+    c->out += len + overhead;
+    c->left -= len + overhead;
+    return err;
+}
+
+static pn_err read_payload(
+    pn_handshake *h, cursor *c, uint8_t *payload, size_t cap, size_t *ret_len)
+{
+    size_t overhead = pn_symmetric_overhead(&h->symmetric);
+
+    if (c->left < overhead || c->left - overhead > cap) {
+        return PN_MALFORMED;
+    }
+    *ret_len = c->left - overhead;
+    if (skips_payload(h, *ret_len)) {
+        return PN_OK;
+    }
+    return pn_symmetric_decrypt(&h->symmetric, c->in, c->left, payload);
+}
+
+/* Nothing can be done with a failed handshake; its secrets go at once. */
+static pn_err die(pn_handshake *h, pn_err err)
+{
+    h->is_dead = true;
+    pn_symmetric_fini(&h->symmetric);
+    pn_wipe(&h->e.secret, sizeof(h->e.secret));
+    return err;
+}
+
+pn_err pn_handshake_write(pn_handshake *h, const uint8_t *payload,
+    size_t payload_len, uint8_t *out, size_t cap, size_t *ret_len)
+{
+    cursor c = {.out = out, .left = cap < MESSAGE_MAX ? cap : MESSAGE_MAX};
+    pn_err err;
+
+    if (PN_CHECK(handshake_dead_write, h->is_dead) || !is_our_turn(h)) {
+        return PN_STATE;
+    }
+    err = do_tokens(h, &c);
+    if (err == PN_OK) {
+        err = write_payload(h, &c, payload, payload_len);
+    }
+    if (err != PN_OK) {
+        return die(h, err);
+    }
+    *ret_len = (size_t)(c.out - out);
+    h->n_messages++;
+    return PN_OK;
+}
+
+pn_err pn_handshake_read(pn_handshake *h, const uint8_t *message, size_t len,
+    uint8_t *payload, size_t cap, size_t *ret_len)
+{
+    cursor c = {.in = message, .left = len};
+    size_t payload_len = 0;
+    pn_err err;
+
+    if (PN_CHECK(handshake_dead_read, h->is_dead) || !is_their_turn(h)) {
+        return PN_STATE;
+    }
+    err = len > MESSAGE_MAX ? PN_MALFORMED : do_tokens(h, &c);
+    if (err == PN_OK) {
+        err = read_payload(h, &c, payload, cap, &payload_len);
+    }
+    if (err != PN_OK) {
+        return die(h, err);
+    }
+    /* Each side learns the other's static key from its second message. */
+    h->knows_peer = h->n_messages >= 1;
+    h->n_messages++;
+    *ret_len = payload_len;
+    return PN_OK;
+}
+
+bool pn_handshake_is_done(const pn_handshake *h)
+{
+    return h->n_messages == N_MESSAGES && !h->is_dead;
+}
+
+const pn_public_key *pn_handshake_peer(const pn_handshake *h)
+{
+    return h->knows_peer && !h->is_dead ? &h->rs : NULL;
+}
+
+void pn_handshake_hash(
+    const pn_handshake *h, uint8_t ret_hash[static PN_HASH_LEN])
+{
+    memcpy(ret_hash, h->symmetric.h, PN_HASH_LEN);
+}
+
+pn_err pn_handshake_split(
+    pn_handshake *h, pn_cipher *ret_send, pn_cipher *ret_receive)
+{
+    pn_err err;
+
+    if (!pn_handshake_is_done(h) || h->is_split) {
+        return PN_STATE;
+    }
+    err = h->initiator
+              ? pn_symmetric_split(&h->symmetric, ret_send, ret_receive)
+              : pn_symmetric_split(&h->symmetric, ret_receive, ret_send);
+    if (err != PN_OK) {
+        return err;
+    }
+    h->is_split = true;
+    pn_wipe(h->symmetric.ck, sizeof(h->symmetric.ck));
+    pn_wipe(&h->symmetric.k, sizeof(h->symmetric.k));
+    pn_wipe(&h->e.secret, sizeof(h->e.secret));
+    return PN_OK;
+}

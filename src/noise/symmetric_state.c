@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SymmetricState: Noise revision 34, sections 5.2 and 4.3 (HKDF). */
+#include <string.h>
+
+#include "noise/symmetric_state.h"
+
+/* HKDF with two outputs; either may be ck itself. */
+static pn_err hkdf2(const uint8_t ck[static PN_HASH_LEN], const uint8_t *ikm,
+    size_t ikm_len, uint8_t ret_1[static PN_HASH_LEN],
+    uint8_t ret_2[static PN_HASH_LEN])
+{
+    uint8_t temp[PN_HASH_LEN];
+    uint8_t block[PN_HASH_LEN + 1];
+    pn_err err;
+
+    err = pn_hmac_sha256(temp, ck, PN_HASH_LEN, ikm, ikm_len);
+    if (err == PN_OK) {
+        block[0] = 1;
+        err = pn_hmac_sha256(ret_1, temp, sizeof(temp), block, 1);
+    }
+    if (err == PN_OK) {
+        memcpy(block, ret_1, PN_HASH_LEN);
+        block[PN_HASH_LEN] = 2;
+        err = pn_hmac_sha256(ret_2, temp, sizeof(temp), block, sizeof(block));
+    }
+    pn_wipe(temp, sizeof(temp));
+    pn_wipe(block, sizeof(block));
+    return err;
+}
+
+pn_err pn_symmetric_init(pn_symmetric *s, const char *name, size_t len)
+{
+    pn_err err = PN_OK;
+
+    memset(s, 0, sizeof(*s));
+    if (len <= PN_HASH_LEN) {
+        memcpy(s->h, name, len);
+    } else {
+        err = pn_sha256(s->h, name, len, NULL, 0);
+    }
+    memcpy(s->ck, s->h, PN_HASH_LEN);
+    return err;
+}
+
+void pn_symmetric_fini(pn_symmetric *s)
+{
+    pn_wipe(s, sizeof(*s));
+}
+
+pn_err pn_symmetric_mix_hash(pn_symmetric *s, const uint8_t *data, size_t len)
+{
+    return pn_sha256(s->h, s->h, PN_HASH_LEN, data, len);
+}
+
+pn_err pn_symmetric_mix_key(
+    pn_symmetric *s, const uint8_t ikm[static PN_KEY_LEN])
+{
+    pn_err err = hkdf2(s->ck, ikm, PN_KEY_LEN, s->ck, s->k.bytes);
+
+    s->n = 0;
+    s->has_key = err == PN_OK;
+    return err;
+}
+
+size_t pn_symmetric_overhead(const pn_symmetric *s)
+{
+    return s->has_key ? PN_TAG_LEN : 0;
+}
+
+pn_err pn_symmetric_encrypt(
+    pn_symmetric *s, const uint8_t *in, size_t len, uint8_t *out)
+{
+    pn_cipher c;
+    pn_err err = PN_OK;
+
+    if (s->has_key) {
+        err = pn_cipher_init(&c, &s->k);
+        if (err != PN_OK) {
+            return err;
+        }
+        c.n = s->n;
+        err = pn_cipher_encrypt(&c, s->h, PN_HASH_LEN, in, len, out);
+        s->n = c.n;
+        pn_cipher_fini(&c);
+    } else if (len > 0) {
+        memcpy(out, in, len);
+    }
+    if (err != PN_OK) {
+        return err;
+    }
+    return pn_symmetric_mix_hash(s, out, len + pn_symmetric_overhead(s));
+}
+
+pn_err pn_symmetric_decrypt(
+    pn_symmetric *s, const uint8_t *in, size_t len, uint8_t *out)
+{
+    pn_cipher c;
+    pn_err err = PN_OK;
+
+    if (s->has_key) {
+        err = pn_cipher_init(&c, &s->k);
+        if (err != PN_OK) {
+            return err;
+        }
+        c.n = s->n;
+        err = pn_cipher_decrypt(&c, s->h, PN_HASH_LEN, in, len, out);
+        s->n = c.n;
+        pn_cipher_fini(&c);
+    } else if (len > 0) {
+        memcpy(out, in, len);
+    }
+    if (err != PN_OK) {
+        return err;
+    }
+    return pn_symmetric_mix_hash(s, in, len);
+}
+
+pn_err pn_symmetric_split(
+    const pn_symmetric *s, pn_cipher *ret_first, pn_cipher *ret_second)
+{
+    pn_secret_key k1;
+    pn_secret_key k2;
+    pn_cipher first = {0};
+    pn_err err;
+
+    err = hkdf2(s->ck, NULL, 0, k1.bytes, k2.bytes);
+    if (err == PN_OK) {
+        err = pn_cipher_init(&first, &k1);
+    }
+    if (err == PN_OK) {
+        err = pn_cipher_init(ret_second, &k2);
+    }
+    if (err == PN_OK) {
+        *ret_first = first;
+    } else {
+        pn_cipher_fini(&first);
+    }
+    pn_wipe(&k1, sizeof(k1));
+    pn_wipe(&k2, sizeof(k2));
+    return err;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The UDP announce: "PNET", u8 1, u16 port, 32 bytes key. */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/mutant.h"
+#include "wire/announce.h"
+
+static const uint8_t magic[] = {'P', 'N', 'E', 'T', PN_ANNOUNCE_VERSION};
+
+void pn_announce_write(
+    const pn_announce *announce, uint8_t out[static PN_ANNOUNCE_LEN])
+{
+    memcpy(out, magic, sizeof(magic));
+    pn_store_be16(out + 5, announce->port);
+    memcpy(out + 7, announce->key.bytes, PN_PUBLIC_KEY_LEN);
+}
+
+pn_err pn_announce_read(
+    const uint8_t *data, size_t len, pn_announce *ret_announce)
+{
+    pn_announce announce;
+
+    if (len < PN_ANNOUNCE_LEN || PN_CHECK(announce_long, len > PN_ANNOUNCE_LEN)
+        || PN_CHECK(announce_magic, memcmp(data, magic, sizeof(magic)) != 0)) {
+        return PN_MALFORMED;
+    }
+    announce.port = pn_load_be16(data + 5);
+    /* Nobody listens on port 0; the original would dial it. */
+    if (PN_CHECK(announce_port_zero, announce.port == 0)) {
+        return PN_MALFORMED;
+    }
+    memcpy(announce.key.bytes, data + 7, PN_PUBLIC_KEY_LEN);
+    *ret_announce = announce;
+    return PN_OK;
+}
