@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * BAD-4: whatever a peer says, a program gets it on standard input and nowhere
+ * else. FI-9: programs that hang, fork, flood, die or do not listen.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "program.h"
+#include "program_spawn.h"
+
+#define PEER "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43UOV3HO6DZPJRGC3LFNVSXGZ3T"
+
+typedef struct outcome {
+    unsigned n_done;
+    cli_program_outcome outcome;
+    int status;
+    char *output;
+    size_t output_len;
+} outcome;
+
+static uv_loop_t loop;
+static cli_programs *pool;
+static cli_programs_options options;
+static size_t stderr_bytes;
+
+static void on_stderr(
+    void *user, const char *handle, const char *data, size_t len)
+{
+    (void)user;
+    (void)handle;
+    (void)data;
+    stderr_bytes += len;
+}
+
+static void pool_open(void)
+{
+    assert_int_equal(uv_loop_init(&loop), 0);
+    pool = cli_programs_new(&loop, &options);
+    assert_non_null(pool);
+}
+
+static void pool_close(void)
+{
+    cli_programs_close(pool);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+static void default_options(void)
+{
+    cli_programs_options_init(&options);
+    options.on_stderr = on_stderr;
+    stderr_bytes = 0;
+}
+
+static void on_done(void *user, const cli_program_result *result)
+{
+    outcome *o = user;
+
+    o->n_done++;
+    o->outcome = result->outcome;
+    o->status = result->status;
+    free(o->output);
+    o->output_len = result->output_len;
+    o->output = malloc(result->output_len + 1);
+    assert_non_null(o->output);
+    memcpy(o->output, result->output, result->output_len + 1);
+}
+
+static bool submit(const cli_program *program, const char *peer,
+    const char *label, const void *input, size_t len, outcome *o)
+{
+    cli_text text = {0};
+    cli_program_job job = {.program = program,
+        .peer = peer,
+        .label = label,
+        .handle = "probe",
+        .input = &text,
+        .done = on_done,
+        .user = o};
+    bool taken;
+
+    cli_text_add(&text, input, len);
+    taken = cli_programs_run(pool, &job);
+    cli_text_fini(&text);
+    return taken;
+}
+
+/* Runs the loop until n jobs are done; a minute is more than any needs. */
+static void wait_done(const outcome *o, unsigned n)
+{
+    uint64_t end = uv_hrtime() + UINT64_C(20000000000);
+
+    while (o->n_done < n && uv_hrtime() < end) {
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+        if (o->n_done < n) {
+            (void)usleep(1000);
+        }
+    }
+    assert_int_equal(o->n_done, n);
+}
+
+/* A copy in the test's own folder: the build folder may be closed to nobody. */
+static char probe_path[64];
+
+/* One run of the probe in one mode. */
+static void run_mode(
+    const char *mode, const char *arg, uint32_t timeout_ms, outcome *ret)
+{
+    char *argv[] = {
+        probe_path, (char *)(uintptr_t)mode, (char *)(uintptr_t)arg, NULL};
+    cli_program program = {probe_path, argv, timeout_ms, 65536};
+
+    pool_open();
+    assert_true(submit(&program, PEER, "phone", "null\n", 5, ret));
+    wait_done(ret, 1);
+    pool_close();
+}
+
+/* ---- BAD-4 -------------------------------------------------------------- */
+
+static const char *const fragments[] = {
+    "$(touch pwned)",
+    "`touch pwned`",
+    "; touch pwned",
+    "| touch pwned",
+    "|| touch pwned",
+    "&& touch pwned",
+    "& touch pwned &",
+    "\ntouch pwned\n",
+    "\r\ntouch pwned",
+    "${IFS}touch${IFS}pwned",
+    "$((1+1))",
+    "$HOME",
+    "${PATH}",
+    "$PEERNET_PEER",
+    "~root",
+    "*",
+    "?",
+    "[a-z]*",
+    "{a,b}",
+    "!!",
+    "^a^b",
+    "#",
+    "\\",
+    "\\\\",
+    "\"",
+    "'",
+    "\"; touch pwned; \"",
+    "'; touch pwned; '",
+    "\\\"; touch pwned",
+    "<(touch pwned)",
+    ">(touch pwned)",
+    "> pwned",
+    ">> pwned",
+    "< /etc/passwd",
+    "2>&1",
+    "-rf",
+    "--",
+    "-",
+    "--help",
+    "-c",
+    "-e touch",
+    "@file",
+    "%s%s%s%n",
+    "../../../etc/passwd",
+    "/dev/stdin",
+    "\t",
+    "\a\b\033[2J",
+    "\xff\xfe",
+    "\xc0\xaf",
+    "A=1 touch pwned",
+    "LD_PRELOAD=./pwned.so",
+    "PATH=.",
+    "() { :; }; touch pwned",
+    "<<EOF\ntouch pwned\nEOF",
+};
+
+#define N_FRAGMENTS (sizeof(fragments) / sizeof(fragments[0]))
+
+static const char *const wrappers[] = {"%s", "\"%s\"", "-%s", "x\n%s\n"};
+
+#define N_WRAPPERS (sizeof(wrappers) / sizeof(wrappers[0]))
+
+static void add_hex(cli_text *t, const char *name, const char *data, size_t n)
+{
+    cli_text_printf(t, "%s ", name);
+    for (size_t i = 0; i < n; i++) {
+        cli_text_printf(t, "%02x", (unsigned char)data[i]);
+    }
+    cli_text_putc(t, '\n');
+}
+
+static void add_env(cli_text *t, const char *name, const char *value)
+{
+    cli_text line = {0};
+
+    cli_text_printf(&line, "%s=%s", name, value);
+    add_hex(t, "env", line.data, line.len);
+    cli_text_fini(&line);
+}
+
+/* All that a program may see of one run. */
+static void expect_report(
+    cli_text *t, const char *label, const char *input, size_t len)
+{
+    add_hex(t, "arg", probe_path, strlen(probe_path));
+    add_hex(t, "arg", "report", 6);
+    add_env(t, "PATH", getenv("PATH"));
+    add_env(t, "PEERNET_PEER", PEER);
+    add_env(t, "PEERNET_LABEL", label);
+    add_env(t, "PEERNET_HANDLE", "probe");
+    cli_text_puts(t, "fd 0\nfd 1\nfd 2\n");
+    cli_text_puts(t, "limit core 0\nlimit files 256\nlimit cpu 12\n");
+    cli_text_puts(t, "leader 1\npipe-default 1\nterm-blocked 0\n");
+    add_hex(t, "input", input, len);
+}
+
+static void check_report(const char *label, const char *input, size_t len)
+{
+    char *argv[] = {probe_path, (char *)(uintptr_t) "report", NULL};
+    cli_program program = {probe_path, argv, 10000, (size_t)4 << 20};
+    outcome o = {0};
+    cli_text want = {0};
+
+    expect_report(&want, label, input, len);
+    pool_open();
+    assert_true(submit(&program, PEER, label, input, len, &o));
+    wait_done(&o, 1);
+    pool_close();
+    assert_int_equal(o.outcome, CLI_PROGRAM_EXITED);
+    assert_int_equal(o.status, 0);
+    pn_assert_bytes(
+        (uint8_t *)o.output, o.output_len, (uint8_t *)want.data, want.len);
+    assert_int_not_equal(access("pwned", F_OK), 0);
+    assert_int_not_equal(access("pwned.so", F_OK), 0);
+    cli_text_fini(&want);
+    free(o.output);
+}
+
+/* The payload as the argument, and as the label of the peer that sent it. */
+static void test_cli_program_payload(void **state)
+{
+    size_t row = (size_t)(uintptr_t)*state;
+    cli_text payload = {0};
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    cli_text_printf(
+        &payload, wrappers[row % N_WRAPPERS], fragments[row / N_WRAPPERS]);
+#pragma GCC diagnostic pop
+    check_report(payload.data, payload.data, payload.len);
+    cli_text_fini(&payload);
+}
+
+static void test_cli_program_payload_nul(void **state)
+{
+    (void)state;
+    check_report("", "a\0b\0", 4);
+}
+
+static void test_cli_program_payload_empty(void **state)
+{
+    (void)state;
+    check_report("", "", 0);
+}
+
+static void test_cli_program_payload_million(void **state)
+{
+    char *big = malloc(1000000);
+
+    (void)state;
+    assert_non_null(big);
+    memset(big, '-', 1000000);
+    check_report("phone", big, 1000000);
+    free(big);
+}
+
+/* Descriptors of ours that nobody marked close-on-exec stay here. */
+static void test_cli_program_closes_descriptors(void **state)
+{
+    int low = open("/dev/null", O_RDONLY);
+    int high = fcntl(low, F_DUPFD, 200);
+
+    (void)state;
+    assert_true(low > 2 && high >= 200);
+    check_report("phone", "x", 1);
+    (void)close(low);
+    (void)close(high);
+}
+
+/* Signals that are ignored or blocked here are neither there. */
+static void test_cli_program_resets_signals(void **state)
+{
+    sigset_t term;
+
+    (void)state;
+    (void)sigemptyset(&term);
+    (void)sigaddset(&term, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &term, NULL);
+    check_report("phone", "x", 1);
+    (void)sigprocmask(SIG_UNBLOCK, &term, NULL);
+}
+
+/* ---- FI-9 -----------------------------------------------------------------
+ */
+
+static void test_cli_program_exit_status(void **state)
+{
+    outcome o = {0};
+
+    (void)state;
+    run_mode("exit", "3", 10000, &o);
+    assert_int_equal(o.outcome, CLI_PROGRAM_EXITED);
+    assert_int_equal(o.status, 3);
+    assert_string_equal(o.output, "partial");
+    free(o.output);
+}
+
+static void test_cli_program_signal(void **state)
+{
+    outcome o = {0};
+
+    (void)state;
+    run_mode("signal", NULL, 10000, &o);
+    assert_int_equal(o.outcome, CLI_PROGRAM_SIGNALLED);
+    assert_int_equal(o.status, SIGTERM);
+    free(o.output);
+}
+
+static void test_cli_program_hang(void **state)
+{
+    outcome o = {0};
+    uint64_t start = uv_hrtime();
+    uint64_t took;
+
+    (void)state;
+    run_mode("hang", NULL, 300, &o);
+    took = (uv_hrtime() - start) / 1000000;
+    assert_int_equal(o.outcome, CLI_PROGRAM_TIMED_OUT);
+    assert_true(took >= 300 && took < 3000);
+    free(o.output);
+}
+
+static void test_cli_program_flood(void **state)
+{
+    outcome o = {0};
+
+    (void)state;
+    run_mode("flood", NULL, 10000, &o);
+    assert_int_equal(o.outcome, CLI_PROGRAM_TOO_LARGE);
+    assert_true(o.output_len <= 65536);
+    free(o.output);
+}
+
+static void test_cli_program_output_limit(void **state)
+{
+    outcome o = {0};
+
+    (void)state;
+    run_mode("print", "65535", 10000, &o);
+    assert_int_equal(o.outcome, CLI_PROGRAM_EXITED);
+    assert_int_equal(o.output_len, 65535);
+    o.n_done = 0;
+    run_mode("print", "65536", 10000, &o);
+    assert_int_equal(o.outcome, CLI_PROGRAM_EXITED);
+    assert_int_equal(o.output_len, 65536);
+    o.n_done = 0;
+    run_mode("print", "65537", 10000, &o);
+    assert_int_equal(o.outcome, CLI_PROGRAM_TOO_LARGE);
+    free(o.output);
+}
+
+/* More input than the pipe holds, and nobody reads it. */
+static void test_cli_program_closed_stdin(void **state)
+{
+    char *argv[] = {probe_path, (char *)(uintptr_t) "closed-stdin", NULL};
+    cli_program program = {probe_path, argv, 10000, 65536};
+    char *big = calloc(1, 1 << 20);
+    outcome o = {0};
+
+    (void)state;
+    assert_non_null(big);
+    pool_open();
+    assert_true(submit(&program, PEER, "", big, 1 << 20, &o));
+    wait_done(&o, 1);
+    pool_close();
+    assert_int_equal(o.outcome, CLI_PROGRAM_EXITED);
+    assert_string_equal(o.output, "done");
+    free(o.output);
+    free(big);
+}
+
+static void test_cli_program_closed_stdout(void **state)
+{
+    outcome o = {0};
+
+    (void)state;
+    run_mode("closed-stdout", NULL, 10000, &o);
+    assert_int_equal(o.outcome, CLI_PROGRAM_EXITED);
+    assert_int_equal(o.output_len, 0);
+    free(o.output);
+}
+
+static void test_cli_program_stderr(void **state)
+{
+    outcome o = {0};
+
+    (void)state;
+    run_mode("stderr", NULL, 10000, &o);
+    assert_int_equal(o.outcome, CLI_PROGRAM_EXITED);
+    assert_true(stderr_bytes >= 16384 && stderr_bytes < 16384 + 4096);
+    free(o.output);
+}
+
+static bool group_is_gone(pid_t group)
+{
+    for (int i = 0; i < 2000; i++) {
+        if (kill(-group, 0) != 0 && errno == ESRCH) {
+            return true;
+        }
+        (void)usleep(1000);
+    }
+    return false;
+}
+
+/* What a program leaves behind in its group ends with it. */
+static void test_cli_program_left_child(void **state)
+{
+    outcome o = {0};
+
+    (void)state;
+    run_mode("child", NULL, 10000, &o);
+    assert_int_equal(o.outcome, CLI_PROGRAM_EXITED);
+    assert_true(atoi(o.output) > 1);
+    assert_true(group_is_gone(atoi(o.output)));
+    free(o.output);
+}
+
+/* A process that left the group and holds our pipe is not waited for. */
+static void test_cli_program_daemon(void **state)
+{
+    outcome o = {0};
+    uint64_t start = uv_hrtime();
+
+    (void)state;
+    run_mode("daemon", NULL, 10000, &o);
+    assert_int_equal(o.outcome, CLI_PROGRAM_EXITED);
+    assert_true((uv_hrtime() - start) / 1000000 < 3000);
+    free(o.output);
+}
+
+/*
+ * RLIMIT_NPROC does not bind root, so the test becomes somebody else in a
+ * process of its own; what it prints is this test's.
+ */
+static void as_nobody(void (*test)(void))
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (getuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) {
+            _exit(2);
+        }
+        test();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void run_bomb(void)
+{
+    outcome o = {0};
+    unsigned before = cli_system_tasks();
+
+    run_mode("bomb", NULL, 700, &o);
+    if (o.outcome != CLI_PROGRAM_TIMED_OUT
+        || cli_system_tasks() > before + 200) {
+        _exit(3);
+    }
+}
+
+static void test_cli_program_bomb(void **state)
+{
+    (void)state;
+    options.max_processes = 64;
+    as_nobody(run_bomb);
+}
+
+static void run_forks(void)
+{
+    outcome o = {0};
+
+    run_mode("forks", NULL, 10000, &o);
+    if (o.outcome != CLI_PROGRAM_EXITED || atoi(o.output) < 1
+        || atoi(o.output) > 1024) {
+        _exit(3);
+    }
+}
+
+static void test_cli_program_process_limit(void **state)
+{
+    (void)state;
+    options.max_processes = 64;
+    as_nobody(run_forks);
+}
+
+static void test_cli_program_missing(void **state)
+{
+    char *argv[] = {(char *)(uintptr_t) "/nonexistent/program", NULL};
+    cli_program program = {argv[0], argv, 1000, 1000};
+    outcome o = {0};
+
+    (void)state;
+    pool_open();
+    assert_true(submit(&program, PEER, "", "x", 1, &o));
+    assert_int_equal(o.n_done, 1);
+    assert_int_equal(o.outcome, CLI_PROGRAM_NOT_STARTED);
+    assert_int_equal(o.status, ENOENT);
+    assert_int_equal(cli_programs_running(pool), 0);
+    pool_close();
+    free(o.output);
+}
+
+/* ---- who runs, who waits, who is refused ------------------------------------
+ */
+
+static void test_cli_program_caps(void **state)
+{
+    char *hang_argv[] = {probe_path, (char *)(uintptr_t) "hang", NULL};
+    char *exit_argv[] = {
+        probe_path, (char *)(uintptr_t) "exit", (char *)(uintptr_t) "0", NULL};
+    cli_program hang = {probe_path, hang_argv, 400, 1000};
+    cli_program quick = {probe_path, exit_argv, 10000, 1000};
+    outcome slow = {0};
+    outcome fast = {0};
+
+    (void)state;
+    options.max_running = 3;
+    options.max_per_peer = 2;
+    options.max_waiting = 3;
+    options.max_waiting_bytes = 100;
+    pool_open();
+    assert_true(submit(&hang, "A", "", "x", 1, &slow));
+    assert_true(submit(&hang, "A", "", "x", 1, &slow));
+    assert_int_equal(cli_programs_running(pool), 2);
+    /* A third of the same peer waits; another peer does not. */
+    assert_true(submit(&quick, "A", "", "x", 1, &fast));
+    assert_int_equal(cli_programs_running(pool), 2);
+    assert_true(submit(&quick, "B", "", "x", 1, &fast));
+    assert_int_equal(cli_programs_running(pool), 3);
+    /* All places are taken now. */
+    assert_true(submit(&quick, "C", "", "x", 1, &fast));
+    assert_int_equal(cli_programs_running(pool), 3);
+    /* 98 more bytes fit beside the two that wait, 99 do not. */
+    {
+        char bytes[99] = {0};
+
+        assert_false(submit(&quick, "C", "", bytes, 99, &fast));
+        assert_true(submit(&quick, "C", "", bytes, 98, &fast));
+    }
+    /* Three wait, a fourth may not. */
+    assert_false(submit(&quick, "C", "", "", 0, &fast));
+    wait_done(&fast, 4);
+    wait_done(&slow, 2);
+    assert_int_equal(slow.outcome, CLI_PROGRAM_TIMED_OUT);
+    assert_int_equal(cli_programs_running(pool), 0);
+    pool_close();
+    free(slow.output);
+    free(fast.output);
+}
+
+static void test_cli_program_close_cancels(void **state)
+{
+    char *argv[] = {probe_path, (char *)(uintptr_t) "hang", NULL};
+    cli_program program = {probe_path, argv, 60000, 1000};
+    outcome o = {0};
+
+    (void)state;
+    options.max_running = 1;
+    pool_open();
+    assert_true(submit(&program, "A", "", "x", 1, &o));
+    assert_true(submit(&program, "B", "", "x", 1, &o));
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+    pool_close();
+    assert_int_equal(o.n_done, 2);
+    assert_int_equal(o.outcome, CLI_PROGRAM_CANCELLED);
+    free(o.output);
+}
+
+#define TEST(name, function)                                                   \
+    {                                                                          \
+        name, function                                                         \
+    }
+
+static const struct {
+    const char *name;
+    CMUnitTestFunction function;
+} tests[] = {
+    TEST("payload/nul", test_cli_program_payload_nul),
+    TEST("payload/empty", test_cli_program_payload_empty),
+    TEST("payload/million", test_cli_program_payload_million),
+    TEST("closes_descriptors", test_cli_program_closes_descriptors),
+    TEST("resets_signals", test_cli_program_resets_signals),
+    TEST("exit_status", test_cli_program_exit_status),
+    TEST("signal", test_cli_program_signal),
+    TEST("hang", test_cli_program_hang),
+    TEST("flood", test_cli_program_flood),
+    TEST("output_limit", test_cli_program_output_limit),
+    TEST("closed_stdin", test_cli_program_closed_stdin),
+    TEST("closed_stdout", test_cli_program_closed_stdout),
+    TEST("stderr", test_cli_program_stderr),
+    TEST("left_child", test_cli_program_left_child),
+    TEST("daemon", test_cli_program_daemon),
+    TEST("bomb", test_cli_program_bomb),
+    TEST("process_limit", test_cli_program_process_limit),
+    TEST("missing", test_cli_program_missing),
+    TEST("caps", test_cli_program_caps),
+    TEST("close_cancels", test_cli_program_close_cancels),
+};
+
+static void run_one(void **state)
+{
+    size_t i = (size_t)(uintptr_t)*state;
+
+    default_options(); /* each test starts from these */
+    tests[i].function(state);
+}
+
+static bool copy_probe(const char *dir)
+{
+    static char buf[1 << 20];
+    int in = open(PN_PROGRAM_PROBE, O_RDONLY | O_CLOEXEC);
+    int out;
+    ssize_t n;
+
+    (void)snprintf(probe_path, sizeof(probe_path), "%s/probe", dir);
+    out = open(probe_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+    n = in < 0 ? -1 : read(in, buf, sizeof(buf));
+    if (n <= 0 || n == (ssize_t)sizeof(buf) || write(out, buf, (size_t)n) != n
+        || fchmod(out, 0755) != 0 || chmod(dir, 0755) != 0) {
+        return false;
+    }
+    (void)close(in);
+    (void)close(out);
+    return true;
+}
+
+int main(void)
+{
+    char dir[] = "/tmp/peernet-program-XXXXXX";
+    int status;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    default_options();
+    /* Payloads name files: here nobody else's are. */
+    if (mkdtemp(dir) == NULL || chdir(dir) != 0 || !copy_probe(dir)) {
+        return 99;
+    }
+    for (size_t i = 0; i < N_FRAGMENTS * N_WRAPPERS; i++) {
+        pn_test_addf(test_cli_program_payload, (void *)(uintptr_t)i,
+            "cli/program/payload/%zu", i);
+    }
+    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        pn_test_addf(
+            run_one, (void *)(uintptr_t)i, "cli/program/%s", tests[i].name);
+    }
+    status = pn_test_run("cli/program");
+    if (unlink(probe_path) != 0 || chdir("/") != 0 || rmdir(dir) != 0) {
+        fprintf(stderr, "a program left something in %s\n", dir);
+        return 1;
+    }
+    return status;
+}
