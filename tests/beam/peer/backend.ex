@@ -24,6 +24,7 @@ defmodule Peer.Backend do
   def dial(node, _key, host, port), do: Registry.dial(node, host, port)
   def announced(node, key, host, port), do: Registry.announced(node.registry, key, {host, port})
   def links(node), do: Registry.links(node.registry)
+  def linked?(node, key), do: match?({:ok, _}, Registry.lookup(node.registry, key))
   def notes(node), do: Registry.notes(node.registry)
 
   def call(node, key, name, args, timeout) do

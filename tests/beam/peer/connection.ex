@@ -12,7 +12,9 @@ defmodule Peer.Connection do
 
   alias Peer.{Channel, Envelope, Frame, Handshake}
 
-  @defaults %{ping_ms: 30_000, pong_ms: 60_000}
+  # m2_nap_ms: how long it looks away after M2, so that M3 and what follows it
+  # arrive in one read.
+  @defaults %{ping_ms: 30_000, pong_ms: 60_000, m2_nap_ms: 0}
 
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts)
 
@@ -121,6 +123,7 @@ defmodule Peer.Connection do
     case Handshake.step(state.hs, bytes, &admitted?(state, &1)) do
       {:ok, hs, out} ->
         if out != "", do: write(state, out)
+        if hs.phase == :wait_m3, do: Process.sleep(state.m2_nap_ms)
         opened(%{state | hs: hs})
 
       {:error, reason, _hs} ->

@@ -19,6 +19,7 @@ defmodule Peer.Control do
       send KEY NAME TERM
       rpc KEY MS HANDLE {M,F,A} | cast KEY HANDLE {M,F,A}   HANDLE - : default
       echo KEY MS N                  N bytes there and back: ok same
+      blob KEY NAME N                sends a binary of N bytes
       burst KEY N                    N times a send, then a call: ok MEDIAN MAX (us)
       start TAG COMMAND | join TAG MS   a command beside the others
       seen                           what `sink` was given: ok [TERM, ...]
@@ -171,6 +172,12 @@ defmodule Peer.Control do
     end
   end
 
+  defp command("blob", rest) do
+    [key, name, n] = String.split(rest)
+    data = :binary.copy("b", String.to_integer(n))
+    backend().send_message(node_(), unhex(key), String.to_atom(name), data)
+  end
+
   defp command("burst", rest) do
     [key, n] = String.split(rest)
     key = unhex(key)
@@ -267,6 +274,10 @@ defmodule Peer.Control do
     :awake
   end
 
+  defp kind("sink", _, data) when is_binary(data) and byte_size(data) > 1000 do
+    kind("sink", nil, {byte_size(data)})
+  end
+
   defp kind("sink", _, term) do
     :ets.insert(:control, {{:seen, :erlang.unique_integer([:monotonic])}, term})
     :noted
@@ -281,7 +292,7 @@ defmodule Peer.Control do
 
   defp wait(key, wanted, deadline) do
     cond do
-      key in backend().links(node_()) == wanted -> :ok
+      backend().linked?(node_(), key) == wanted -> :ok
       now_us() > deadline -> {:error, :timeout}
       true -> Process.sleep(5) && wait(key, wanted, deadline)
     end
