@@ -25,7 +25,7 @@ typedef struct pn_envelope {
     bool is_ok;      /* reply: {ok, value} rather than {error, value} */
     pn_term value;   /* reply */
     pn_slice nonce;  /* ping, pong */
-    uint8_t latin1[2 * 255];
+    uint8_t latin1[2 * 255 + 1];
 } pn_envelope;
 
 /*
@@ -35,10 +35,6 @@ typedef struct pn_envelope {
  */
 PN_MUST_USE pn_err pn_envelope_read(const uint8_t *data, size_t len,
     const pn_term_limits *limits, pn_envelope *ret_envelope, bool *ret_shape);
-
-/* The longest head: version byte, tuple, "call", id, a handle of 255
- * characters of 4 bytes. */
-#define PN_ENVELOPE_HEAD_MAX 1060
 
 /*
  * Each appends the head of an envelope, version byte first; the argument or

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the first byte to authentication, peernet-wire section 2. Nothing here
+ * parses: a body has its one length, its six constant bytes, and then belongs
+ * to Noise. Whatever is wrong, the peer sees a close and nothing else.
+ */
+#include <string.h>
+
+#include "base/mutant.h"
+#include "session/session_internal.h"
+#include "wire/frame.h"
+
+static pn_err handshake_read(
+    pn_session *s, const uint8_t *body, size_t len, size_t body_len)
+{
+    pn_slice message;
+    uint8_t nothing;
+    size_t payload_len;
+    pn_err err = pn_handshake_unwrap(body, len, body_len, &message);
+
+    if (err == PN_OK) {
+        err = pn_handshake_read(
+            s->handshake, message.data, message.len, &nothing, 0, &payload_len);
+    }
+    return err == PN_OK ? PN_OK
+                        : pn_session_fail(s, err, PN_REASON_BAD_HANDSHAKE);
+}
+
+pn_err pn_session_put_handshake(pn_session *s)
+{
+    size_t n;
+    uint8_t *at;
+    pn_err err;
+
+    err = pn_buf_reserve(&s->out, PN_FRAME_HEADER_LEN + PN_HANDSHAKE_BODY_MAX);
+    if (err != PN_OK) {
+        return err;
+    }
+    at = s->out.data + s->out.len;
+    err = pn_handshake_write(s->handshake, NULL, 0,
+        at + PN_FRAME_HEADER_LEN + PN_HANDSHAKE_PREFIX_LEN,
+        PN_HANDSHAKE_BODY_MAX - PN_HANDSHAKE_PREFIX_LEN, &n);
+    if (err != PN_OK) {
+        return err;
+    }
+    pn_handshake_wrap(at, n);
+    s->out.len += PN_FRAME_HEADER_LEN + PN_HANDSHAKE_PREFIX_LEN + n;
+    s->out_messages++;
+    return PN_OK;
+}
+
+/*
+ * Who is it? Asked when every DH and every tag has been checked (T18): the key
+ * is the peer's own, and how long this takes tells a stranger nothing that the
+ * close does not.
+ */
+static pn_err handshake_admit(pn_session *s)
+{
+    const pn_public_key *peer = pn_handshake_peer(s->handshake);
+
+    if (peer == NULL) {
+        return pn_session_fail(s, PN_AUTH, PN_REASON_BAD_HANDSHAKE);
+    }
+    s->peer = *peer;
+    s->has_peer = true;
+    if (PN_CHECK(session_own_key,
+            pn_key_equal(&s->peer, &s->identity->public_key))) {
+        return pn_session_fail(s, PN_DENIED, PN_REASON_OWN_KEY);
+    }
+    if (PN_CHECK(session_expected_peer,
+            s->has_expected && !pn_key_equal(&s->peer, &s->expected))) {
+        return pn_session_fail(s, PN_DENIED, PN_REASON_KEY_MISMATCH);
+    }
+    if (PN_CHECK(
+            session_untrusted, !s->callbacks->is_trusted(s->user, &s->peer))) {
+        return pn_session_fail(s, PN_DENIED, PN_REASON_UNTRUSTED_PEER);
+    }
+    /* The callback may have closed the session. */
+    return s->state == PN_SESSION_CLOSED ? PN_CLOSED : PN_OK;
+}
+
+static pn_err handshake_open(pn_session *s, uint64_t now_us)
+{
+    pn_err err = pn_handshake_split(s->handshake, &s->send, &s->receive);
+
+    if (err != PN_OK) {
+        return pn_session_fail(s, err, PN_REASON_SYSTEM);
+    }
+    pn_handshake_free(s->handshake);
+    s->handshake = NULL;
+    s->handshake_deadline_us = PN_TIME_NEVER;
+    s->next_ping_us = pn_session_after(now_us, s->limits->ping_interval_us);
+    if (pn_buf_used(&s->out) > 0) {
+        s->stall_at_us = pn_session_after(now_us, s->limits->stall_us);
+    }
+    s->state = PN_SESSION_OPEN;
+    s->callbacks->on_open(s->user, &s->peer);
+    return s->state == PN_SESSION_CLOSED ? PN_CLOSED : PN_OK;
+}
+
+pn_err pn_session_on_m1(
+    pn_session *s, uint64_t now_us, uint8_t *body, size_t len)
+{
+    pn_err err = handshake_read(s, body, len, PN_M1_LEN);
+
+    (void)now_us;
+    if (err != PN_OK) {
+        return err;
+    }
+    err = pn_session_put_handshake(s);
+    if (err != PN_OK) {
+        /* A low-order key shows only when our half is computed. */
+        return pn_session_fail(s, err, PN_REASON_BAD_HANDSHAKE);
+    }
+    s->state = PN_SESSION_WAIT_M3;
+    s->callbacks->on_output(s->user);
+    return s->state == PN_SESSION_CLOSED ? PN_CLOSED : PN_OK;
+}
+
+pn_err pn_session_on_m2(
+    pn_session *s, uint64_t now_us, uint8_t *body, size_t len)
+{
+    pn_err err = handshake_read(s, body, len, PN_M2_LEN);
+
+    if (err == PN_OK) {
+        err = handshake_admit(s);
+    }
+    if (err != PN_OK) {
+        return err;
+    }
+    err = pn_session_put_handshake(s);
+    if (err != PN_OK) {
+        return pn_session_fail(s, err, PN_REASON_BAD_HANDSHAKE);
+    }
+    s->hold = PN_HOLD_M3;
+    s->hold_end = s->out_written + pn_buf_used(&s->out);
+    s->callbacks->on_output(s->user);
+    return s->state == PN_SESSION_CLOSED ? PN_CLOSED
+                                         : handshake_open(s, now_us);
+}
+
+pn_err pn_session_on_m3(
+    pn_session *s, uint64_t now_us, uint8_t *body, size_t len)
+{
+    pn_err err = handshake_read(s, body, len, PN_M3_LEN);
+
+    if (err == PN_OK) {
+        err = handshake_admit(s);
+    }
+    return err != PN_OK ? err : handshake_open(s, now_us);
+}
