@@ -183,7 +183,7 @@ static pn_err read_s(pn_handshake *h, cursor *c)
         return err;
     }
     if (PN_CHECK(static_reflected, is_same_key(&h->rs, &h->s->public_key))) {
-        return PN_AUTH;
+        return PN_DENIED;
     }
     return PN_OK;
 }

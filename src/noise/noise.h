@@ -77,7 +77,8 @@ PN_MUST_USE pn_err pn_handshake_write(pn_handshake *h, const uint8_t *payload,
 /*
  * ReadMessage: takes the peer's next message; its payload goes to payload
  * (cap bytes). Errors: PN_STATE, PN_MALFORMED wrong length, PN_AUTH bad tag,
- * low-order key, or an ephemeral equal to ours (T34). Dead after an error.
+ * low-order key, or an ephemeral equal to ours; PN_DENIED a static key equal
+ * to ours (T34). Dead after an error.
  */
 PN_MUST_USE pn_err pn_handshake_read(pn_handshake *h, const uint8_t *message,
     size_t len, uint8_t *payload, size_t cap, size_t *ret_len);

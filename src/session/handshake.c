@@ -22,8 +22,12 @@ static pn_err handshake_read(
         err = pn_handshake_read(
             s->handshake, message.data, message.len, &nothing, 0, &payload_len);
     }
-    return err == PN_OK ? PN_OK
-                        : pn_session_fail(s, err, PN_REASON_BAD_HANDSHAKE);
+    if (err == PN_OK) {
+        return PN_OK;
+    }
+    /* Denied: the peer's static key is ours (T34). */
+    return pn_session_fail(s, err,
+        err == PN_DENIED ? PN_REASON_OWN_KEY : PN_REASON_BAD_HANDSHAKE);
 }
 
 pn_err pn_session_put_handshake(pn_session *s)
@@ -63,10 +67,6 @@ static pn_err handshake_admit(pn_session *s)
     }
     s->peer = *peer;
     s->has_peer = true;
-    if (PN_CHECK(session_own_key,
-            pn_key_equal(&s->peer, &s->identity->public_key))) {
-        return pn_session_fail(s, PN_DENIED, PN_REASON_OWN_KEY);
-    }
     if (PN_CHECK(session_expected_peer,
             s->has_expected && !pn_key_equal(&s->peer, &s->expected))) {
         return pn_session_fail(s, PN_DENIED, PN_REASON_KEY_MISMATCH);
