@@ -72,8 +72,9 @@ PN_API PN_MUST_USE pn_err pn_term_parse(const void *data, size_t len,
 /** The kind of term; PN_TERM_NONE when it is empty. Thread: any. */
 PN_API pn_term_type pn_term_type_of(pn_term term);
 
-/** True when both are the same bytes, or the same value in different spelling
- * of atoms (tags 100, 115, 118, 119). Thread: any. */
+/** True when both are the same value: the same bytes, or another spelling of
+ * it (tags of atoms, lengths of integers, STRING_EXT, order of map pairs). 1
+ * and 1.0 differ, 0.0 and -0.0 do not. Thread: any. */
 PN_API bool pn_term_equal(pn_term a, pn_term b);
 
 /** True when term is the atom called name (UTF-8). Thread: any. */
@@ -149,16 +150,26 @@ PN_API PN_MUST_USE pn_err pn_term_atom_name(
  * term_to_binary/1 does. Fields are private.
  * Thread: one at a time.
  */
+typedef struct pn_term_writer_frame {
+    uint32_t at;    /* where the container begins */
+    uint32_t last;  /* where its newest element begins */
+    uint32_t count; /* elements so far */
+    uint32_t kind;
+} pn_term_writer_frame;
+
 typedef struct pn_term_writer {
     void *buf; /* pn_buf: own, or borrowed from a link's output */
     size_t start;
     size_t max_bytes;
-    struct pn_term_writer_frame *frames;
+    pn_term_writer_frame *frames; /* NULL while few is enough */
     uint32_t n_frames;
     uint32_t frames_cap;
+    pn_term_writer_frame few[8];
     uint32_t n_top; /* complete terms at top level: must end as 1 */
     pn_err err;
     bool owns_buf;
+    bool has_map; /* keys are to be compared at the end */
+    bool is_done; /* pn_term_writer_finish has checked everything */
 } pn_term_writer;
 
 /** Starts an own buffer; max_bytes 0 means 1048576. Use with
@@ -166,6 +177,10 @@ typedef struct pn_term_writer {
 PN_API void pn_term_writer_init(pn_term_writer *w, size_t max_bytes);
 /** Frees everything; harmless after failure, twice, or zero-filled. */
 PN_API void pn_term_writer_free(pn_term_writer *w);
+/** Forgets what was written, errors too, and begins again; memory is kept, so
+ * a writer that is used again and again does not allocate. Harmful after
+ * pn_term_writer_free only. */
+PN_API void pn_term_writer_reset(pn_term_writer *w);
 /**
  * Ends writing: checks that exactly one term is complete.
  * Ownership: *ret_bytes (version byte included) and *ret_term alias the
@@ -194,6 +209,8 @@ PN_API void pn_term_write_string(pn_term_writer *w, const char *text);
 /** len bytes of which the last has bits (1..8) used, from the top. */
 PN_API void pn_term_write_bitstring(
     pn_term_writer *w, const void *data, size_t len, unsigned bits);
+/** A term as it is. Not one complete term, or one that carries a pid, port,
+ * reference or fun, sets PN_INVALID: what is opaque to us is never sent on. */
 PN_API void pn_term_write_term(pn_term_writer *w, pn_term term);
 PN_API void pn_term_write_tuple_begin(pn_term_writer *w);
 PN_API void pn_term_write_tuple_end(pn_term_writer *w);
@@ -203,8 +220,8 @@ PN_API void pn_term_write_list_end(pn_term_writer *w);
 /** Ends a list whose last written element is its tail. */
 PN_API void pn_term_write_list_end_improper(pn_term_writer *w);
 PN_API void pn_term_write_map_begin(pn_term_writer *w);
-/** Ends a map: an even number of elements, key then value; duplicate keys set
- * PN_INVALID. Pairs keep the order written. */
+/** Ends a map: an even number of elements, key then value. Duplicate keys set
+ * PN_INVALID, in pn_term_writer_finish. Pairs keep the order written. */
 PN_API void pn_term_write_map_end(pn_term_writer *w);
 
 /* ---- format and match ------------------------------------------------- */

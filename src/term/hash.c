@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hashes of values; see hash.h. Two lanes of multiply and fold. */
+#include <stdatomic.h>
+#include <string.h>
+
+#ifdef __linux__
+#include <sys/auxv.h>
+#endif
+
+#include "base/bytes.h"
+#include "term/hash.h"
+#include "term/tags.h"
+#include "term/utf8.h"
+
+/* Odd constants without pattern: the first digits of e and of pi. */
+#define HASH_K0 UINT64_C(0xb7e151628aed2a6b)
+#define HASH_K1 UINT64_C(0xbf7158809cf4f3c7)
+#define HASH_K2 UINT64_C(0x243f6a8885a308d3)
+#define HASH_K3 UINT64_C(0x13198a2e03707345)
+
+#ifdef __SIZEOF_INT128__
+__extension__ typedef unsigned __int128 hash_u128;
+
+static inline uint64_t fold(uint64_t x, uint64_t y)
+{
+    hash_u128 product = (hash_u128)x * y;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+#else
+static inline uint64_t fold(uint64_t x, uint64_t y)
+{
+    uint64_t low = (x & UINT32_MAX) * (y & UINT32_MAX);
+    uint64_t mid1 = (x >> 32) * (y & UINT32_MAX);
+    uint64_t mid2 = (x & UINT32_MAX) * (y >> 32);
+    uint64_t high = (x >> 32) * (y >> 32);
+    uint64_t mid = (low >> 32) + (mid1 & UINT32_MAX) + (mid2 & UINT32_MAX);
+
+    high += (mid1 >> 32) + (mid2 >> 32) + (mid >> 32);
+    return (low & UINT32_MAX) ^ (mid << 32) ^ high;
+}
+#endif
+
+static inline uint64_t turn(uint64_t x)
+{
+    return x << 32 | x >> 32;
+}
+
+/* The kernel puts 16 random bytes into every new process. */
+static pn_hash seed_load(void)
+{
+    pn_hash seed = {HASH_K0, HASH_K1};
+
+#ifdef __linux__
+    const void *random = (const void *)(uintptr_t)getauxval(AT_RANDOM);
+
+    if (random != NULL) {
+        memcpy(&seed, random, sizeof(seed));
+    }
+#endif
+    /* The stack protector's canary is made of the same bytes. */
+    seed.a = fold(seed.a ^ HASH_K2, seed.b ^ HASH_K3);
+    seed.b = fold(seed.b ^ HASH_K0, seed.a ^ HASH_K1);
+    return seed;
+}
+
+static pn_hash seed(void)
+{
+    static _Atomic uint64_t a;
+    static _Atomic uint64_t b;
+    pn_hash s = {atomic_load_explicit(&a, memory_order_relaxed),
+        atomic_load_explicit(&b, memory_order_relaxed)};
+
+    /* Whoever comes here at the same time stores the same values. */
+    if (s.a == 0 || s.b == 0) {
+        s = seed_load();
+        atomic_store_explicit(&a, s.a, memory_order_relaxed);
+        atomic_store_explicit(&b, s.b, memory_order_relaxed);
+    }
+    return s;
+}
+
+static inline pn_hash mix(pn_hash h, uint64_t x, uint64_t y)
+{
+    uint64_t p = h.a ^ x;
+    uint64_t q = h.b ^ y;
+
+    return (pn_hash){fold(p ^ HASH_K0, turn(q) ^ HASH_K1) + q,
+        fold(q ^ HASH_K2, turn(p) ^ HASH_K3) + p};
+}
+
+pn_hash pn_hash_begin(pn_hash_kind kind, uint64_t number)
+{
+    return mix(seed(), (uint64_t)kind, number);
+}
+
+static inline uint64_t load_tail(const uint8_t *p, size_t n)
+{
+    uint64_t x = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        x |= (uint64_t)p[i] << (8 * i);
+    }
+    return x;
+}
+
+static inline uint64_t load_le64(const uint8_t *p)
+{
+    uint64_t x;
+
+    memcpy(&x, p, 8);
+    return x; /* its order does not matter within one process */
+}
+
+pn_hash pn_hash_bytes(pn_hash h, const uint8_t *p, size_t len)
+{
+    size_t left = len;
+
+    while (left >= 16) {
+        h = mix(h, load_le64(p), load_le64(p + 8));
+        p += 16;
+        left -= 16;
+    }
+    if (left > 0) {
+        size_t low = left < 8 ? left : 8;
+
+        h = mix(h, load_tail(p, low), load_tail(p + low, left - low));
+    }
+    return mix(h, len, ~(uint64_t)len);
+}
+
+pn_hash pn_hash_part(pn_hash h, pn_hash part)
+{
+    return mix(h, part.a, part.b);
+}
+
+pn_hash pn_hash_integer(bool is_negative, const uint8_t *magnitude, size_t n)
+{
+    while (n > 0 && magnitude[n - 1] == 0) {
+        n--;
+    }
+    if (n <= 8) {
+        return mix(pn_hash_begin(HASH_INTEGER, n > 0 && is_negative),
+            load_tail(magnitude, n), 0);
+    }
+    return pn_hash_bytes(
+        pn_hash_begin(HASH_INTEGER, is_negative ? 3 : 2), magnitude, n);
+}
+
+pn_hash pn_hash_int64(int64_t value)
+{
+    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+    return mix(pn_hash_begin(HASH_INTEGER, value < 0), magnitude, 0);
+}
+
+pn_hash pn_hash_float(const uint8_t bytes[static 8])
+{
+    uint64_t bits = pn_load_be64(bytes);
+
+    if (bits << 1 == 0) {
+        bits = 0;
+    }
+    return mix(pn_hash_begin(HASH_FLOAT, 0), bits, 0);
+}
+
+pn_hash pn_hash_atom(const uint8_t *name, size_t len, bool is_latin1)
+{
+    uint8_t utf8[2 * TERM_ATOM_MAX_CHARS];
+    size_t n = 0;
+
+    if (!is_latin1) {
+        return pn_hash_bytes(pn_hash_begin(HASH_ATOM, 0), name, len);
+    }
+    for (size_t i = 0; i < len && i < TERM_ATOM_MAX_CHARS; i++) {
+        uint8_t two[4];
+        size_t took = pn_utf8_encode(name[i], two);
+
+        memcpy(utf8 + n, two, took);
+        n += took;
+    }
+    return pn_hash_bytes(pn_hash_begin(HASH_ATOM, 0), utf8, n);
+}

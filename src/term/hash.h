@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hashes of values, 128 bits: equal values hash alike however they are
+ * spelled, so two keys of one map that hash alike are one key written twice.
+ * Keyed by bytes the kernel gave this process, so nobody can prepare two
+ * values that collide; nothing is kept or sent.
+ */
+#ifndef PN_TERM_HASH_H
+#define PN_TERM_HASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct pn_hash {
+    uint64_t a;
+    uint64_t b;
+} pn_hash;
+
+/* What keeps 1 and 1.0, {} and [], :a and "a" apart. */
+typedef enum pn_hash_kind {
+    HASH_INTEGER = 1,
+    HASH_FLOAT,
+    HASH_ATOM,
+    HASH_BITS,
+    HASH_TUPLE,
+    HASH_NIL,
+    HASH_LIST,
+    HASH_MAP,
+    HASH_PID,
+    HASH_PORT,
+    HASH_REFERENCE,
+    HASH_EXPORT
+} pn_hash_kind;
+
+static inline bool pn_hash_equal(pn_hash x, pn_hash y)
+{
+    return x.a == y.a && x.b == y.b;
+}
+
+/* Starts a value: its kind and a number that belongs to it (a count, a sign, a
+ * length). */
+pn_hash pn_hash_begin(pn_hash_kind kind, uint64_t number);
+/* Goes on with len bytes, or with a part that has a hash of its own. */
+pn_hash pn_hash_bytes(pn_hash h, const uint8_t *p, size_t len);
+pn_hash pn_hash_part(pn_hash h, pn_hash part);
+
+/* An integer: n bytes of magnitude, little-endian, zeros on top allowed. */
+pn_hash pn_hash_integer(bool is_negative, const uint8_t *magnitude, size_t n);
+pn_hash pn_hash_int64(int64_t value);
+/* A float: 8 bytes big-endian; 0.0 and -0.0 are alike (OTP 25). */
+pn_hash pn_hash_float(const uint8_t bytes[static 8]);
+/* An atom's name, in UTF-8 or in Latin-1. */
+pn_hash pn_hash_atom(const uint8_t *name, size_t len, bool is_latin1);
+
+#endif
