@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The functions of PeerNet 0.1.0 that examples/elixir uses, on top of the test
+# peer: so the example runs where PeerNet itself is not installed.
+
+defmodule PeerNet do
+  @moduledoc false
+
+  def start_link(opts) do
+    node = Peer.Node.start(%{dir: opts[:data_dir], port: opts[:port]})
+    :persistent_term.put({__MODULE__, opts[:name]}, node)
+    {:ok, node.supervisor}
+  end
+
+  def node(name), do: :persistent_term.get({__MODULE__, name})
+  def identity(name), do: node(name).identity
+
+  def expose(name, handle, fun, opts) do
+    Peer.Backend.expose(node(name), handle, fun, opts[:authorize] || fn _ -> true end)
+  end
+
+  def pair(name, key, opts), do: Peer.Backend.pair(node(name), key, opts[:label])
+  def connect(name, key, ip, port), do: Peer.Backend.dial(node(name), key, :inet.ntoa(ip), port)
+  def connected?(name, key), do: Peer.Backend.linked?(node(name), key)
+
+  def call(name, key, handle, args, timeout \\ 5_000) do
+    Peer.Backend.call(node(name), key, handle, args, timeout)
+  end
+
+  def send(name, key, handle, args) do
+    Peer.Backend.send_message(node(name), key, handle, args)
+  end
+end
+
+defmodule PeerNet.BeamDist do
+  @moduledoc false
+
+  def call(name, key, mod, fun, args) do
+    Peer.Backend.dist_call(PeerNet.node(name), key, nil, {mod, fun, args}, 5_000)
+  end
+end
