@@ -4,7 +4,7 @@
 B ?= build
 MESON_FLAGS ?=
 
-.PHONY: all deps build demo test clean
+.PHONY: all deps build demo test interop clean
 
 all: build
 
@@ -20,6 +20,9 @@ build: $(B)/build.ninja ## build everything
 
 test: build ## run every test
 	tools/run-tests $(B)
+
+interop: build ## the link cases against a real PeerNet: UPSTREAM=its ebin
+	tools/interop/run "$(UPSTREAM)" $(B)
 
 clean: ## remove the build folder
 	rm -rf $(B)
