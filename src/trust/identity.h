@@ -5,7 +5,7 @@
 
 #include "crypto/crypto.h"
 
-#define PN_IDENTITY_LEN 70
+#define PN_IDENTITY_LEN 71
 
 /* Reads a keyfile's bytes: PN_CORRUPT with a sentence in *ret_why for a wrong
  * magic, version (Ed25519 has its own sentence), length, or a public key that

@@ -6,8 +6,7 @@
 #include <peernet/key.h>
 
 #include "base/buf.h"
-
-#define PN_LABEL_MAX 255 /* bytes of UTF-8 */
+#include "trust/label.h"
 
 typedef struct pn_trust_entry {
     pn_public_key key;
@@ -41,9 +40,6 @@ PN_MUST_USE pn_err pn_trust_list_read(const uint8_t *data, size_t len,
 /* Appends the file's bytes to out: term_to_binary/1 of the list, atoms with
  * tag 119, map keys sorted. Errors: PN_NOMEM. */
 PN_MUST_USE pn_err pn_trust_list_write(const pn_trust_list *list, pn_buf *out);
-/* True for a label we write: UTF-8 without control characters, at most
- * PN_LABEL_MAX bytes. */
-bool pn_label_is_valid(const char *label);
 /* Puts a key in front; label NULL or "": none. Errors: PN_EXISTS (the list is
  * as it was); PN_INVALID a bad label, or a year outside 0..9999; PN_NOMEM. */
 PN_MUST_USE pn_err pn_trust_list_add(pn_trust_list *list,

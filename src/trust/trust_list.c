@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The trust list; see trust_list.h and PeerNet wire, section 7. What the
+ * originals cannot have written is damage, and damage is refused whole: half a
+ * list would be somebody's unpairing undone or pairing lost (T22).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <peernet/term.h>
+
+#include "base/mutant.h"
+#include "trust/datetime.h"
+#include "trust/trust_list.h"
+
+/* Keys as term_to_binary/1 of OTP 25 sorts them; that order is as good as any
+ * to a reader. precision is "6" to write and "~i" to read. */
+#define DATETIME(precision)                                                    \
+    "%{'__struct__' => 'Elixir.DateTime', "                                    \
+    "calendar: 'Elixir.Calendar.ISO', day: ~i, hour: ~i, "                     \
+    "microsecond: {~i, " precision "}, minute: ~i, month: ~i, second: ~i, "    \
+    "std_offset: 0, time_zone: \"Etc/UTC\", utc_offset: 0, year: ~i, "         \
+    "zone_abbr: \"UTC\"}"
+#define ENTRY(label)                                                           \
+    "%{added_at: " DATETIME("6") ", label: " label ", pubkey: ~k}"
+
+static void entry_fini(pn_trust_entry *e)
+{
+    free(e->label);
+    free(e->etf);
+    *e = (pn_trust_entry){0};
+}
+
+void pn_trust_list_fini(pn_trust_list *list)
+{
+    for (size_t i = 0; i < list->n_entries; i++) {
+        entry_fini(&list->entries[i]);
+    }
+    free(list->entries);
+    *list = (pn_trust_list){0};
+}
+
+const pn_trust_entry *pn_trust_list_find(
+    const pn_trust_list *list, const pn_public_key *key)
+{
+    const pn_trust_entry *found = NULL;
+
+    /* No way out in the middle: how long it takes says nothing about where,
+     * or whether, a key stands in the list. */
+    for (size_t i = 0; i < list->n_entries; i++) {
+        const pn_trust_entry *e = &list->entries[i];
+
+        found = pn_key_equal(&e->key, key) ? e : found;
+    }
+    return found;
+}
+
+/* ---- reading ----------------------------------------------------------- */
+
+static const char *read_added_at(pn_term term, int64_t *ret_us)
+{
+    pn_datetime d;
+    int precision;
+
+    if (!pn_term_match(term, DATETIME("~i"), &d.day, &d.hour, &d.microsecond,
+            &precision, &d.minute, &d.month, &d.second, &d.year)) {
+        return "the time of an entry is no DateTime in UTC";
+    }
+    if (PN_CHECK(trust_datetime,
+            !pn_datetime_is_valid(&d) || precision < 0 || precision > 6)) {
+        return "the time of an entry does not exist";
+    }
+    *ret_us = pn_datetime_to_us(&d);
+    return NULL;
+}
+
+static const char *read_label(
+    pn_term term, bool *ret_has_label, pn_slice *ret_label)
+{
+    *ret_label = (pn_slice){0};
+    *ret_has_label = !pn_term_is_atom(term, "nil");
+    if (*ret_has_label && !pn_term_match(term, "~b", ret_label)) {
+        return "the label of an entry is neither text nor nil";
+    }
+    return NULL;
+}
+
+static pn_err keep_entry(
+    pn_trust_entry *e, pn_term term, bool has_label, pn_slice label)
+{
+    char clean[PN_LABEL_MAX + 1];
+    pn_term copy;
+    pn_err err = pn_term_copy(term, &copy);
+
+    if (err != PN_OK) {
+        return err;
+    }
+    /* pn_term_copy hands over malloc'ed bytes; only the type says const. */
+    e->etf = (uint8_t *)(uintptr_t)copy.data;
+    e->etf_len = copy.len;
+    if (!has_label) {
+        return PN_OK;
+    }
+    pn_label_clean(label.data, label.len, clean);
+    e->label = strdup(clean);
+    return e->label == NULL ? PN_NOMEM : PN_OK;
+}
+
+static pn_err read_entry(pn_term term, pn_trust_entry *e, const char **ret_why)
+{
+    pn_term label_term;
+    pn_term added_at;
+    pn_slice key;
+    pn_slice label;
+    bool has_label;
+    const char *why;
+
+    if (!pn_term_match(term, "%{pubkey: ~b, label: ~t, added_at: ~t}", &key,
+            &label_term, &added_at)) {
+        *ret_why = "an entry is not a map of pubkey, label and added_at";
+        return PN_CORRUPT;
+    }
+    if (PN_CHECK(trust_key_length, key.len != PN_PUBLIC_KEY_LEN)) {
+        *ret_why = "a public key is not 32 bytes long";
+        return PN_CORRUPT;
+    }
+    memcpy(e->key.bytes, key.data,
+        key.len < PN_PUBLIC_KEY_LEN ? key.len : PN_PUBLIC_KEY_LEN);
+    why = read_label(label_term, &has_label, &label);
+    if (why == NULL) {
+        why = read_added_at(added_at, &e->added_at_us);
+    }
+    if (why != NULL) {
+        *ret_why = why;
+        return PN_CORRUPT;
+    }
+    return keep_entry(e, term, has_label, label);
+}
+
+/* Reads entries one by one; list is what has been read, also on error. */
+static pn_err read_entries(
+    pn_term_reader *r, uint32_t n, pn_trust_list *list, const char **ret_why)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        pn_trust_entry *e = &list->entries[i];
+        pn_term term = pn_term_read_any(r);
+        pn_err err;
+
+        if (r->err != PN_OK) {
+            break;
+        }
+        /* Counted before it is filled, so that it is freed after an error. */
+        list->n_entries++;
+        err = read_entry(term, e, ret_why);
+        if (err != PN_OK) {
+            return err;
+        }
+    }
+    pn_term_read_nil(r);
+    if (pn_term_reader_finish(r) != PN_OK) {
+        *ret_why = "it is not a proper list of entries";
+        return PN_CORRUPT;
+    }
+    return PN_OK;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const pn_public_key *const *x = a;
+    const pn_public_key *const *y = b;
+
+    return memcmp((*x)->bytes, (*y)->bytes, PN_PUBLIC_KEY_LEN);
+}
+
+/* The originals never write a key twice; unpairing one of two entries would
+ * leave the peer paired. */
+static pn_err check_unique(const pn_trust_list *list, const char **ret_why)
+{
+    const pn_public_key **keys;
+    pn_err err = PN_OK;
+
+    if (list->n_entries < 2) {
+        return PN_OK;
+    }
+    keys = malloc(list->n_entries * sizeof(*keys));
+    if (keys == NULL) {
+        return PN_NOMEM;
+    }
+    for (size_t i = 0; i < list->n_entries; i++) {
+        keys[i] = &list->entries[i].key;
+    }
+    qsort(keys, list->n_entries, sizeof(*keys), by_key);
+    for (size_t i = 1; i < list->n_entries; i++) {
+        if (PN_CHECK(trust_unique, by_key(&keys[i - 1], &keys[i]) == 0)) {
+            *ret_why = "it lists one key twice";
+            err = PN_CORRUPT;
+            break;
+        }
+    }
+    free(keys);
+    return err;
+}
+
+static pn_err parse(
+    const uint8_t *data, size_t len, pn_term *ret_term, const char **ret_why)
+{
+    pn_term_limits limits;
+    pn_term_error error = {0};
+    pn_err err;
+
+    pn_term_limits_init(&limits);
+    limits.max_bytes = len < INT32_MAX ? (uint32_t)len : INT32_MAX;
+    limits.max_bytes = len == 0 ? 1 : limits.max_bytes;
+    err = pn_term_parse(data, len, &limits, ret_term, &error);
+    if (err == PN_OK || err == PN_NOMEM) {
+        return err;
+    }
+    *ret_why = error.text == NULL ? "it is no term" : error.text;
+    return PN_CORRUPT;
+}
+
+pn_err pn_trust_list_read(const uint8_t *data, size_t len, size_t max_entries,
+    pn_trust_list *ret_list, const char **ret_why)
+{
+    pn_trust_list list = {0};
+    pn_term_reader r;
+    pn_term term;
+    uint32_t n;
+    pn_err err = parse(data, len, &term, ret_why);
+
+    if (err != PN_OK) {
+        return err;
+    }
+    if (pn_term_type_of(term) != PN_TERM_LIST) {
+        *ret_why = "it is not a list";
+        return PN_CORRUPT;
+    }
+    pn_term_reader_init(&r, term);
+    n = pn_term_read_list(&r);
+    if (PN_CHECK(trust_max_entries, n > max_entries)) {
+        return PN_LIMIT;
+    }
+    if (n > 0) {
+        list.entries = calloc(n, sizeof(*list.entries));
+        err = list.entries == NULL ? PN_NOMEM
+                                   : read_entries(&r, n, &list, ret_why);
+    }
+    if (err == PN_OK) {
+        err = check_unique(&list, ret_why);
+    }
+    if (err != PN_OK) {
+        pn_trust_list_fini(&list);
+        return err;
+    }
+    *ret_list = list;
+    return PN_OK;
+}
+
+/* ---- writing ----------------------------------------------------------- */
+
+pn_err pn_trust_list_write(const pn_trust_list *list, pn_buf *out)
+{
+    enum { AROUND = 16 }; /* version, list head, tail */
+    pn_term_writer w;
+    pn_slice bytes;
+    size_t len = AROUND;
+    pn_err err;
+
+    for (size_t i = 0; i < list->n_entries; i++) {
+        len += list->entries[i].etf_len;
+    }
+    pn_term_writer_init(&w, len);
+    pn_term_write_list_begin(&w);
+    for (size_t i = 0; i < list->n_entries; i++) {
+        const pn_trust_entry *e = &list->entries[i];
+
+        pn_term_write_term(&w, (pn_term){.data = e->etf, .len = e->etf_len});
+    }
+    pn_term_write_list_end(&w);
+    err = pn_term_writer_finish(&w, &bytes, NULL);
+    if (err == PN_OK) {
+        err = pn_buf_append(out, bytes.data, bytes.len);
+    }
+    pn_term_writer_free(&w);
+    return err;
+}
+
+/* Fills e as reading the same bytes would. */
+static pn_err make_entry(pn_trust_entry *e, const pn_public_key *key,
+    const char *label, int64_t now_us)
+{
+    const bool has_label = label != NULL && label[0] != '\0';
+    const pn_slice label_bytes = {
+        .data = (const uint8_t *)label, .len = has_label ? strlen(label) : 0};
+    pn_term_writer w;
+    pn_term term;
+    pn_datetime d;
+    pn_err err;
+
+    pn_datetime_from_us(now_us, &d);
+    pn_term_writer_init(&w, 0);
+    if (has_label) {
+        pn_term_write_format(&w, ENTRY("~s"), d.day, d.hour, d.microsecond,
+            d.minute, d.month, d.second, d.year, label, key);
+    } else {
+        pn_term_write_format(&w, ENTRY("nil"), d.day, d.hour, d.microsecond,
+            d.minute, d.month, d.second, d.year, key);
+    }
+    err = pn_term_writer_finish(&w, NULL, &term);
+    if (err == PN_OK) {
+        e->key = *key;
+        e->added_at_us = now_us;
+        err = keep_entry(e, term, has_label, label_bytes);
+    }
+    pn_term_writer_free(&w);
+    return err;
+}
+
+pn_err pn_trust_list_add(pn_trust_list *list, const pn_public_key *key,
+    const char *label, int64_t now_us)
+{
+    pn_trust_entry entry = {0};
+    pn_trust_entry *grown;
+    pn_err err;
+
+    if ((label != NULL && !pn_label_is_valid(label))
+        || now_us < PN_DATETIME_MIN_US || now_us > PN_DATETIME_MAX_US) {
+        return PN_INVALID;
+    }
+    if (pn_trust_list_find(list, key) != NULL) {
+        return PN_EXISTS;
+    }
+    grown = reallocarray(
+        list->entries, list->n_entries + 1, sizeof(*list->entries));
+    if (grown == NULL) {
+        return PN_NOMEM;
+    }
+    list->entries = grown;
+    err = make_entry(&entry, key, label, now_us);
+    if (err != PN_OK) {
+        entry_fini(&entry);
+        return err;
+    }
+    memmove(grown + 1, grown, list->n_entries * sizeof(*grown));
+    grown[0] = entry;
+    list->n_entries++;
+    return PN_OK;
+}
+
+pn_err pn_trust_list_remove(pn_trust_list *list, const pn_public_key *key)
+{
+    const pn_trust_entry *found = pn_trust_list_find(list, key);
+    size_t i;
+
+    if (found == NULL) {
+        return PN_NOT_FOUND;
+    }
+    i = (size_t)(found - list->entries);
+    entry_fini(&list->entries[i]);
+    list->n_entries--;
+    memmove(&list->entries[i], &list->entries[i + 1],
+        (list->n_entries - i) * sizeof(*list->entries));
+    return PN_OK;
+}
