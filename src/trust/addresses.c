@@ -150,29 +150,34 @@ static bool is_in_order(const pn_address_list *list)
     return true;
 }
 
-static void sum_text(
+static pn_err sum_text(
     const char *data, size_t len, char ret_hex[static HEX_LEN + 1])
 {
     uint8_t hash[PN_HASH_LEN];
+    pn_err err = pn_sha256(hash, data, len, NULL, 0);
 
-    pn_sha256(hash, data, len, NULL, 0);
-    for (size_t i = 0; i < sizeof(hash); i++) {
+    for (size_t i = 0; err == PN_OK && i < sizeof(hash); i++) {
         (void)snprintf(ret_hex + 2 * i, 3, "%02x", hash[i]);
     }
+    return err;
 }
 
-static bool take_sum(lines *l, const char *start)
+/* The last line, which must fit all before it. */
+static pn_err take_sum(lines *l, const char *start)
 {
     char want[HEX_LEN + 1];
+    char got[HEX_LEN + 1];
+    pn_err err = sum_text(start, (size_t)(l->at - start), want);
 
-    sum_text(start, (size_t)(l->at - start), want);
-    return take(l, CHECKSUM)
-           && !PN_CHECK(address_sum,
-               memcmp(l->at, want,
-                   (size_t)(l->end - l->at) < HEX_LEN ? (size_t)(l->end - l->at)
-                                                      : HEX_LEN)
-                   != 0)
-           && take_n(l, HEX_LEN, want) && take(l, "\n") && l->at == l->end;
+    if (err != PN_OK) {
+        return err;
+    }
+    if (!take(l, CHECKSUM) || !take_n(l, HEX_LEN, got) || !take(l, "\n")
+        || l->at != l->end
+        || PN_CHECK(address_sum, memcmp(want, got, HEX_LEN) != 0)) {
+        return PN_CORRUPT;
+    }
+    return PN_OK;
 }
 
 static pn_err append(pn_address_list *list, const pn_peer_address *entry)
@@ -196,6 +201,7 @@ static pn_err read_lines(
     lines *l, size_t max_entries, pn_address_list *list, const char **ret_why)
 {
     const char *start = l->at;
+    pn_err err;
 
     if (!take(l, HEADING)) {
         *ret_why = "it does not begin with \"peernet addresses 1\"";
@@ -216,9 +222,10 @@ static pn_err read_lines(
             return PN_NOMEM;
         }
     }
-    if (!take_sum(l, start)) {
+    err = take_sum(l, start);
+    if (err != PN_OK) {
         *ret_why = "its checksum does not fit";
-        return PN_CORRUPT;
+        return err;
     }
     if (PN_CHECK(address_order, !is_in_order(list))) {
         *ret_why = "its lines are out of order";
@@ -271,8 +278,10 @@ pn_err pn_address_list_write(const pn_address_list *list, pn_buf *out)
         err = append_entry(out, &list->entries[i]);
     }
     if (err == PN_OK) {
-        sum_text((const char *)pn_buf_head(out) + before,
+        err = sum_text((const char *)pn_buf_head(out) + before,
             pn_buf_used(out) - before, sum);
+    }
+    if (err == PN_OK) {
         err = append_text(out, CHECKSUM);
     }
     if (err == PN_OK) {

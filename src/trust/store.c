@@ -216,34 +216,24 @@ static pn_err fail_trust(
     return pn_store_fail(store, error, err, PN_STORE_TRUST, text);
 }
 
-static pn_err parse_trust(const pn_store *store, const pn_buf *b,
-    pn_store_snapshot *ret_snapshot, pn_store_error *error)
-{
-    const char *why = "";
-    pn_err err = pn_trust_list_read(
-        b->data, b->len, store->max_peers, &ret_snapshot->trust, &why);
-
-    if (err != PN_OK) {
-        return fail_trust(store, error, err, why);
-    }
-    pn_sha256(ret_snapshot->trust_hash, b->data, b->len, NULL, 0);
-    return PN_OK;
-}
-
-pn_err pn_store_read_trust(const pn_store *store,
-    pn_store_snapshot *ret_snapshot, pn_store_error *error,
-    pn_store_error *warning)
+pn_err pn_store_read_trust(const pn_store *store, pn_trust_list *ret_list,
+    pn_store_error *error, pn_store_error *warning)
 {
     pn_buf b = {0};
     bool is_tightened = false;
+    const char *text = "";
     int why;
     pn_err err = pn_file_read(store->dir_fd, PN_STORE_TRUST,
         trust_bytes_max(store), &b, &is_tightened, &why);
 
-    *ret_snapshot = (pn_store_snapshot){0};
+    *ret_list = (pn_trust_list){0};
     if (err == PN_OK) {
         warn_tightened(store, warning, PN_STORE_TRUST, is_tightened);
-        err = parse_trust(store, &b, ret_snapshot, error);
+        err = pn_trust_list_read(
+            b.data, b.len, store->max_peers, ret_list, &text);
+        if (err != PN_OK) {
+            err = fail_trust(store, error, err, text);
+        }
     } else if (err == PN_NOT_FOUND) {
         err = PN_OK; /* nobody was ever paired */
     } else if (err == PN_LIMIT) {
@@ -267,16 +257,15 @@ bool pn_store_drop_cut(const pn_store *store, pn_trust_list *list)
     return is_dropped;
 }
 
-void pn_store_adopt(pn_store *store, pn_store_snapshot *snapshot)
+void pn_store_adopt(pn_store *store, pn_trust_list *list)
 {
-    if (memcmp(store->trust_hash, snapshot->trust_hash, PN_HASH_LEN) != 0) {
+    (void)pn_store_drop_cut(store, list);
+    if (!pn_trust_list_equal(&store->trust, list)) {
         store->is_changed = true;
     }
-    (void)pn_store_drop_cut(store, &snapshot->trust);
     pn_trust_list_fini(&store->trust);
-    store->trust = snapshot->trust;
-    memcpy(store->trust_hash, snapshot->trust_hash, PN_HASH_LEN);
-    *snapshot = (pn_store_snapshot){0};
+    store->trust = *list;
+    *list = (pn_trust_list){0};
 }
 
 pn_err pn_store_read_addresses(const pn_store *store, pn_address_list *ret_list,
@@ -363,7 +352,7 @@ static void sweep(const pn_store *store)
 static pn_err load(
     pn_store *store, pn_store_error *error, pn_store_error *warning)
 {
-    pn_store_snapshot snapshot;
+    pn_trust_list trust;
     int why;
     pn_err err = pn_dir_open(store->path, &store->dir_fd, &why);
 
@@ -377,10 +366,10 @@ static pn_err load(
         sweep(store);
     }
     if (err == PN_OK) {
-        err = pn_store_read_trust(store, &snapshot, error, warning);
+        err = pn_store_read_trust(store, &trust, error, warning);
     }
     if (err == PN_OK) {
-        pn_store_adopt(store, &snapshot);
+        pn_store_adopt(store, &trust);
         store->is_changed = false;
         load_addresses(store, warning);
     }
@@ -510,7 +499,7 @@ static void fill_peer(pn_store_peer *peer, const pn_trust_entry *e,
 pn_err pn_store_peers(pn_store *store, pn_store_peer **ret_peers, size_t *ret_n,
     pn_store_error *ret_error)
 {
-    pn_store_snapshot now;
+    pn_trust_list now;
     pn_address_list addresses = {0};
     pn_store_peer *peers;
     pn_err err;
@@ -520,21 +509,21 @@ pn_err pn_store_peers(pn_store *store, pn_store_peer **ret_peers, size_t *ret_n,
     if (err != PN_OK) {
         return err;
     }
-    (void)pn_store_drop_cut(store, &now.trust);
+    (void)pn_store_drop_cut(store, &now);
     if (pn_store_read_addresses(store, &addresses, NULL, NULL) != PN_OK) {
         addresses = (pn_address_list){0};
     }
-    peers = calloc(now.trust.n_entries + 1, sizeof(*peers));
+    peers = calloc(now.n_entries + 1, sizeof(*peers));
     if (peers == NULL) {
         err = PN_NOMEM;
     } else {
-        for (size_t i = 0; i < now.trust.n_entries; i++) {
-            fill_peer(&peers[i], &now.trust.entries[i], &addresses);
+        for (size_t i = 0; i < now.n_entries; i++) {
+            fill_peer(&peers[i], &now.entries[i], &addresses);
         }
         *ret_peers = peers;
-        *ret_n = now.trust.n_entries;
+        *ret_n = now.n_entries;
     }
-    pn_trust_list_fini(&now.trust);
+    pn_trust_list_fini(&now);
     pn_address_list_fini(&addresses);
     return err;
 }
@@ -568,15 +557,15 @@ void pn_store_unlock_node(pn_store *store)
 pn_err pn_store_reload(
     pn_store *store, bool *ret_changed, pn_store_error *ret_error)
 {
-    pn_store_snapshot snapshot;
+    pn_trust_list trust;
     pn_err err;
 
     clear(ret_error);
-    err = pn_store_read_trust(store, &snapshot, ret_error, NULL);
+    err = pn_store_read_trust(store, &trust, ret_error, NULL);
     if (err != PN_OK) {
         return err;
     }
-    pn_store_adopt(store, &snapshot);
+    pn_store_adopt(store, &trust);
     load_addresses(store, NULL);
     if (ret_changed != NULL) {
         *ret_changed = store->is_changed;

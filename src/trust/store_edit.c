@@ -18,7 +18,7 @@
 typedef struct edit {
     int lock_fd;
     bool is_dirty; /* the list is not what is on disk */
-    pn_store_snapshot now;
+    pn_trust_list now;
 } edit;
 
 static pn_err edit_begin(pn_store *store, edit *e, pn_store_error *error)
@@ -34,20 +34,20 @@ static pn_err edit_begin(pn_store *store, edit *e, pn_store_error *error)
         return err;
     }
     /* An unpairing that could not be written is written with this edit. */
-    e->is_dirty = pn_store_drop_cut(store, &e->now.trust);
+    e->is_dirty = pn_store_drop_cut(store, &e->now);
     return PN_OK;
 }
 
 static void edit_end(edit *e)
 {
-    pn_trust_list_fini(&e->now.trust);
+    pn_trust_list_fini(&e->now);
     (void)close(e->lock_fd);
 }
 
 /* Memory follows what a failed write left on disk, if that can be read. */
 static void resync(pn_store *store)
 {
-    pn_store_snapshot now;
+    pn_trust_list now;
 
     if (pn_store_read_trust(store, &now, NULL, NULL) == PN_OK) {
         pn_store_adopt(store, &now);
@@ -58,14 +58,13 @@ static pn_err write_trust(pn_store *store, edit *e, pn_store_error *error)
 {
     pn_buf b = {0};
     int why = 0;
-    pn_err err = pn_trust_list_write(&e->now.trust, &b);
+    pn_err err = pn_trust_list_write(&e->now, &b);
 
     if (err == PN_OK) {
         err = pn_file_replace(
             store->dir_fd, PN_STORE_TRUST, b.data, b.len, &why);
     }
     if (err == PN_OK) {
-        pn_sha256(e->now.trust_hash, b.data, b.len, NULL, 0);
         store->n_cut = 0;
         pn_store_adopt(store, &e->now);
     } else {
@@ -218,14 +217,14 @@ static pn_err add_peer(pn_store *store, edit *e, const pn_public_key *key,
 {
     pn_err err;
 
-    if (pn_trust_list_find(&e->now.trust, key) != NULL) {
+    if (pn_trust_list_find(&e->now, key) != NULL) {
         return PN_OK;
     }
-    if (PN_CHECK(store_max_peers, e->now.trust.n_entries >= store->max_peers)) {
+    if (PN_CHECK(store_max_peers, e->now.n_entries >= store->max_peers)) {
         return pn_store_fail(store, error, PN_LIMIT, PN_STORE_TRUST,
             "lists as many peers as max_peers allows");
     }
-    err = pn_trust_list_add(&e->now.trust, key, label, pn_wall_now_us());
+    err = pn_trust_list_add(&e->now, key, label, pn_wall_now_us());
     if (err != PN_OK) {
         return pn_store_fail(
             store, error, err, PN_STORE_TRUST, pn_strerror(err));
@@ -251,12 +250,12 @@ pn_err pn_store_pair(pn_store *store, const pn_public_key *key,
     if (err != PN_OK) {
         return err;
     }
-    was_there = pn_trust_list_find(&e.now.trust, key) != NULL;
+    was_there = pn_trust_list_find(&e.now, key) != NULL;
     err = add_peer(store, &e, key, label, ret_error);
     /* The address first: an address without a peer is nothing, a peer without
      * the address that was asked for would be half an edit. */
     if (err == PN_OK && address != NULL) {
-        err = add_address(store, &e.now.trust, key, address, true, ret_error);
+        err = add_address(store, &e.now, key, address, true, ret_error);
     }
     if (err == PN_OK) {
         err = edit_commit(store, &e, ret_error);
@@ -303,7 +302,7 @@ static pn_err remove_on_disk(
     if (err != PN_OK) {
         return err;
     }
-    was_there = pn_trust_list_remove(&e.now.trust, key) == PN_OK;
+    was_there = pn_trust_list_remove(&e.now, key) == PN_OK;
     e.is_dirty = e.is_dirty || was_there;
     err = edit_commit(store, &e, error);
     if (err == PN_OK) {

@@ -19,19 +19,12 @@ struct pn_store {
     /* Memory state is disk state (T23), except for those who were cut off
      * although the file could not be written: they stay cut off. */
     pn_trust_list trust;
-    uint8_t trust_hash[PN_HASH_LEN]; /* of the file trust was read from */
     pn_public_key *cut;
     size_t n_cut;
     bool is_changed; /* trust differs from what the last reload showed */
 
     pn_address_list addresses;
 };
-
-/* The state of one file, read and not yet taken over. */
-typedef struct pn_store_snapshot {
-    pn_trust_list trust;
-    uint8_t trust_hash[PN_HASH_LEN];
-} pn_store_snapshot;
 
 /* "DIR/NAME: why" into error (may be NULL); returns err. */
 pn_err pn_store_fail(const pn_store *store, pn_store_error *error, pn_err err,
@@ -45,12 +38,12 @@ void pn_store_warn(const pn_store *store, pn_store_error *warning,
 
 /* Reads trust.bin as it is now, whoever is cut off included. */
 PN_MUST_USE pn_err pn_store_read_trust(const pn_store *store,
-    pn_store_snapshot *ret_snapshot, pn_store_error *error,
-    pn_store_error *warning);
+    pn_trust_list *ret_list, pn_store_error *error, pn_store_error *warning);
 /* Removes whoever is cut off; true when there was one. */
 bool pn_store_drop_cut(const pn_store *store, pn_trust_list *list);
-/* Makes the snapshot the memory state; it is empty afterwards. */
-void pn_store_adopt(pn_store *store, pn_store_snapshot *snapshot);
+/* Makes a list, without those who are cut off, the memory state; the argument
+ * is empty afterwards. */
+void pn_store_adopt(pn_store *store, pn_trust_list *list);
 
 /* Reads addresses as they are now; a file that is not there is empty. */
 PN_MUST_USE pn_err pn_store_read_addresses(const pn_store *store,

@@ -55,6 +55,20 @@ const pn_trust_entry *pn_trust_list_find(
     return found;
 }
 
+bool pn_trust_list_equal(const pn_trust_list *a, const pn_trust_list *b)
+{
+    bool is_equal = a->n_entries == b->n_entries;
+
+    for (size_t i = 0; is_equal && i < a->n_entries; i++) {
+        const pn_trust_entry *x = &a->entries[i];
+        const pn_trust_entry *y = &b->entries[i];
+
+        is_equal = x->etf_len == y->etf_len
+                   && memcmp(x->etf, y->etf, x->etf_len) == 0;
+    }
+    return is_equal;
+}
+
 /* ---- reading ----------------------------------------------------------- */
 
 static const char *read_added_at(pn_term term, int64_t *ret_us)

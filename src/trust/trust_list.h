@@ -46,6 +46,8 @@ PN_MUST_USE pn_err pn_trust_list_add(pn_trust_list *list,
     const pn_public_key *key, const char *label, int64_t now_us);
 PN_MUST_USE pn_err pn_trust_list_remove(
     pn_trust_list *list, const pn_public_key *key); /* PN_NOT_FOUND */
+/* True when both say the same of the same peers in the same order. */
+bool pn_trust_list_equal(const pn_trust_list *a, const pn_trust_list *b);
 /* Looks at every entry, in constant time per entry (T18); NULL: not there. */
 const pn_trust_entry *pn_trust_list_find(
     const pn_trust_list *list, const pn_public_key *key);
