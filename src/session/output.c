@@ -268,8 +268,8 @@ static pn_err message_body(pn_session *s, pn_err err, pn_term_writer *w)
         *w = (pn_term_writer){.err = err};
         return err;
     }
-    pn_term_writer_init_buf(w, &s->out, PN_FRAME_MAX);
-    return PN_OK;
+    pn_term_writer_init_tail(w, &s->out, PN_FRAME_MAX);
+    return w->err;
 }
 
 /* A call that was not sent is not in flight. */

@@ -148,6 +148,16 @@ void pn_term_writer_init_buf(pn_term_writer *w, pn_buf *buf, size_t max_bytes)
     writer_begin(w, buf, max_bytes);
 }
 
+void pn_term_writer_init_tail(pn_term_writer *w, pn_buf *buf, size_t max_bytes)
+{
+    pn_term_writer_init_buf(w, buf, max_bytes);
+    if (w->err == PN_OK) {
+        /* The last byte that was there stands where the version byte would. */
+        buf->len--;
+        w->start--;
+    }
+}
+
 void pn_term_writer_restart_buf(
     pn_term_writer *w, pn_buf *buf, size_t max_bytes)
 {

@@ -23,6 +23,13 @@ void pn_term_writer_init_buf(pn_term_writer *w, pn_buf *buf, size_t max_bytes);
 void pn_term_writer_restart_buf(
     pn_term_writer *w, pn_buf *buf, size_t max_bytes);
 
+/*
+ * As pn_term_writer_init_buf for a term that continues what is in buf, which
+ * is not empty: no version byte is written. pn_term_writer_finish takes no
+ * ret_bytes then; ret_term is the new term.
+ */
+void pn_term_writer_init_tail(pn_term_writer *w, pn_buf *buf, size_t max_bytes);
+
 /* Bytes of the term so far, version byte included. */
 size_t pn_term_writer_used(const pn_term_writer *w);
 

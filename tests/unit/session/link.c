@@ -315,9 +315,9 @@ bool end_open_frame(end *e, uint8_t **data, size_t *len, pn_slice *ret_plain)
         return false;
     }
     ret_plain->data = *data + PN_FRAME_HEADER_LEN;
-    assert_int_equal(pn_cipher_open(&e->s->receive, NULL, 0,
-                         *data + PN_FRAME_HEADER_LEN, body_len,
-                         &ret_plain->len),
+    assert_int_equal(
+        pn_cipher_open(&e->s->receive, NULL, 0, *data + PN_FRAME_HEADER_LEN,
+            body_len, &ret_plain->len),
         PN_OK);
     *data += PN_FRAME_HEADER_LEN + body_len;
     *len -= PN_FRAME_HEADER_LEN + body_len;
@@ -333,8 +333,8 @@ pn_err end_call(
     end *e, uint64_t now, const char *handle, uint64_t deadline, void *call)
 {
     pn_term_writer w;
-    pn_err err
-        = pn_session_begin_call(e->s, text_slice(handle), deadline, call, &w);
+    pn_err err = pn_session_begin_call(
+        e->s, text_slice(handle), deadline, call, &w);
 
     if (err != PN_OK) {
         return err;

@@ -38,8 +38,8 @@ typedef struct row {
     char *hex;
     verdict want;
     bool check_id;
-    uint64_t id;     /* CALL: the id delivered */
-    char *handle;    /* CALL, SEND: the name delivered; NULL: not compared */
+    uint64_t id;  /* CALL: the id delivered */
+    char *handle; /* CALL, SEND: the name delivered; NULL: not compared */
     bool to_initiator;
 } row;
 
@@ -51,8 +51,7 @@ static void assert_verdict(end *e, const row *r, unsigned replies)
     if (r->want == BAD_ENVELOPE || r->want == BAD_TERM) {
         assert_true(pn_err_is_peer(e->err));
         assert_closed(e,
-            r->want == BAD_TERM ? PN_REASON_BAD_TERM
-                                : PN_REASON_BAD_ENVELOPE);
+            r->want == BAD_TERM ? PN_REASON_BAD_TERM : PN_REASON_BAD_ENVELOPE);
         return;
     }
     assert_int_equal(e->err, PN_OK);
@@ -96,8 +95,8 @@ static row *row_new(const char *hex, verdict want)
     return r;
 }
 
-static row *add(const char *group, const char *name, const char *hex,
-    verdict want)
+static row *add(
+    const char *group, const char *name, const char *hex, verdict want)
 {
     row *r = row_new(hex, want);
 
@@ -108,8 +107,8 @@ static row *add(const char *group, const char *name, const char *hex,
 static row *addf(const char *group, const char *name, verdict want,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static row *addf(const char *group, const char *name, verdict want,
-    const char *format, ...)
+static row *addf(
+    const char *group, const char *name, verdict want, const char *format, ...)
 {
     static char hex[1 << 19];
     va_list args;
@@ -160,7 +159,8 @@ static const kind kinds[] = {
     {"empty_map", "7400000000"},
     {"map", "7400000001" A_CALL INT_1},
     {"pid", "5877046e6f6e6500000001000000020000002a"},
-    {"port", "5977046e6f6e6500000001" "00000002"},
+    {"port", "5977046e6f6e6500000001"
+             "00000002"},
     {"reference", "5a000177046e6f6e650000000100000002"},
 };
 enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -230,15 +230,14 @@ static void add_names(void)
         {"nil", "77036e696c"},
         {"latin1_high", "64000163e7" + 0},
     };
-    static const char *const tails[] = {"", INT_1, INT_1 A_ECHO,
-        INT_1 A_ECHO INT_1};
+    static const char *const tails[] = {
+        "", INT_1, INT_1 A_ECHO, INT_1 A_ECHO INT_1};
 
     for (size_t i = 0; i + 1 < sizeof(names) / sizeof(names[0]); i++) {
         for (unsigned n = 0; n < 4; n++) {
             char name[64];
 
-            (void)snprintf(
-                name, sizeof(name), "%s/%u", names[i].name, n + 1);
+            (void)snprintf(name, sizeof(name), "%s/%u", names[i].name, n + 1);
             addf("name", name, BAD_ENVELOPE, "8368%02x%s%s", n + 1,
                 names[i].hex, tails[n]);
         }
@@ -255,10 +254,10 @@ static void add_names(void)
 /* The four spellings of an atom that a BEAM of any release may use. */
 static void add_spellings(void)
 {
-    static const char *const tags[] = {"6400%02x", "73%02x", "7600%02x",
-        "77%02x"};
-    static const char *const tag_names[] = {"atom_ext", "small_atom_ext",
-        "atom_utf8", "small_atom_utf8"};
+    static const char *const tags[] = {
+        "6400%02x", "73%02x", "7600%02x", "77%02x"};
+    static const char *const tag_names[] = {
+        "atom_ext", "small_atom_ext", "atom_utf8", "small_atom_utf8"};
     static const struct {
         const char *name;
         const char *letters;
@@ -284,8 +283,8 @@ static void add_spellings(void)
                 : t == 2 ? "7600%02x"
                          : "77%02x",
                 (unsigned)strlen(envelopes[e].letters) / 2);
-            (void)snprintf(name, sizeof(name), "%s/%s", envelopes[e].name,
-                tag_names[t]);
+            (void)snprintf(
+                name, sizeof(name), "%s/%s", envelopes[e].name, tag_names[t]);
             addf("spelling", name, envelopes[e].want, "8368%02x%s%s%s",
                 envelopes[e].arity, head, envelopes[e].letters,
                 envelopes[e].rest);
@@ -331,7 +330,10 @@ static const struct {
     {"1_as_big_9", "6e0900010000000000000000", 1},
     {"1_as_large_big", "6f000000010001", 1},
     {"2^64-1_as_large_big", "6f0000000800ffffffffffffffff", UINT64_MAX},
-    {"2^64_as_large_big", "6f00000009000000000000000000" "01", 0},
+    {"2^64_as_large_big",
+        "6f00000009000000000000000000"
+        "01",
+        0},
 };
 
 static void add_ids(void)
@@ -356,8 +358,8 @@ static void add_ids(void)
     }
 }
 
-static void add_handle(const char *name, const char *hex, const char *handle,
-    verdict bad)
+static void add_handle(
+    const char *name, const char *hex, const char *handle, verdict bad)
 {
     row *r = addf("call_handle", name, handle == NULL ? bad : CALL,
         "836804" A_CALL INT_1 "%s" INT_1, hex);
@@ -383,13 +385,15 @@ static void add_handles(void)
         BAD_ENVELOPE);
     add_handle("with_newline", "7703610a62", "a\nb", BAD_ENVELOPE);
     add_handle("utf8_2_bytes", "7702c3a9", "\xc3\xa9", BAD_ENVELOPE);
-    add_handle("utf8_4_bytes", "7704f09f9880", "\xf0\x9f\x98\x80",
-        BAD_ENVELOPE);
+    add_handle(
+        "utf8_4_bytes", "7704f09f9880", "\xf0\x9f\x98\x80", BAD_ENVELOPE);
     add_handle("utf8_long_form", "760002c3a9", "\xc3\xa9", BAD_ENVELOPE);
     add_handle("latin1_high", "640001e9", "\xc3\xa9", BAD_ENVELOPE);
     add_handle("latin1_high_small", "7301e9", "\xc3\xa9", BAD_ENVELOPE);
-    add_handle(
-        "latin1_mixed", "64000361e962", "a\xc3\xa9" "b", BAD_ENVELOPE);
+    add_handle("latin1_mixed", "64000361e962",
+        "a\xc3\xa9"
+        "b",
+        BAD_ENVELOPE);
     (void)snprintf(hex, sizeof(hex), "77ff%s", a255);
     memset(want, 'a', 255);
     want[255] = '\0';
@@ -478,8 +482,8 @@ static void add_outcomes(void)
  * no ping of ours is ignored, whatever it carries. */
 static void add_nonces(void)
 {
-    static const size_t lengths[] = {0, 1, 15, 16, 17, 32, 63, 64, 65, 100,
-        65536, 131072};
+    static const size_t lengths[] = {
+        0, 1, 15, 16, 17, 32, 63, 64, 65, 100, 65536, 131072};
 
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
         char *bytes = fill("78", lengths[i]);
@@ -509,7 +513,8 @@ static void add_bad_terms(void)
         {"unknown_tag_0", "00"},
         {"unknown_tag_255", "ff"},
         {"atom_cache_ref", "5200"},
-        {"compressed", "5000000001789c63640000" "020002"},
+        {"compressed", "5000000001789c63640000"
+                       "020002"},
         {"float_ext",
             "63312e353030303030303030303030303030303030303030652b303000000000"
             "00"},
@@ -518,7 +523,8 @@ static void add_bad_terms(void)
         {"infinity", "467ff0000000000000"},
         {"bitstring_0_bits", "4d000000010001"},
         {"bitstring_9_bits", "4d000000010901"},
-        {"duplicate_keys", "740000000261016101" "61016102"},
+        {"duplicate_keys", "740000000261016101"
+                           "61016102"},
         {"binary_too_long", "6d0000000a01"},
         {"binary_length_max", "6dffffffff01"},
         {"list_count_max", "6cffffffff61016a"},
@@ -597,8 +603,8 @@ static void test_prefixes(void **state)
         end b;
 
         link_init(&a, &b, &now);
-        (void)link_inject(n % 2 == 0 ? &a : &b, n % 2 == 0 ? &b : &a, now,
-            plain, n);
+        (void)link_inject(
+            n % 2 == 0 ? &a : &b, n % 2 == 0 ? &b : &a, now, plain, n);
         assert_closed(n % 2 == 0 ? &b : &a, PN_REASON_BAD_TERM);
         link_fini(&a, &b);
     }
@@ -608,8 +614,8 @@ static void test_prefixes(void **state)
 static void add_prefixes(void)
 {
     static const kind good[] = {
-        {"call", "836804" A_CALL "6e0800ffffffffffffffff" A_ECHO
-                 "6c0000000161016a"},
+        {"call",
+            "836804" A_CALL "6e0800ffffffffffffffff" A_ECHO "6c0000000161016a"},
         {"send", "836803" A_SEND A_ECHO "74000000016101" A_OK},
         {"reply", "836803" A_REPLY ID_OURS "6802" A_OK "6b00026869"},
         {"ping", "836802" A_PING "6d0000001001020304050607080910111213141516"},

@@ -150,9 +150,8 @@ static void test_zero_body(void **state)
     (void)end_feed(sc.e, sc.now, frame, 3 + (size_t)r->length);
     assert_false(pn_session_is_closed(sc.e->s));
     assert_int_equal(end_feed(sc.e, sc.now, "", 1) == PN_OK, false);
-    assert_closed(sc.e,
-        r->at < STAGE_OPEN_INITIATOR ? PN_REASON_BAD_HANDSHAKE
-                                     : PN_REASON_BAD_TAG);
+    assert_closed(sc.e, r->at < STAGE_OPEN_INITIATOR ? PN_REASON_BAD_HANDSHAKE
+                                                     : PN_REASON_BAD_TAG);
     assert_int_equal(sc.e->n_trust, r->at < STAGE_OPEN_INITIATOR ? 0 : 1);
     free(frame);
     scene_fini(&sc);
@@ -212,10 +211,10 @@ static void test_wrong_message(void **state)
     link_fini(&a, &b);
 
     scene_init(&sc, r->at);
-    (void)end_feed(sc.e, sc.now, all[r->index]->data, pn_buf_used(all[r->index]));
-    assert_closed(sc.e,
-        r->at < STAGE_OPEN_INITIATOR ? PN_REASON_BAD_HANDSHAKE
-                                     : PN_REASON_BAD_TAG);
+    (void)end_feed(
+        sc.e, sc.now, all[r->index]->data, pn_buf_used(all[r->index]));
+    assert_closed(sc.e, r->at < STAGE_OPEN_INITIATOR ? PN_REASON_BAD_HANDSHAKE
+                                                     : PN_REASON_BAD_TAG);
     scene_fini(&sc);
     pn_buf_fini(&m1);
     pn_buf_fini(&m2);
@@ -294,8 +293,7 @@ static void add_prefixes(void)
     for (unsigned at = STAGE_WAIT_M1; at <= STAGE_WAIT_M3; at++) {
         for (unsigned i = 0; i < 6; i++) {
             pn_test_addf(test_prefix_byte,
-                add((row){
-                    .at = at, .length = body[at], .index = (uint8_t)i}),
+                add((row){.at = at, .length = body[at], .index = (uint8_t)i}),
                 "session/bad1/%s/prefix_byte/%u", stage_names[at], i);
         }
     }
