@@ -138,6 +138,14 @@ static void on_idle(uv_idle_t *idle)
     list_run(&loop->tasks);
 }
 
+static void on_soon(void *user)
+{
+    pn_loop *loop = user;
+
+    loop->is_soon = false;
+    list_run(&loop->soon_tasks);
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
     turn_end(prepare->data);
@@ -163,6 +171,20 @@ void pn_loop_after_turn(pn_loop *loop, pn_task *task)
     }
 }
 
+/* A timer of ours, not a time-out of the wait: the kernel would set a hardware
+ * timer anew for each wait. */
+void pn_loop_soon(pn_loop *loop, pn_task *task)
+{
+    if (task->next != NULL) {
+        return;
+    }
+    list_append(&loop->soon_tasks, task);
+    if (!loop->is_soon) {
+        loop->is_soon = true;
+        pn_timer_set(loop->soon, loop->now_us + PN_US_PER_MS);
+    }
+}
+
 void pn_loop_on_turn_end(
     pn_loop *loop, void (*callback)(void *user), void *user)
 {
@@ -184,11 +206,13 @@ static void loop_start_handles(pn_loop *loop)
     (void)uv_check_start(&loop->check, on_check);
     list_init(&loop->tasks);
     list_init(&loop->turn_tasks);
+    list_init(&loop->soon_tasks);
 }
 
 pn_err pn_loop_new(pn_loop **ret_loop)
 {
     pn_loop *loop = calloc(1, sizeof(*loop));
+    pn_err err;
     int r;
 
     if (loop == NULL) {
@@ -202,13 +226,16 @@ pn_err pn_loop_new(pn_loop **ret_loop)
     }
     loop_start_handles(loop);
     (void)pn_loop_update_now(loop);
-    if (pn_timers_init(loop) != PN_OK) {
+    err = pn_timers_init(loop);
+    if (err == PN_OK) {
+        err = pn_timer_new(loop, on_soon, loop, &loop->soon);
+    }
+    if (err != PN_OK) {
         int saved = errno;
 
-        loop->timers.fd = -1;
         pn_loop_free(loop);
         errno = saved;
-        return PN_SYS;
+        return err;
     }
     *ret_loop = loop;
     return PN_OK;
@@ -228,6 +255,7 @@ void pn_loop_free(pn_loop *loop)
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);
+    pn_timer_free(loop->soon);
     pn_timers_close(loop);
     (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
     r = uv_loop_close(&loop->uv);

@@ -60,7 +60,10 @@ void pn_loop_post(pn_loop *loop, pn_task *task);
 /* Runs task once this turn's output has been written (outside of a turn: at
  * the end of the next). */
 void pn_loop_after_turn(pn_loop *loop, pn_task *task);
-/* Takes it out of either queue; fine when it is in none. */
+/* Runs task within the next millisecond, with all others that came meanwhile:
+ * one wake-up for all of them. */
+void pn_loop_soon(pn_loop *loop, pn_task *task);
+/* Takes it out of whichever queue; fine when it is in none. */
 void pn_task_cancel(pn_task *task);
 
 /* One-shot timers; set replaces, deadline PN_TIME_NEVER disarms. A deadline

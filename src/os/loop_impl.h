@@ -23,6 +23,8 @@ struct pn_loop {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle; /* active while tasks wait: the loop does not */
+    pn_timer *soon; /* armed while there may be soon_tasks */
+    bool is_soon;
     pn_timers timers;
     uint64_t now_us;
     bool is_running;
@@ -31,6 +33,7 @@ struct pn_loop {
     void *turn_end_user;
     pn_task tasks; /* heads of circular lists */
     pn_task turn_tasks;
+    pn_task soon_tasks;
     uint8_t *read_buffer;
     struct memory_net *memory; /* of the memory transport; or NULL */
 };

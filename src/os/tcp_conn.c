@@ -25,8 +25,6 @@ enum {
     REST_SMALL = 16 * 1024,
     /* A large rest grows by its own size, but at least by this. */
     REST_GROW_MIN = 64 * 1024,
-    /* Reads that were at least this large have been acknowledged by now. */
-    ACK_LARGE = 64 * 1024,
     /* How often the last bytes are fetched from a connection that broke. */
     DRAIN_READS = 64
 };
@@ -52,7 +50,7 @@ struct pn_conn {
     bool has_broken;  /* write failed; later_errno says why */
     int later_errno;
     pn_task later; /* what must not happen inside a call of the owner */
-    pn_task ack;   /* looked at once this turn's output is written */
+    pn_tcp_ack ack;
     pn_address remote;
     pn_address local;
     pn_buf rest;
@@ -106,7 +104,7 @@ static void conn_end(pn_conn *conn, pn_err why, int sys_errno)
     }
     conn->state = TCP_ENDED;
     pn_task_cancel(&conn->later);
-    pn_task_cancel(&conn->ack);
+    pn_tcp_ack_stop(&conn->ack);
     pn_buf_fini(&conn->rest);
     conn->callbacks->on_end(conn->user, why, sys_errno);
 }
@@ -177,24 +175,11 @@ static ssize_t recv_once(int fd, uint8_t *data, size_t len)
     return n;
 }
 
-/* A Nagled peer holds its next small message back until this one is
- * acknowledged, which the kernel does after 40 ms or with our next segment. If
- * this turn's output held none, acknowledge now. */
-static void on_ack(void *user)
-{
-    pn_conn *conn = user;
-    int on = 1;
-
-    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
-}
-
 /* What recv answered: true when there are bytes. */
 static bool conn_took(pn_conn *conn, ssize_t n)
 {
     if (n > 0) {
-        if (n < ACK_LARGE) {
-            pn_loop_after_turn(conn->loop, &conn->ack);
-        }
+        pn_tcp_ack_received(&conn->ack, (size_t)n);
         return true;
     }
     if (n == 0) {
@@ -382,7 +367,7 @@ static pn_err conn_new(pn_loop *loop, int fd, pn_conn **ret_conn)
     conn->fd = fd;
     conn->is_reading = true;
     conn->later = (pn_task){.run = on_later, .user = conn};
-    conn->ack = (pn_task){.run = on_ack, .user = conn};
+    pn_tcp_ack_init(&conn->ack, loop, fd);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     *ret_conn = conn;
     return PN_OK;
@@ -482,7 +467,7 @@ static pn_err tcp_write(
         return errno_class(conn->later_errno);
     }
     if (n > 0) {
-        pn_task_cancel(&conn->ack); /* the segment carries it */
+        pn_tcp_ack_sent(&conn->ack);
         *ret_written = (size_t)n;
     }
     conn->wants_write = *ret_written < len;
@@ -532,7 +517,7 @@ static void tcp_close(pn_conn *conn)
     conn_discard(conn);
     conn->state = TCP_CLOSED;
     pn_task_cancel(&conn->later);
-    pn_task_cancel(&conn->ack);
+    pn_tcp_ack_stop(&conn->ack);
     pn_buf_fini(&conn->rest);
     uv_close((uv_handle_t *)&conn->poll, on_closed);
     (void)close(conn->fd);

@@ -1,9 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the two halves of the TCP transport share: tcp_conn.c, tcp_listen.c. */
+/* What the parts of the TCP transport share. */
 #ifndef PN_OS_TCP_IMPL_H
 #define PN_OS_TCP_IMPL_H
 
 #include "os/transport.h"
+
+/* When one connection acknowledges at once (tcp_ack.c). */
+typedef struct pn_tcp_ack {
+    pn_loop *loop;
+    int fd;
+    bool is_late;     /* its task waits for the late turn */
+    uint8_t eager;    /* so often still without waiting */
+    uint64_t late_us; /* of the last late one; 0: something went since */
+    pn_task task;
+} pn_tcp_ack;
+
+void pn_tcp_ack_init(pn_tcp_ack *ack, pn_loop *loop, int fd);
+void pn_tcp_ack_received(pn_tcp_ack *ack, size_t n);
+void pn_tcp_ack_sent(pn_tcp_ack *ack);
+void pn_tcp_ack_stop(pn_tcp_ack *ack);
 
 /* An accepted socket (non-blocking, close-on-exec) as a connection. Takes fd
  * on success. Errors: PN_NOMEM, PN_SYS. */

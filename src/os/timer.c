@@ -93,6 +93,7 @@ pn_err pn_timers_init(pn_loop *loop)
     r = uv_poll_init(&loop->uv, &t->poll, t->fd);
     if (r != 0) {
         (void)close(t->fd);
+        t->fd = -1;
         errno = -r;
         return PN_SYS;
     }
