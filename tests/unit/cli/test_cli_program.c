@@ -347,7 +347,7 @@ static void test_cli_program_hang(void **state)
     run_mode("hang", NULL, 300, &o);
     took = (uv_hrtime() - start) / 1000000;
     assert_int_equal(o.outcome, CLI_PROGRAM_TIMED_OUT);
-    assert_true(took >= 300 && took < 3000);
+    assert_true(took >= 290 && took < 5000); /* whole milliseconds */
     free(o.output);
 }
 
