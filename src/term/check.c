@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "term/check.h"
 #include "term/tags.h"
-#include "term/utf8.h"
+#include "base/utf8.h"
 
 enum {
     TERM_BYTES_DEFAULT = 1048576,

@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "term/scan.h"
 #include "term/tags.h"
-#include "term/utf8.h"
+#include "base/utf8.h"
 
 enum { DOUBLE_INT_BITS = 53 };
 

@@ -12,7 +12,7 @@
 #include "term/check.h"
 #include "term/scan.h"
 #include "term/tags.h"
-#include "term/utf8.h"
+#include "base/utf8.h"
 #include "term/writer_internal.h"
 
 enum {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mutant.h"
-#include "term/utf8.h"
+#include "base/utf8.h"
 #include "trust/label.h"
 
 /* C0, DEL and C1: what moves a cursor or ends a string (T27, T28). */

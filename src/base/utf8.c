@@ -2,7 +2,7 @@
 /* UTF-8; see utf8.h. Source: RFC 3629, the table in section 4. */
 #include <string.h>
 
-#include "term/utf8.h"
+#include "base/utf8.h"
 
 size_t pn_utf8_decode(const uint8_t *p, const uint8_t *end, uint32_t *ret_char)
 {

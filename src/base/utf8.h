@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UTF-8, strictly: no overlong forms, no surrogates, nothing over U+10FFFF. */
-#ifndef PN_TERM_UTF8_H
-#define PN_TERM_UTF8_H
+#ifndef PN_BASE_UTF8_H
+#define PN_BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
