@@ -1,0 +1,86 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Verifies the models with Spin and prints TAP. A claim that must fail is as
+# much a test as one that must hold: it shows that the model can tell.
+# usage: check.sh [CC]
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+cc=${1:-cc}
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+n=0
+failed=0
+
+if ! command -v spin >/dev/null; then
+    echo "1..0 # SKIP spin is not installed"
+    exit 0
+fi
+
+report() { # RESULT NAME
+    n=$((n + 1))
+    echo "$1 $n - model/$2"
+    [ "$1" = ok ] || failed=1
+}
+
+build() { # MODEL DEFINES
+    rm -f pan pan.* "$1"
+    : >spin.log
+    : >cc.log
+    cp "$here/$1" . || return 1
+    # $2 is a list of options.
+    # shellcheck disable=SC2086
+    spin -a $2 "$1" >spin.log 2>&1 &&
+        "$cc" -w -DNFAIR=10 -DMEMLIM=2048 -DVECTORSZ=2048 \
+            -o pan pan.c >cc.log 2>&1
+}
+
+# Only a finished search counts: pan prints "errors: N" at its end, and
+# complains when a limit cut the search short.
+verify() { # NAME CLAIM holds|fails
+    outcome=broken
+    timeout 100 ./pan -a -f -m500000 -N "$2" >pan.log 2>&1
+    if ! grep -q 'max search depth too small' pan.log; then
+        grep -q 'errors: 0$' pan.log && outcome=holds
+        grep -q 'errors: 1$' pan.log && outcome=fails
+    fi
+    if [ "$outcome" = "$3" ]; then
+        report ok "$1/$2 $3"
+    else
+        report 'not ok' "$1/$2 $3"
+        sed 's/^/# /' spin.log cc.log pan.log
+    fi
+}
+
+dial() { # POLICY0 POLICY1 stable:EXPECTED one:EXPECTED
+    build dial.pml "-DPOL0=$1 -DPOL1=$2" || rm -f pan
+    verify "dial/$1-$2" stable "$3"
+    verify "dial/$1-$2" one "$4"
+}
+
+links() { # RULE CLAIM EXPECTED
+    build links.pml "-DRULE=$1" || rm -f pan
+    verify "links/rule-$1" "$2" "$3"
+}
+
+echo "TAP version 13"
+# RELIABILITY 2.8. 0 newest wins (Elixir), 1 tie-break, 2 passive, 3 ours.
+dial 0 0 fails fails
+dial 1 0 fails fails
+dial 1 1 holds holds
+dial 2 0 holds holds
+dial 0 2 holds holds
+dial 2 2 holds fails
+dial 3 0 holds holds
+dial 0 3 holds holds
+dial 3 2 holds holds
+dial 2 3 holds holds
+dial 3 3 holds holds
+# Power loss, failed dials, unpair and pair.
+links 1 cut_off holds
+links 1 settles holds
+links 1 never_two fails
+# By the assertion: a link of before the power loss wins.
+links 0 settles fails
+echo "1..$n"
+exit $failed
