@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Handshakes between our Noise core (hstool) and the BEAM's, in one process
-# each and without a socket: random ones must agree on everything, and every
-# flip of one bit must be refused by whoever reads it, ours or theirs alike.
+# Handshakes between ours (hstool) and the BEAM's, in one process each and
+# without a socket: random ones of our Noise core must agree on everything, and
+# every flip of one bit must be refused by our session and by theirs at the
+# same message.
 # usage: elixir -pa PEER_EBIN handshake.exs HSTOOL SESSIONS
 
 defmodule HandshakeTest do
@@ -19,6 +20,9 @@ defmodule HandshakeTest do
           agree(role, String.to_integer(sessions))
         end)
       end
+
+      # From here on with a whole session instead of the Noise core alone.
+      Process.put(:session, true)
 
       for role <- [:initiator, :responder] do
         keys = keys(1)
@@ -135,15 +139,21 @@ defmodule HandshakeTest do
   end
 
   defp open(:initiator, keys) do
-    {:ok, m1} = tool("new i #{hex(keys.i_static.private)} #{hex(keys.i_ephemeral.private)}")
+    {:ok, m1} =
+      tool("new #{kind("i")} #{hex(keys.i_static.private)} #{hex(keys.i_ephemeral.private)}")
+
     theirs = Handshake.new(:responder, keys.r_static, keys.r_ephemeral)
     {Base.decode16!(m1, case: :lower), theirs}
   end
 
   defp open(:responder, keys) do
-    {:ok, ok} = tool("new r #{hex(keys.r_static.private)} #{hex(keys.r_ephemeral.private)}")
+    {:ok, ok} =
+      tool("new #{kind("r")} #{hex(keys.r_static.private)} #{hex(keys.r_ephemeral.private)}")
+
     {ok, Handshake.new(:initiator, keys.i_static, keys.i_ephemeral)}
   end
+
+  defp kind(role), do: if(Process.get(:session), do: String.upcase(role), else: role)
 
   # The same four keys each time, drawn from a seed.
   defp keys(seed) do

@@ -4,11 +4,12 @@
  * on standard input and output, so that a BEAM can be the other end.
  *
  *     new i|r STATIC EPHEMERAL   ok FRAME (an initiator's first message)
+ *     new I|R STATIC EPHEMERAL   the same with a whole session of the library
  *     step FRAME                 ok FRAME (may be empty) | error REASON
  *     done                       ok H PEER SEALED_BY_SEND SEALED_BY_RECEIVE
  *
- * FRAME is one whole frame. `done` seals 32 zero bytes with each key: equal
- * output means equal keys.
+ * FRAME is one whole frame. `done`, for the first kind only, seals 32 zero
+ * bytes with each key: equal output means equal keys.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 #include "crypto/crypto.h"
 #include "noise/noise.h"
+#include "session/session.h"
 #include "wire/frame.h"
 
 #define MESSAGE_AT (PN_FRAME_HEADER_LEN + PN_HANDSHAKE_PREFIX_LEN)
@@ -72,9 +74,114 @@ static void answer_next(void)
     puts("");
 }
 
+/* ---- a whole session ---- */
+
+static pn_session *session;
+static pn_session_limits limits;
+
+static pn_err env_random(void *user, uint8_t *buf, size_t len)
+{
+    (void)user;
+    return pn_random(buf, len);
+}
+
+static bool is_trusted(void *user, const pn_public_key *peer)
+{
+    (void)user;
+    (void)peer;
+    return true;
+}
+
+static void on_open(void *user, const pn_public_key *peer)
+{
+    (void)user;
+    (void)peer;
+}
+
+static void on_call(void *user, uint64_t id, pn_slice handle, pn_term args)
+{
+    (void)user;
+    (void)id;
+    (void)handle;
+    (void)args;
+}
+
+static void on_send(void *user, pn_slice handle, pn_term args)
+{
+    (void)user;
+    (void)handle;
+    (void)args;
+}
+
+static void on_reply(void *user, void *call, pn_err outcome, pn_term value)
+{
+    (void)user;
+    (void)call;
+    (void)outcome;
+    (void)value;
+}
+
+static void on_output(void *user)
+{
+    (void)user;
+}
+
+static const pn_env env = {.random = env_random};
+static const pn_session_callbacks callbacks = {
+    .is_trusted = is_trusted,
+    .on_open = on_open,
+    .on_call = on_call,
+    .on_send = on_send,
+    .on_reply = on_reply,
+    .on_output = on_output,
+};
+
+static pn_err session_new(const pn_secret_key *ephemeral)
+{
+    pn_session_config config = {
+        .initiator = initiator,
+        .identity = &identity,
+        .limits = &limits,
+        .env = &env,
+        .callbacks = &callbacks,
+        .ephemeral = ephemeral,
+    };
+
+    pn_session_limits_default(&limits);
+    return pn_session_new(&config, 1, &session);
+}
+
+/* Everything the session has to say now. */
+static void answer_output(void)
+{
+    pn_slice out = pn_session_output(session);
+
+    fputs("ok", stdout);
+    print_hex(out.data, out.len);
+    puts("");
+    pn_session_written(session, 2, out.len);
+}
+
+static void session_step(uint8_t *frame, size_t len)
+{
+    size_t consumed = 0;
+    pn_err err = pn_session_input(session, 2, frame, len, &consumed);
+
+    if (err == PN_OK && consumed != len) {
+        err = PN_AGAIN;
+    }
+    if (err != PN_OK) {
+        answer(err);
+    } else {
+        answer_output();
+    }
+}
+
+/* ---- commands ---- */
+
 static void do_new(const char *args)
 {
-    char role;
+    char role = ' ';
     char secret[65];
     char ephemeral[65];
     pn_secret_key e;
@@ -82,14 +189,22 @@ static void do_new(const char *args)
 
     pn_handshake_free(handshake);
     handshake = NULL;
+    pn_session_free(session);
+    session = NULL;
     n_read = 0;
     if (sscanf(args, "%c %64s %64s", &role, secret, ephemeral) == 3
         && unhex(secret, identity.secret.bytes, PN_KEY_LEN) == PN_KEY_LEN
         && unhex(ephemeral, e.bytes, PN_KEY_LEN) == PN_KEY_LEN) {
         err = pn_x25519_public(&identity.secret, &identity.public_key);
     }
-    if (err == PN_OK) {
-        initiator = role == 'i';
+    initiator = role == 'i' || role == 'I';
+    if (err == PN_OK && (role == 'I' || role == 'R')) {
+        err = session_new(&e);
+        if (err == PN_OK && initiator) {
+            answer_output();
+            return;
+        }
+    } else if (err == PN_OK) {
         err = pn_handshake_new(&pn_noise_peernet_0_1, initiator, &identity,
             NULL, 0, &e, &handshake);
     }
@@ -126,8 +241,15 @@ static void do_step(const char *args)
 {
     uint8_t frame[256];
     size_t len = unhex(args, frame, sizeof(frame));
-    pn_err err = handshake != NULL ? read_frame(frame, len) : PN_STATE;
+    pn_err err = PN_STATE;
 
+    if (session != NULL) {
+        session_step(frame, len);
+        return;
+    }
+    if (handshake != NULL) {
+        err = read_frame(frame, len);
+    }
     if (err != PN_OK) {
         answer(err);
     } else {
@@ -194,5 +316,6 @@ int main(void)
         fflush(stdout);
     }
     pn_handshake_free(handshake);
+    pn_session_free(session);
     return 0;
 }
