@@ -5,7 +5,7 @@
 # own, because a BEAM node counts the connections that end (wire section 6).
 #
 # usage: elixir -pa PEER_EBIN link.exs --ebin PEER_EBIN --ours CTOOL
-#          [--upstream EBIN] [--only GROUP] [--at-a-time N]
+#          [--upstream EBIN | --facade EBIN] [--only GROUP] [--at-a-time N]
 
 defmodule Link do
   import Peer.Drive
@@ -17,6 +17,7 @@ defmodule Link do
           ebin: :string,
           ours: :string,
           upstream: :string,
+          facade: :string,
           only: :string,
           at_a_time: :integer
         ]
@@ -60,7 +61,8 @@ defmodule Link do
       {"delays", &delays/1},
       {"beam_dist/ours", &beam_dist_ours/1},
       {"beam_dist/theirs", &beam_dist_theirs/1},
-      {"discovery", &discovery/1}
+      {"discovery", &discovery/1},
+      {"example", &example/1}
     ]
   end
 
@@ -743,6 +745,58 @@ defmodule Link do
     Process.sleep(20)
     :gen_tcp.close(socket)
     Process.sleep(20)
+  end
+
+  # ---- examples/elixir ----
+
+  # On the original, or on the test peer behind the same function names.
+  defp example(g) do
+    if arg(:ours) != "peer" do
+      o = ours()
+      for kind <- ["echo", "sink chat", "beam_dist"], do: ok(o, "expose #{kind}")
+      {room, key} = start_room(o)
+      ok(o, "pair #{key} room")
+      lines = until(room, "serving", [])
+
+      for {name, line} <- [
+            {"echo", ~s(echo: {:ok, %{"unit" => "C"}, [1, 2.5, "three"]})},
+            {"no such handle", "format_disk: :no_such_handle"},
+            {"BeamDist", "Integer.add(2, 40) over there: 42"}
+          ] do
+        test("#{g}/it prints #{name}", fn -> line in lines || Enum.join(lines, "\n") end)
+      end
+
+      expect(g <> "/its send arrived", o, "seen", {:ok, ~s(["a line from Elixir"])})
+      fahrenheit = ~s(call #{key} temperature 2000 %{"unit" => "F"})
+      expect(g <> "/we call it", o, fahrenheit, {:ok, "70.7"})
+      expect(g <> "/and again", o, ~s(call #{key} greet 2000 "C"), {:ok, ~s("hello, C")})
+    end
+  end
+
+  defp start_room(o) do
+    here = Path.dirname(__ENV__.file)
+    dir = Path.join(System.tmp_dir!(), "pn-room-#{System.pid()}")
+    Process.put({:dirs, dir}, true)
+    paths = if upstream?(), do: [arg(:upstream)], else: [arg(:ebin), arg(:facade)]
+    script = Path.join([here, "..", "..", "examples", "elixir", "room.exs"])
+    key = o.key |> Base.decode16!(case: :lower) |> Base.encode32(padding: false)
+    load = Enum.flat_map(paths, &["-pa", &1])
+    args = load ++ [script, dir, key, "127.0.0.1", to_string(o.tcp)]
+    options = [:binary, :stderr_to_stdout, line: 4096, args: args]
+    room = Port.open({:spawn_executable, System.find_executable("elixir")}, options)
+    ["our key: " <> own | _] = until(room, "our key: ", [])
+    {room, own |> Base.decode32!(padding: false) |> Base.encode16(case: :lower)}
+  end
+
+  # Its lines up to one that begins so, newest first.
+  defp until(port, start, lines) do
+    receive do
+      {^port, {:data, {:eol, line}}} ->
+        lines = [line | lines]
+        if String.starts_with?(line, start), do: lines, else: until(port, start, lines)
+    after
+      15_000 -> raise "no line `#{start}`, only #{inspect(lines)}"
+    end
   end
 
   # ---- discovery ----
