@@ -310,22 +310,17 @@ static const char *closing(frame_kind kind)
     return "";
 }
 
-/*
- * The last element of a list frame is its tail. Nil ends the list; a list goes
- * on in the same brackets, since [1 | [2]] is [1, 2]; anything else makes the
- * list improper. True when a value must be read now.
- */
+/* The last element of a list frame is its tail: nil (no other list is taken
+ * there) ends it, anything else makes it improper. True when a value must be
+ * read now. */
 static bool enter_tail(walk *w)
 {
-    uint32_t n;
-
+    top(w)->left = 0;
     if (pn_term_reader_peek(&w->reader) == PN_TERM_LIST) {
-        n = pn_term_read_list(&w->reader);
-        top(w)->left = n == 0 ? 0 : n + 1;
+        pn_term_read_nil(&w->reader);
         return false;
     }
     put(w, ",{\"$tail\":");
-    top(w)->left = 0;
     push(w, FRAME_TAIL, 1, 0);
     return true;
 }
@@ -391,9 +386,7 @@ static void step(walk *w)
 
     if (f->kind == FRAME_LIST && f->left == 1) {
         if (!enter_tail(w)) {
-            if (top(w)->left == 0) {
-                close_top(w);
-            }
+            close_top(w);
             return;
         }
         f = top(w);
