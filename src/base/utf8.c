@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UTF-8; see utf8.h. Source: RFC 3629, the table in section 4. */
-#include <string.h>
-
 #include "base/utf8.h"
 
 size_t pn_utf8_decode(const uint8_t *p, const uint8_t *end, uint32_t *ret_char)
@@ -41,18 +39,13 @@ bool pn_utf8_check(const uint8_t *p, size_t len, size_t *ret_chars)
     size_t chars = 0;
 
     while (p < end) {
-        uint64_t eight;
         uint32_t c;
         size_t n;
 
-        /* Most text is ASCII: eight characters at a time. */
-        if (end - p >= 8) {
-            memcpy(&eight, p, 8);
-            if ((eight & UINT64_C(0x8080808080808080)) == 0) {
-                p += 8;
-                chars += 8;
-                continue;
-            }
+        if (end - p >= 8 && pn_ascii_check(p, 8)) {
+            p += 8;
+            chars += 8;
+            continue;
         }
         n = pn_utf8_decode(p, end, &c);
         if (n == 0) {

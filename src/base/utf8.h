@@ -6,6 +6,34 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+/* True when no byte is over 127. Most names and texts are such, and short. */
+static inline bool pn_ascii_check(const uint8_t *p, size_t len)
+{
+    uint64_t all = 0;
+    uint64_t eight;
+    uint32_t four[2];
+    size_t i = 0;
+
+    if (len >= 8) {
+        for (; i + 8 <= len; i += 8) {
+            memcpy(&eight, p + i, 8);
+            all |= eight;
+        }
+        memcpy(&eight, p + len - 8, 8);
+        all |= eight;
+    } else if (len >= 4) {
+        memcpy(&four[0], p, 4);
+        memcpy(&four[1], p + len - 4, 4);
+        all = four[0] | four[1];
+    } else {
+        for (; i < len; i++) {
+            all |= p[i];
+        }
+    }
+    return (all & UINT64_C(0x8080808080808080)) == 0;
+}
 
 /* True when all len bytes are UTF-8; *ret_chars (may be NULL) is how many
  * characters they are. */

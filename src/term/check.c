@@ -103,7 +103,7 @@ bool pn_check_atom(pn_check *c, uint8_t tag, pn_hash *ret_hash)
         return false;
     }
     chars = len;
-    if (!is_latin1
+    if (!is_latin1 && !pn_ascii_check(name, len)
         && PN_CHECK(term_atom_utf8, !pn_utf8_check(name, len, &chars))) {
         return pn_check_fail(c, PN_MALFORMED, "an atom that is not UTF-8");
     }
@@ -128,7 +128,7 @@ static bool check_binary(pn_check *c, pn_hash *ret_hash)
     len = pn_load_be32(p);
     p = pn_check_take(c, len);
     if (p != NULL && ret_hash != NULL) {
-        *ret_hash = pn_hash_bytes(pn_hash_begin(HASH_BITS, 8), p, len);
+        *ret_hash = pn_hash_bits(p, len, 8);
     }
     return p != NULL;
 }
@@ -157,7 +157,7 @@ static bool check_bitstring(pn_check *c, pn_hash *ret_hash)
             c, PN_MALFORMED, "a bitstring with bits after its end");
     }
     if (ret_hash != NULL) {
-        *ret_hash = pn_hash_bytes(pn_hash_begin(HASH_BITS, head[4]), p, len);
+        *ret_hash = pn_hash_bits(p, len, head[4]);
     }
     return true;
 }
@@ -181,7 +181,7 @@ static bool check_string(pn_check *c, pn_hash *ret_hash)
     for (size_t i = 0; i < len; i++) {
         h = pn_hash_part(h, pn_hash_int64(p[i]));
     }
-    *ret_hash = pn_hash_begin(HASH_NIL, 0);
+    *ret_hash = pn_hash_nil();
     if (len > 0) {
         *ret_hash = pn_hash_part(h, *ret_hash);
     }
@@ -420,7 +420,7 @@ static bool check_term(pn_check *c, bool is_hashing, pn_hash *ret_hash)
         return check_tuple(c, tag, is_hashing, ret_hash);
     case TAG_NIL:
         if (hash != NULL) {
-            *hash = pn_hash_begin(HASH_NIL, 0);
+            *hash = pn_hash_nil();
         }
         return true;
     case TAG_STRING:
@@ -476,7 +476,9 @@ static bool add_to_map(pn_check *c, pn_check_frame *f, pn_hash hash)
             return pn_check_fail(c, PN_NOMEM, "no memory to compare keys");
         }
     } else if (f->is_hashing) {
-        pair = pn_hash_part(c->keys.items[c->keys.n - 1], hash);
+        pair = pn_hash_part(
+            pn_hash_begin(HASH_PAIR, 0), c->keys.items[c->keys.n - 1]);
+        pair = pn_hash_part(pair, hash);
         f->hash.a += pair.a;
         f->hash.b += pair.b;
     }
@@ -510,6 +512,65 @@ static bool is_list_tag(uint8_t tag)
     return tag == TAG_LIST || tag == TAG_STRING;
 }
 
+/* How long a simple term is that lies whole before end, or 0 to have a proper
+ * look at it. */
+static inline size_t simple_len(const uint8_t *p, const uint8_t *end)
+{
+    size_t left = (size_t)(end - p);
+    size_t len;
+
+    if (left < 5) {
+        return 0;
+    }
+    switch (*p) {
+    case TAG_NIL:
+        return 1;
+    case TAG_SMALL_INTEGER:
+        return 2;
+    case TAG_INTEGER:
+        return 5;
+    case TAG_SMALL_ATOM_UTF8:
+        len = p[1];
+        return len <= left - 2 && pn_ascii_check(p + 2, len) ? 2 + len : 0;
+    case TAG_BINARY:
+        len = pn_load_be32(p + 1);
+        return len <= left - 5 ? 5 + len : 0;
+    default:
+        return 0;
+    }
+}
+
+/* Runs over simple terms of a container of which no hash is wanted. Leaves
+ * everything in doubt, and the last term, to check_term. */
+static void check_simple(pn_check *c, pn_check_frame *f)
+{
+    const uint8_t *p = c->at;
+    uint32_t left = f->left;
+
+    while (left > 1) {
+        size_t len = simple_len(p, c->end);
+
+        if (len == 0) {
+            break;
+        }
+        p += len;
+        left--;
+    }
+    c->owed -= f->left - left;
+    f->left = left;
+    c->at = p;
+}
+
+/* The one way to end a list in a second spelling. */
+static bool check_tail(pn_check *c)
+{
+    if (PN_CHECK(term_list_tail, c->at < c->end && is_list_tag(*c->at))) {
+        c->tag = c->at;
+        return pn_check_fail(c, PN_MALFORMED, "a list as the tail of a list");
+    }
+    return true;
+}
+
 /* One term from at; what follows it is the caller's business. */
 static bool check_run(pn_check *c)
 {
@@ -520,12 +581,11 @@ static bool check_run(pn_check *c)
         bool is_key = f->kind == FRAME_MAP && f->left % 2 == 0;
         uint32_t depth = c->depth;
 
-        if (f->kind == FRAME_LIST && f->left == 1
-            && PN_CHECK(
-                term_list_tail, c->at < c->end && is_list_tag(*c->at))) {
-            c->tag = c->at;
-            return pn_check_fail(
-                c, PN_MALFORMED, "a list as the tail of a list");
+        if (f->kind != FRAME_MAP && !f->is_hashing) {
+            check_simple(c, f);
+        }
+        if (f->kind == FRAME_LIST && f->left == 1 && !check_tail(c)) {
+            return false;
         }
         if (!check_term(c, f->is_hashing || is_key, &hash)) {
             return false;

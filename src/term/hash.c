@@ -94,17 +94,7 @@ pn_hash pn_hash_begin(pn_hash_kind kind, uint64_t number)
     return mix(seed(), (uint64_t)kind, number);
 }
 
-static inline uint64_t load_tail(const uint8_t *p, size_t n)
-{
-    uint64_t x = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        x |= (uint64_t)p[i] << (8 * i);
-    }
-    return x;
-}
-
-static inline uint64_t load_le64(const uint8_t *p)
+static inline uint64_t load64(const uint8_t *p)
 {
     uint64_t x;
 
@@ -112,21 +102,35 @@ static inline uint64_t load_le64(const uint8_t *p)
     return x; /* its order does not matter within one process */
 }
 
+static inline uint64_t load32(const uint8_t *p)
+{
+    uint32_t x;
+
+    memcpy(&x, p, 4);
+    return x;
+}
+
+/* The length is part of the hash already, so loads may overlap. */
 pn_hash pn_hash_bytes(pn_hash h, const uint8_t *p, size_t len)
 {
-    size_t left = len;
+    size_t i = 0;
 
-    while (left >= 16) {
-        h = mix(h, load_le64(p), load_le64(p + 8));
-        p += 16;
-        left -= 16;
+    if (len >= 16) {
+        for (; i + 16 <= len; i += 16) {
+            h = mix(h, load64(p + i), load64(p + i + 8));
+        }
+        return i == len ? h : mix(h, load64(p + len - 16), load64(p + len - 8));
     }
-    if (left > 0) {
-        size_t low = left < 8 ? left : 8;
-
-        h = mix(h, load_tail(p, low), load_tail(p + low, left - low));
+    if (len >= 8) {
+        return mix(h, load64(p), load64(p + len - 8));
     }
-    return mix(h, len, ~(uint64_t)len);
+    if (len >= 4) {
+        return mix(h, load32(p), load32(p + len - 4));
+    }
+    if (len > 0) {
+        return mix(h, (uint64_t)p[0] << 8 | p[len / 2], (uint64_t)p[len - 1]);
+    }
+    return h;
 }
 
 pn_hash pn_hash_part(pn_hash h, pn_hash part)
@@ -134,50 +138,73 @@ pn_hash pn_hash_part(pn_hash h, pn_hash part)
     return mix(h, part.a, part.b);
 }
 
+size_t pn_hash_slot(pn_hash h)
+{
+    pn_hash s = seed();
+
+    return (size_t)fold(h.a ^ turn(s.b), h.b ^ s.a);
+}
+
+/* A value of 64 bits of a kind, masked. */
+static inline pn_hash small(pn_hash_kind kind, uint64_t value, uint64_t more)
+{
+    pn_hash s = seed();
+
+    return (pn_hash){s.a ^ value, s.b ^ (more << 8 | (uint64_t)kind)};
+}
+
 pn_hash pn_hash_integer(bool is_negative, const uint8_t *magnitude, size_t n)
 {
+    uint64_t value = 0;
+
     while (n > 0 && magnitude[n - 1] == 0) {
         n--;
     }
-    if (n <= 8) {
-        return mix(pn_hash_begin(HASH_INTEGER, n > 0 && is_negative),
-            load_tail(magnitude, n), 0);
+    if (n > 8) {
+        return pn_hash_bytes(
+            pn_hash_begin(HASH_INTEGER, 2 * n + (is_negative ? 1 : 0)),
+            magnitude, n);
     }
-    return pn_hash_bytes(
-        pn_hash_begin(HASH_INTEGER, is_negative ? 3 : 2), magnitude, n);
+    for (size_t i = n; i > 0; i--) {
+        value = value << 8 | magnitude[i - 1];
+    }
+    return small(HASH_INTEGER, value, n > 0 && is_negative ? 1 : 0);
 }
 
 pn_hash pn_hash_int64(int64_t value)
 {
-    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-
-    return mix(pn_hash_begin(HASH_INTEGER, value < 0), magnitude, 0);
+    return value < 0 ? small(HASH_INTEGER, 0 - (uint64_t)value, 1)
+                     : small(HASH_INTEGER, (uint64_t)value, 0);
 }
 
 pn_hash pn_hash_float(const uint8_t bytes[static 8])
 {
     uint64_t bits = pn_load_be64(bytes);
 
-    if (bits << 1 == 0) {
-        bits = 0;
-    }
-    return mix(pn_hash_begin(HASH_FLOAT, 0), bits, 0);
+    return small(HASH_FLOAT, bits << 1 == 0 ? 0 : bits, 0);
+}
+
+pn_hash pn_hash_nil(void)
+{
+    return small(HASH_NIL, 0, 0);
+}
+
+pn_hash pn_hash_bits(const uint8_t *p, size_t len, unsigned bits)
+{
+    return pn_hash_bytes(
+        pn_hash_begin(HASH_BITS, (uint64_t)len << 4 | bits), p, len);
 }
 
 pn_hash pn_hash_atom(const uint8_t *name, size_t len, bool is_latin1)
 {
-    uint8_t utf8[2 * TERM_ATOM_MAX_CHARS];
+    uint8_t utf8[2 * TERM_ATOM_MAX_CHARS + 4];
     size_t n = 0;
 
-    if (!is_latin1) {
-        return pn_hash_bytes(pn_hash_begin(HASH_ATOM, 0), name, len);
+    if (!is_latin1 || pn_ascii_check(name, len)) {
+        return pn_hash_bytes(pn_hash_begin(HASH_ATOM, len), name, len);
     }
     for (size_t i = 0; i < len && i < TERM_ATOM_MAX_CHARS; i++) {
-        uint8_t two[4];
-        size_t took = pn_utf8_encode(name[i], two);
-
-        memcpy(utf8 + n, two, took);
-        n += took;
+        n += pn_utf8_encode(name[i], utf8 + n);
     }
-    return pn_hash_bytes(pn_hash_begin(HASH_ATOM, 0), utf8, n);
+    return pn_hash_bytes(pn_hash_begin(HASH_ATOM, n), utf8, n);
 }

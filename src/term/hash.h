@@ -27,6 +27,7 @@ typedef enum pn_hash_kind {
     HASH_NIL,
     HASH_LIST,
     HASH_MAP,
+    HASH_PAIR,
     HASH_PID,
     HASH_PORT,
     HASH_REFERENCE,
@@ -38,18 +39,23 @@ static inline bool pn_hash_equal(pn_hash x, pn_hash y)
     return x.a == y.a && x.b == y.b;
 }
 
-/* Starts a value: its kind and a number that belongs to it (a count, a sign, a
- * length). */
+/* Starts a value: its kind and a number that belongs to it (a count, a length).
+ * Bytes that follow need their length in here. */
 pn_hash pn_hash_begin(pn_hash_kind kind, uint64_t number);
 /* Goes on with len bytes, or with a part that has a hash of its own. */
 pn_hash pn_hash_bytes(pn_hash h, const uint8_t *p, size_t len);
 pn_hash pn_hash_part(pn_hash h, pn_hash part);
+/* A place for h in a table: nobody outside can choose it. */
+size_t pn_hash_slot(pn_hash h);
 
 /* An integer: n bytes of magnitude, little-endian, zeros on top allowed. */
 pn_hash pn_hash_integer(bool is_negative, const uint8_t *magnitude, size_t n);
 pn_hash pn_hash_int64(int64_t value);
 /* A float: 8 bytes big-endian; 0.0 and -0.0 are alike (OTP 25). */
 pn_hash pn_hash_float(const uint8_t bytes[static 8]);
+pn_hash pn_hash_nil(void);
+/* A binary or bitstring: the bits used of its last byte, 1..8. */
+pn_hash pn_hash_bits(const uint8_t *p, size_t len, unsigned bits);
 /* An atom's name, in UTF-8 or in Latin-1. */
 pn_hash pn_hash_atom(const uint8_t *name, size_t len, bool is_latin1);
 

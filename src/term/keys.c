@@ -73,7 +73,7 @@ static bool by_table(
     const pn_hash *keys, size_t n, uint32_t *table, size_t mask)
 {
     for (size_t i = 0; i < n; i++) {
-        size_t slot = (size_t)keys[i].a & mask;
+        size_t slot = pn_hash_slot(keys[i]) & mask;
 
         while (table[slot] != 0) {
             if (pn_hash_equal(keys[i], keys[table[slot] - 1])) {

@@ -130,7 +130,7 @@ static bool check_export(pn_check *c, pn_hash *ret_hash)
  * reference do not count. */
 static pn_hash hash_parts(pn_hash_kind kind, const opaque_parts *parts)
 {
-    pn_hash h = pn_hash_part(pn_hash_begin(kind, parts->creation), parts->node);
+    pn_hash h = pn_hash_begin(kind, parts->creation);
     const uint8_t *p = parts->number;
     size_t n = parts->number_len;
 
@@ -141,6 +141,7 @@ static pn_hash hash_parts(pn_hash_kind kind, const opaque_parts *parts)
     while (kind == HASH_REFERENCE && n > 0 && pn_load_be32(p + n - 4) == 0) {
         n -= 4;
     }
+    h = pn_hash_part(pn_hash_part(h, parts->node), (pn_hash){n, 0});
     return pn_hash_bytes(h, p, n);
 }
 

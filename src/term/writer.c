@@ -369,11 +369,12 @@ void pn_term_write_atom(pn_term_writer *w, const char *name)
 
 void pn_term_write_atom_n(pn_term_writer *w, const char *name, size_t len)
 {
-    size_t chars = 0;
+    size_t chars = len;
     size_t head = len <= UINT8_MAX ? 2 : 3;
+    const uint8_t *utf8 = (const uint8_t *)name;
     uint8_t *p;
 
-    if (!pn_utf8_check((const uint8_t *)name, len, &chars)
+    if ((!pn_ascii_check(utf8, len) && !pn_utf8_check(utf8, len, &chars))
         || chars > TERM_ATOM_MAX_CHARS) {
         pn_term_writer_fail(w, PN_INVALID);
         return;
