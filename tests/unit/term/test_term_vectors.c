@@ -14,6 +14,7 @@
 
 /* Bytes of just their size, so that a sanitizer sees a read past them. */
 typedef struct row {
+    struct row *next;
     char *name;
     uint8_t *bytes;
     size_t len;
@@ -23,6 +24,8 @@ typedef struct row {
     const char *reason; /* our own, when a BEAM accepts */
     pn_err err;
 } row;
+
+static row *all_rows;
 
 static pn_term parse_ok(const uint8_t *bytes, size_t len)
 {
@@ -104,7 +107,24 @@ static row *new_row(const char *kind, const char *name, const char *what)
         abort();
     }
     (void)snprintf(r->name, n, "term/vectors/%s/%s %s", kind, name, what);
+    r->next = all_rows;
+    all_rows = r;
     return r;
+}
+
+static void free_rows(void)
+{
+    while (all_rows != NULL) {
+        row *next = all_rows->next;
+
+        if (all_rows->canonical != all_rows->bytes) {
+            free(all_rows->canonical);
+        }
+        free(all_rows->bytes);
+        free(all_rows->name);
+        free(all_rows);
+        all_rows = next;
+    }
 }
 
 /* The same term as OTP 27 would write it with the same order of map pairs:
@@ -414,10 +434,14 @@ static void add_bombs(const json_t *root)
 int main(void)
 {
     json_t *root = pn_vectors("etf.json");
+    int failed;
 
     add_corpus(root);
     add_compressed(root);
     add_malformed(root);
     add_bombs(root);
-    return pn_test_run("term-vectors");
+    json_decref(root);
+    failed = pn_test_run("term-vectors");
+    free_rows();
+    return failed;
 }
