@@ -11,30 +11,13 @@
 
 #include "base/mutant.h"
 #include "trust/datetime.h"
+#include "trust/trust_entry.h"
 #include "trust/trust_list.h"
-
-/* Keys as term_to_binary/1 of OTP 25 sorts them; that order is as good as any
- * to a reader. precision is "6" to write and "~i" to read. */
-#define DATETIME(precision)                                                    \
-    "%{'__struct__' => 'Elixir.DateTime', "                                    \
-    "calendar: 'Elixir.Calendar.ISO', day: ~i, hour: ~i, "                     \
-    "microsecond: {~i, " precision "}, minute: ~i, month: ~i, second: ~i, "    \
-    "std_offset: 0, time_zone: \"Etc/UTC\", utc_offset: 0, year: ~i, "         \
-    "zone_abbr: \"UTC\"}"
-#define ENTRY(label)                                                           \
-    "%{added_at: " DATETIME("6") ", label: " label ", pubkey: ~k}"
-
-static void entry_fini(pn_trust_entry *e)
-{
-    free(e->label);
-    free(e->etf);
-    *e = (pn_trust_entry){0};
-}
 
 void pn_trust_list_fini(pn_trust_list *list)
 {
     for (size_t i = 0; i < list->n_entries; i++) {
-        entry_fini(&list->entries[i]);
+        pn_trust_entry_fini(&list->entries[i]);
     }
     free(list->entries);
     *list = (pn_trust_list){0};
@@ -71,86 +54,6 @@ bool pn_trust_list_equal(const pn_trust_list *a, const pn_trust_list *b)
 
 /* ---- reading ----------------------------------------------------------- */
 
-static const char *read_added_at(pn_term term, int64_t *ret_us)
-{
-    pn_datetime d;
-    int precision;
-
-    if (!pn_term_match(term, DATETIME("~i"), &d.day, &d.hour, &d.microsecond,
-            &precision, &d.minute, &d.month, &d.second, &d.year)) {
-        return "the time of an entry is no DateTime in UTC";
-    }
-    if (PN_CHECK(trust_datetime,
-            !pn_datetime_is_valid(&d) || precision < 0 || precision > 6)) {
-        return "the time of an entry does not exist";
-    }
-    *ret_us = pn_datetime_to_us(&d);
-    return NULL;
-}
-
-static const char *read_label(
-    pn_term term, bool *ret_has_label, pn_slice *ret_label)
-{
-    *ret_label = (pn_slice){0};
-    *ret_has_label = !pn_term_is_atom(term, "nil");
-    if (*ret_has_label && !pn_term_match(term, "~b", ret_label)) {
-        return "the label of an entry is neither text nor nil";
-    }
-    return NULL;
-}
-
-static pn_err keep_entry(
-    pn_trust_entry *e, pn_term term, bool has_label, pn_slice label)
-{
-    char clean[PN_LABEL_MAX + 1];
-    pn_term copy;
-    pn_err err = pn_term_copy(term, &copy);
-
-    if (err != PN_OK) {
-        return err;
-    }
-    /* pn_term_copy hands over malloc'ed bytes; only the type says const. */
-    e->etf = (uint8_t *)(uintptr_t)copy.data;
-    e->etf_len = copy.len;
-    if (!has_label) {
-        return PN_OK;
-    }
-    pn_label_clean(label.data, label.len, clean);
-    e->label = strdup(clean);
-    return e->label == NULL ? PN_NOMEM : PN_OK;
-}
-
-static pn_err read_entry(pn_term term, pn_trust_entry *e, const char **ret_why)
-{
-    pn_term label_term;
-    pn_term added_at;
-    pn_slice key;
-    pn_slice label;
-    bool has_label;
-    const char *why;
-
-    if (!pn_term_match(term, "%{pubkey: ~b, label: ~t, added_at: ~t}", &key,
-            &label_term, &added_at)) {
-        *ret_why = "an entry is not a map of pubkey, label and added_at";
-        return PN_CORRUPT;
-    }
-    if (PN_CHECK(trust_key_length, key.len != PN_PUBLIC_KEY_LEN)) {
-        *ret_why = "a public key is not 32 bytes long";
-        return PN_CORRUPT;
-    }
-    memcpy(e->key.bytes, key.data,
-        key.len < PN_PUBLIC_KEY_LEN ? key.len : PN_PUBLIC_KEY_LEN);
-    why = read_label(label_term, &has_label, &label);
-    if (why == NULL) {
-        why = read_added_at(added_at, &e->added_at_us);
-    }
-    if (why != NULL) {
-        *ret_why = why;
-        return PN_CORRUPT;
-    }
-    return keep_entry(e, term, has_label, label);
-}
-
 /* Reads entries one by one; list is what has been read, also on error. */
 static pn_err read_entries(
     pn_term_reader *r, uint32_t n, pn_trust_list *list, const char **ret_why)
@@ -165,7 +68,7 @@ static pn_err read_entries(
         }
         /* Counted before it is filled, so that it is freed after an error. */
         list->n_entries++;
-        err = read_entry(term, e, ret_why);
+        err = pn_trust_entry_read(term, e, ret_why);
         if (err != PN_OK) {
             return err;
         }
@@ -299,37 +202,6 @@ pn_err pn_trust_list_write(const pn_trust_list *list, pn_buf *out)
     return err;
 }
 
-/* Fills e as reading the same bytes would. */
-static pn_err make_entry(pn_trust_entry *e, const pn_public_key *key,
-    const char *label, int64_t now_us)
-{
-    const bool has_label = label != NULL && label[0] != '\0';
-    const pn_slice label_bytes = {
-        .data = (const uint8_t *)label, .len = has_label ? strlen(label) : 0};
-    pn_term_writer w;
-    pn_term term;
-    pn_datetime d;
-    pn_err err;
-
-    pn_datetime_from_us(now_us, &d);
-    pn_term_writer_init(&w, 0);
-    if (has_label) {
-        pn_term_write_format(&w, ENTRY("~s"), d.day, d.hour, d.microsecond,
-            d.minute, d.month, d.second, d.year, label, key);
-    } else {
-        pn_term_write_format(&w, ENTRY("nil"), d.day, d.hour, d.microsecond,
-            d.minute, d.month, d.second, d.year, key);
-    }
-    err = pn_term_writer_finish(&w, NULL, &term);
-    if (err == PN_OK) {
-        e->key = *key;
-        e->added_at_us = now_us;
-        err = keep_entry(e, term, has_label, label_bytes);
-    }
-    pn_term_writer_free(&w);
-    return err;
-}
-
 pn_err pn_trust_list_add(pn_trust_list *list, const pn_public_key *key,
     const char *label, int64_t now_us)
 {
@@ -350,9 +222,9 @@ pn_err pn_trust_list_add(pn_trust_list *list, const pn_public_key *key,
         return PN_NOMEM;
     }
     list->entries = grown;
-    err = make_entry(&entry, key, label, now_us);
+    err = pn_trust_entry_make(&entry, key, label, now_us);
     if (err != PN_OK) {
-        entry_fini(&entry);
+        pn_trust_entry_fini(&entry);
         return err;
     }
     memmove(grown + 1, grown, list->n_entries * sizeof(*grown));
@@ -370,7 +242,7 @@ pn_err pn_trust_list_remove(pn_trust_list *list, const pn_public_key *key)
         return PN_NOT_FOUND;
     }
     i = (size_t)(found - list->entries);
-    entry_fini(&list->entries[i]);
+    pn_trust_entry_fini(&list->entries[i]);
     list->n_entries--;
     memmove(&list->entries[i], &list->entries[i + 1],
         (list->n_entries - i) * sizeof(*list->entries));

@@ -43,15 +43,15 @@ static void keep(unsigned at, const char *name, const pn_buf *b)
 
 static void make_identity(void)
 {
-    static const char hex[]
-        = "504e49440220c769cbfc99432f19e1eb60f54c1a5af920a5941b3ae0384ca15690"
-          "c221592c5c2035876825af8dfc53d5bf60f77693dfedaa7848e6137502027a9557"
-          "7e44c79721";
+    static const char hex[] =
+        "504e49440220c769cbfc99432f19e1eb60f54c1a5af920a5941b3ae0384ca15690"
+        "c221592c5c2035876825af8dfc53d5bf60f77693dfedaa7848e6137502027a9557"
+        "7e44c79721";
     size_t len;
     uint8_t *data = pn_unhex(hex, &len);
 
-    fixture_files[FIXTURE_IDENTITY]
-        = (fixture_file){"identity.keys", data, len};
+    fixture_files[FIXTURE_IDENTITY] = (fixture_file){
+        "identity.keys", data, len};
     memcpy(fixture_alice.bytes, data + 6, sizeof(fixture_alice.bytes));
 }
 
@@ -128,8 +128,7 @@ void fixture_make(pn_tempdir *t)
     pn_tempdir_init(t);
     must(mkdir(fixture_data(t), 0700) == 0, "mkdir");
     for (unsigned i = 0; i < FIXTURE_N_FILES; i++) {
-        (void)snprintf(
-            below, sizeof(below), "data/%s", fixture_files[i].name);
+        (void)snprintf(below, sizeof(below), "data/%s", fixture_files[i].name);
         pn_tempdir_put(t, below, fixture_files[i].data, fixture_files[i].len);
     }
 }

@@ -56,8 +56,7 @@ static int hold(pn_store *store)
     }
     puts("held");
     (void)fflush(stdout);
-    while (getchar() != EOF) {
-    }
+    while (getchar() != EOF) {}
     return 0;
 }
 
@@ -93,8 +92,8 @@ static int edit(pn_store *store, int n, char **args)
         return 2;
     }
     if (strcmp(args[0], "pair") == 0) {
-        return report(pn_store_pair(
-            store, &key, n > 2 ? args[2] : NULL, NULL, &error));
+        return report(
+            pn_store_pair(store, &key, n > 2 ? args[2] : NULL, NULL, &error));
     }
     return report(pn_store_unpair(store, &key, &error));
 }

@@ -28,8 +28,8 @@ typedef enum object {
     N_OBJECTS
 } object;
 
-static const char *const OBJECT_NAMES[] = {"identity.keys", "trust.bin",
-    "addresses", "", "edit.lock", "node.lock"};
+static const char *const OBJECT_NAMES[] = {
+    "identity.keys", "trust.bin", "addresses", "", "edit.lock", "node.lock"};
 
 typedef enum badness {
     BAD_MODE,
@@ -46,10 +46,9 @@ typedef enum badness {
     N_BADNESSES
 } badness;
 
-static const char *const BADNESS_NAMES[]
-    = {"mode", "owner", "owner_seen_by_a_user", "link", "link_inside",
-        "link_dangling", "link_to_itself", "fifo", "directory", "socket",
-        "device"};
+static const char *const BADNESS_NAMES[] = {"mode", "owner",
+    "owner_seen_by_a_user", "link", "link_inside", "link_dangling",
+    "link_to_itself", "fifo", "directory", "socket", "device"};
 
 typedef struct row {
     object object;
@@ -57,7 +56,8 @@ typedef struct row {
     unsigned mode;
 } row;
 
-/* ---- making it bad ---------------------------------------------------------- */
+/* ---- making it bad ----------------------------------------------------------
+ */
 
 static void move_away(const char *path, const char *to)
 {
@@ -77,8 +77,7 @@ static void make_socket(const char *path)
     assert_true(fd >= 0);
     assert_true(strlen(path) < sizeof(address.sun_path));
     memcpy(address.sun_path, path, strlen(path));
-    assert_int_equal(
-        bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(close(fd), 0);
 }
 
@@ -93,8 +92,7 @@ static void make_bad(const pn_tempdir *t, const row *r, const char *path)
 
     if (is_lock(r->object)) {
         pn_tempdir_put(t,
-            r->object == OBJECT_EDIT_LOCK ? "data/edit.lock"
-                                          : "data/node.lock",
+            r->object == OBJECT_EDIT_LOCK ? "data/edit.lock" : "data/node.lock",
             "", 0);
     }
     switch (r->badness) {
@@ -119,8 +117,8 @@ static void make_bad(const pn_tempdir *t, const row *r, const char *path)
     default:
         break;
     }
-    move_away(path,
-        r->badness == BAD_LINK_INSIDE ? fixture_path(t, "inside") : away);
+    move_away(
+        path, r->badness == BAD_LINK_INSIDE ? fixture_path(t, "inside") : away);
     switch (r->badness) {
     case BAD_LINK:
         assert_int_equal(symlink(away, path), 0);
@@ -157,7 +155,8 @@ static void make_bad(const pn_tempdir *t, const row *r, const char *path)
     }
 }
 
-/* ---- what must come of it ---------------------------------------------------- */
+/* ---- what must come of it
+ * ---------------------------------------------------- */
 
 static bool needs_root(const row *r)
 {
@@ -200,8 +199,8 @@ static void assert_kept(const pn_tempdir *t, const row *r, bool is_open)
     for (object o = OBJECT_IDENTITY; o <= OBJECT_ADDRESSES; o++) {
         if (r->object != OBJECT_DIRECTORY
             && (o != r->object || r->badness <= BAD_OWNER_AS_USER)) {
-            fixture_assert_file(t, fixture_files[o].name,
-                fixture_files[o].data, fixture_files[o].len);
+            fixture_assert_file(t, fixture_files[o].name, fixture_files[o].data,
+                fixture_files[o].len);
         }
     }
     assert_int_equal(pn_tempdir_mode(t, "nowhere"), -1);
@@ -226,8 +225,8 @@ static void assert_warned(const row *r, const pn_store_error *warning)
     const bool is_file = r->object <= OBJECT_ADDRESSES;
     const bool is_mended = is_file && r->badness == BAD_MODE
                            && (r->mode & 0177) != 0 && !is_shut(r);
-    const bool is_unusable
-        = r->object == OBJECT_ADDRESSES && r->badness != BAD_MODE;
+    const bool is_unusable = r->object == OBJECT_ADDRESSES
+                             && r->badness != BAD_MODE;
 
     if (is_mended) {
         assert_says(warning->text, OBJECT_NAMES[r->object]);
@@ -246,28 +245,28 @@ static void use(pn_store *store, const row *r)
     const pn_public_key key = fixture_key(1);
     pn_peer_address found[PN_ADDRESSES_PER_PEER];
     const bool is_bad = r->badness != BAD_MODE;
-    const bool no_hints
-        = r->object == OBJECT_ADDRESSES && (is_bad || is_shut(r));
+    const bool no_hints = r->object == OBJECT_ADDRESSES
+                          && (is_bad || is_shut(r));
     const bool no_edit = r->object == OBJECT_EDIT_LOCK && is_bad;
     const bool no_node = r->object == OBJECT_NODE_LOCK && is_bad;
 
-    assert_int_equal(pn_store_addresses(store, &fixture_carol, found),
-        no_hints ? 0 : 2);
-    assert_int_equal(pn_store_lock_node(store, NULL),
-        no_node ? PN_PERMISSION : PN_OK);
+    assert_int_equal(
+        pn_store_addresses(store, &fixture_carol, found), no_hints ? 0 : 2);
+    assert_int_equal(
+        pn_store_lock_node(store, NULL), no_node ? PN_PERMISSION : PN_OK);
     if (r->badness == BAD_MODE) {
         return;
     }
     assert_int_equal(pn_store_pair(store, &key, NULL, "h:1", NULL),
         no_edit || no_hints ? PN_PERMISSION : PN_OK);
-    assert_int_equal(
-        fixture_has(store, &key), !(no_edit || no_hints));
+    assert_int_equal(fixture_has(store, &key), !(no_edit || no_hints));
     assert_int_equal(pn_store_unpair(store, &fixture_bob, NULL),
         no_edit ? PN_PERMISSION : PN_OK);
     assert_false(fixture_has(store, &fixture_bob));
 }
 
-/* ---- the rows ------------------------------------------------------------------ */
+/* ---- the rows
+ * ------------------------------------------------------------------ */
 
 static const char *object_path(const pn_tempdir *t, object o)
 {
@@ -350,8 +349,8 @@ static void add_row(object o, badness b, unsigned mode)
     if (b == BAD_MODE) {
         pn_test_addf(test_trust_bad5, r, "trust/bad5/%s/mode/%03o", name, mode);
     } else {
-        pn_test_addf(test_trust_bad5, r, "trust/bad5/%s/%s", name,
-            BADNESS_NAMES[b]);
+        pn_test_addf(
+            test_trust_bad5, r, "trust/bad5/%s/%s", name, BADNESS_NAMES[b]);
     }
 }
 

@@ -19,14 +19,22 @@ static const label_row ROWS[] = {
     {"three_bytes", "\xe2\x98\x8e", true, "\xe2\x98\x8e"},
     {"four_bytes", "\xf0\x9f\x93\xb1", true, "\xf0\x9f\x93\xb1"},
     {"last_code_point", "\xf4\x8f\xbf\xbf", true, "\xf4\x8f\xbf\xbf"},
-    {"no_break_space", "a\xc2\xa0" "b", true, "a\xc2\xa0" "b"},
+    {"no_break_space",
+        "a\xc2\xa0"
+        "b",
+        true,
+        "a\xc2\xa0"
+        "b"},
     {"tilde", "~", true, "~"},
     {"newline", "a\nb", false, "a?b"},
     {"tab", "a\tb", false, "a?b"},
     {"escape", "\033[31mred", false, "?[31mred"},
     {"unit_separator", "\x1f", false, "?"},
     {"del", "a\x7f", false, "a?"},
-    {"c1_csi", "\xc2\x9b" "31m", false, "?31m"},
+    {"c1_csi",
+        "\xc2\x9b"
+        "31m",
+        false, "?31m"},
     {"c1_first", "\xc2\x80", false, "?"},
     {"c1_last", "\xc2\x9f", false, "?"},
     {"continuation_alone", "a\x80", false, "a?"},
@@ -76,8 +84,8 @@ static void test_trust_label_length(void **state)
 /* A character of any size that does not fit is left out whole. */
 static void test_trust_label_is_cut_between_characters(void **state)
 {
-    static const char *const characters[]
-        = {"y", "\xc3\xab", "\xe2\x98\x8e", "\xf0\x9f\x93\xb1"};
+    static const char *const characters[] = {
+        "y", "\xc3\xab", "\xe2\x98\x8e", "\xf0\x9f\x93\xb1"};
 
     (void)state;
     for (size_t n = 1; n <= 4; n++) {
@@ -89,8 +97,7 @@ static void test_trust_label_is_cut_between_characters(void **state)
             memcpy(label + before, characters[n - 1], n);
             pn_label_clean(label, sizeof(label), clean);
             assert_true(pn_label_is_valid(clean));
-            assert_int_equal(
-                strlen(clean), before + n <= 255 ? 255 : before);
+            assert_int_equal(strlen(clean), before + n <= 255 ? 255 : before);
         }
     }
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fixture.h"
 #include "trust/datetime.h"
@@ -73,8 +74,8 @@ static void assert_entries(const pn_trust_list *list, const json_t *entries)
         } else {
             assert_string_equal(e->label, json_string_value(label));
         }
-        assert_true(e->added_at_us
-                    == parse_iso(pn_json_string(want, "added_at")));
+        assert_true(
+            e->added_at_us == parse_iso(pn_json_string(want, "added_at")));
     }
 }
 
@@ -258,8 +259,8 @@ static void check_verdict(const load_row *r)
 
     switch (r->expected->verdict) {
     case TAKEN:
-        assert_true(!is_file
-                    || json_is_true(json_object_get(r->row, "safe_decodes")));
+        assert_true(
+            !is_file || json_is_true(json_object_get(r->row, "safe_decodes")));
         break;
     case CLOSED:
         assert_int_equal(json_array_size(loaded), 0);
@@ -318,8 +319,8 @@ static void test_trust_list_store_load(void **state)
     err = pn_store_open(fixture_data(&t), &store, &error, NULL);
     if (r->expected->verdict == TAKEN) {
         assert_int_equal(err, PN_OK);
-        assert_entries(pn_store_trust(store),
-            json_object_get(r->row, "loaded_entries"));
+        assert_entries(
+            pn_store_trust(store), json_object_get(r->row, "loaded_entries"));
     } else {
         assert_int_equal(err, PN_CORRUPT);
         assert_null(store);
@@ -388,8 +389,8 @@ static pn_err read_changed(const char *from, size_t from_len, const char *to,
     assert_int_equal(pn_buf_reserve(&b, 1024), PN_OK);
     at = memmem(b.data, b.len, from, from_len);
     assert_non_null(at);
-    memmove(at + to_len, at + from_len,
-        b.len - (size_t)(at - b.data) - from_len);
+    memmove(
+        at + to_len, at + from_len, b.len - (size_t)(at - b.data) - from_len);
     memcpy(at, to, to_len);
     b.len = b.len + to_len - from_len;
     err = read_exact(b.data, b.len, MAX, list);
@@ -417,7 +418,10 @@ static const change_row CHANGES[] = {
     {"pubkey_as_latin1_atom_key", CHANGE("w\6pubkey", "s\6pubkey"), true},
     {"struct_other", CHANGE("Elixir.DateTime", "Elixir.DateTimf"), false},
     {"struct_naive",
-        CHANGE("\x0f" "Elixir.DateTime", "\x14" "Elixir.NaiveDateTime"),
+        CHANGE("\x0f"
+               "Elixir.DateTime",
+            "\x14"
+            "Elixir.NaiveDateTime"),
         false},
     {"calendar_other", CHANGE("Elixir.Calendar.ISO", "Elixir.Calendar.ISP"),
         false},
@@ -435,18 +439,21 @@ static const change_row CHANGES[] = {
     {"hour_24", CHANGE("houra\0", "houra\30"), false},
     {"minute_60", CHANGE("minutea\0", "minutea\74"), false},
     {"second_60", CHANGE("seconda\0", "seconda\74"), false},
-    {"second_as_float",
-        CHANGE("seconda\0", "secondF\0\0\0\0\0\0\0\0"), false},
+    {"second_as_float", CHANGE("seconda\0", "secondF\0\0\0\0\0\0\0\0"), false},
     {"second_as_nil", CHANGE("seconda\0", "secondj"), false},
     {"precision_0", CHANGE("h\2a\0a\6", "h\2a\0a\0"), true},
     {"precision_3", CHANGE("h\2a\0a\6", "h\2a\0a\3"), true},
     {"precision_7", CHANGE("h\2a\0a\6", "h\2a\0a\7"), false},
-    {"precision_negative",
-        CHANGE("h\2a\0a\6", "h\2a\0b\xff\xff\xff\xff"), false},
+    {"precision_negative", CHANGE("h\2a\0a\6", "h\2a\0b\xff\xff\xff\xff"),
+        false},
     {"microsecond_1000000",
-        CHANGE("h\2a\0a\6", "h\2b\0\x0f\x42\x40" "a\6"), false},
+        CHANGE("h\2a\0a\6", "h\2b\0\x0f\x42\x40"
+                            "a\6"),
+        false},
     {"microsecond_999999",
-        CHANGE("h\2a\0a\6", "h\2b\0\x0f\x42\x3f" "a\6"), true},
+        CHANGE("h\2a\0a\6", "h\2b\0\x0f\x42\x3f"
+                            "a\6"),
+        true},
     {"microsecond_alone", CHANGE("h\2a\0a\6", "a\6"), false},
     {"microsecond_triple", CHANGE("h\2a\0a\6", "h\3a\0a\6a\0"), false},
     {"year_10000", CHANGE("yearb\0\0\x07\xb2", "yearb\0\0\x27\x10"), false},
@@ -460,20 +467,30 @@ static const change_row CHANGES[] = {
     {"label_empty", CHANGE("labelm\0\0\0\1x", "labelm\0\0\0\0"), true},
     {"label_integer", CHANGE("labelm\0\0\0\1x", "labela\1"), false},
     {"label_list", CHANGE("labelm\0\0\0\1x", "labelj"), false},
-    {"label_bitstring",
-        CHANGE("labelm\0\0\0\1x", "labelM\0\0\0\1\7x"), false},
-    {"extra_key", CHANGE("t\0\0\0\3w\x08" "added_at",
-                      "t\0\0\0\4w\1zjw\x08" "added_at"),
+    {"label_bitstring", CHANGE("labelm\0\0\0\1x", "labelM\0\0\0\1\7x"), false},
+    {"extra_key",
+        CHANGE("t\0\0\0\3w\x08"
+               "added_at",
+            "t\0\0\0\4w\1zjw\x08"
+            "added_at"),
         true},
-    {"extra_key_is_binary", CHANGE("t\0\0\0\3w\x08" "added_at",
-                                "t\0\0\0\4m\0\0\0\1zjw\x08" "added_at"),
+    {"extra_key_is_binary",
+        CHANGE("t\0\0\0\3w\x08"
+               "added_at",
+            "t\0\0\0\4m\0\0\0\1zjw\x08"
+            "added_at"),
         true},
-    {"key_twice", CHANGE("t\0\0\0\3w\x08" "added_at",
-                      "t\0\0\0\4w\5labeljw\x08" "added_at"),
+    {"key_twice",
+        CHANGE("t\0\0\0\3w\x08"
+               "added_at",
+            "t\0\0\0\4w\5labeljw\x08"
+            "added_at"),
         false},
     {"key_twice_in_two_spellings",
-        CHANGE("t\0\0\0\3w\x08" "added_at",
-            "t\0\0\0\4d\0\6pubkeyjw\x08" "added_at"),
+        CHANGE("t\0\0\0\3w\x08"
+               "added_at",
+            "t\0\0\0\4d\0\6pubkeyjw\x08"
+            "added_at"),
         false},
     {"list_improper_tail", CHANGE("\x83l\0\0\0\1t", "\x83l\0\0\0\0t"), false},
     {"list_count_huge", CHANGE("\x83l\0\0\0\1", "\x83l\xff\xff\xff\xff"),
@@ -553,11 +570,11 @@ static void test_trust_list_add_refuses(void **state)
     assert_int_equal(pn_trust_list_add(&list, &key, label, 0), PN_INVALID);
     assert_int_equal(pn_trust_list_add(&list, &key, "a\nb", 0), PN_INVALID);
     assert_int_equal(pn_trust_list_add(&list, &key, "\xff", 0), PN_INVALID);
-    assert_int_equal(pn_trust_list_add(
-                         &list, &key, NULL, PN_DATETIME_MIN_US - 1),
+    assert_int_equal(
+        pn_trust_list_add(&list, &key, NULL, PN_DATETIME_MIN_US - 1),
         PN_INVALID);
-    assert_int_equal(pn_trust_list_add(
-                         &list, &key, NULL, PN_DATETIME_MAX_US + 1),
+    assert_int_equal(
+        pn_trust_list_add(&list, &key, NULL, PN_DATETIME_MAX_US + 1),
         PN_INVALID);
     assert_int_equal(list.n_entries, 0);
     assert_int_equal(
@@ -597,8 +614,7 @@ static void test_trust_list_like_a_model(void **state)
         for (unsigned k = 0; k < PEERS; k++) {
             const pn_public_key other = fixture_key(k);
 
-            assert_int_equal(
-                pn_trust_list_find(&list, &other) != NULL, has[k]);
+            assert_int_equal(pn_trust_list_find(&list, &other) != NULL, has[k]);
         }
         assert_int_equal(pn_trust_list_write(&list, &b), PN_OK);
         assert_int_equal(read_exact(b.data, b.len, PEERS, &again), PN_OK);
@@ -653,8 +669,7 @@ static void add_loads(json_t *vectors, const char *otp)
         }
         load_rows[n] = (load_row){row, &LOADS[i]};
         pn_test_addf(test_trust_list_load, &load_rows[n],
-            "trust/list/%s/load/%s: %s", otp, LOADS[i].name,
-            LOADS[i].because);
+            "trust/list/%s/load/%s: %s", otp, LOADS[i].name, LOADS[i].because);
         pn_test_addf(test_trust_list_store_load, &load_rows[n],
             "trust/store/%s/load/%s", otp, LOADS[i].name);
         n++;

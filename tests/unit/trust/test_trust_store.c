@@ -42,8 +42,8 @@ static void test_trust_store_first_use(void **state)
     assert_int_equal(pn_tempdir_mode(&t, "a/data/trust.bin"), -1);
     key = *pn_store_key(store);
     assert_true(pn_key_equal(&key, &pn_store_identity(store)->public_key));
-    assert_int_equal(pn_store_pair(store, &fixture_bob, "b", "h:1", &error),
-        PN_OK);
+    assert_int_equal(
+        pn_store_pair(store, &fixture_bob, "b", "h:1", &error), PN_OK);
     assert_int_equal(pn_store_lock_node(store, &error), PN_OK);
     assert_int_equal(pn_tempdir_mode(&t, "a/data/trust.bin"), 0600);
     assert_int_equal(pn_tempdir_mode(&t, "a/data/addresses"), 0600);
@@ -115,8 +115,8 @@ static void test_trust_store_reads_what_is_there(void **state)
 /* T20: the modes an Elixir node leaves are mended, and it is said. */
 static void test_trust_store_tightens(void **state)
 {
-    static const char *const names[]
-        = {"identity.keys", "trust.bin", "addresses"};
+    static const char *const names[] = {
+        "identity.keys", "trust.bin", "addresses"};
     pn_store_error warning;
     pn_store *store;
     pn_tempdir t;
@@ -213,11 +213,9 @@ static void test_trust_store_addresses_damaged(void **state)
             pn_store_pair(store, &key, NULL, "h:1", &error), PN_CORRUPT);
         assert_says(error.text, "addresses");
         assert_false(fixture_has(store, &key));
-        assert_int_equal(
-            pn_store_pair(store, &key, NULL, NULL, &error), PN_OK);
+        assert_int_equal(pn_store_pair(store, &key, NULL, NULL, &error), PN_OK);
     }
-    assert_int_equal(
-        pn_store_unpair(store, &fixture_carol, &error), PN_OK);
+    assert_int_equal(pn_store_unpair(store, &fixture_carol, &error), PN_OK);
     assert_int_equal(pn_store_peers(store, &peers, &n, &error), PN_OK);
     assert_int_equal(n, 2);
     fixture_assert_file(&t, "addresses", damaged, sizeof(damaged) - 1);
@@ -266,14 +264,14 @@ static void test_trust_store_long_path(void **state)
     while (strlen(path) < 800) {
         memmove(path + strlen(path) - 4, "./data", 7);
     }
-    assert_int_equal(
-        pn_store_open(path, &store, &error, NULL), PN_CORRUPT);
+    assert_int_equal(pn_store_open(path, &store, &error, NULL), PN_CORRUPT);
     assert_memory_equal(error.text, "...", 3);
     assert_says(error.text, "/data/trust.bin: is damaged: ");
     pn_tempdir_fini(&t);
 }
 
-/* ---- pair and unpair ------------------------------------------------------ */
+/* ---- pair and unpair ------------------------------------------------------
+ */
 
 static void test_trust_store_pair_and_unpair(void **state)
 {
@@ -287,8 +285,8 @@ static void test_trust_store_pair_and_unpair(void **state)
     (void)state;
     fixture_make(&t);
     store = fixture_open(&t);
-    assert_int_equal(pn_store_pair(store, &key, "Zo\xc3\xab",
-                         "[fe80::1%eth0]:7100", &error),
+    assert_int_equal(
+        pn_store_pair(store, &key, "Zo\xc3\xab", "[fe80::1%eth0]:7100", &error),
         PN_OK);
     assert_string_equal(error.text, "");
     assert_int_equal(pn_store_peers(store, &peers, &n, &error), PN_OK);
@@ -300,12 +298,11 @@ static void test_trust_store_pair_and_unpair(void **state)
                 && peers[0].added_at_us <= pn_wall_now_us());
     free(peers);
     assert_non_null(pn_trust_list_find(pn_store_trust(store), &key));
-    fixture_assert_file(&t, "trust.bin.bak", fixture_files[1].data,
-        fixture_files[1].len);
+    fixture_assert_file(
+        &t, "trust.bin.bak", fixture_files[1].data, fixture_files[1].len);
     assert_int_equal(pn_store_unpair(store, &key, &error), PN_OK);
     assert_null(pn_trust_list_find(pn_store_trust(store), &key));
-    assert_int_equal(
-        pn_store_unpair(store, &key, &error), PN_NOT_FOUND);
+    assert_int_equal(pn_store_unpair(store, &key, &error), PN_NOT_FOUND);
     assert_says(error.text, "not paired");
     /* To the byte what it was: nothing else was touched on the way. */
     fixture_assert_untouched(&t);
@@ -323,14 +320,14 @@ static void test_trust_store_pair_twice(void **state)
     (void)state;
     fixture_make(&t);
     store = fixture_open(&t);
-    assert_int_equal(pn_store_pair(store, &fixture_bob, "other", NULL, &error),
-        PN_EXISTS);
+    assert_int_equal(
+        pn_store_pair(store, &fixture_bob, "other", NULL, &error), PN_EXISTS);
     assert_says(error.text, "already paired");
     fixture_assert_untouched(&t);
     assert_int_equal(
         pn_store_pair(store, &fixture_bob, "other", "h:1", &error), PN_EXISTS);
-    fixture_assert_file(&t, "trust.bin", fixture_files[1].data,
-        fixture_files[1].len);
+    fixture_assert_file(
+        &t, "trust.bin", fixture_files[1].data, fixture_files[1].len);
     assert_int_equal(pn_store_peers(store, &peers, &n, &error), PN_OK);
     assert_int_equal(n, 2);
     assert_string_equal(peers[1].label, "");
@@ -363,8 +360,7 @@ static const refuse_row REFUSALS[] = {
 static void test_trust_store_pair_refuses(void **state)
 {
     const refuse_row *row = *state;
-    const pn_public_key key
-        = row->is_own_key ? fixture_alice : fixture_key(1);
+    const pn_public_key key = row->is_own_key ? fixture_alice : fixture_key(1);
     pn_store *store;
     pn_tempdir t;
 
@@ -426,8 +422,8 @@ static void test_trust_store_max_peers(void **state)
     }
     assert_says(error.text, "max_peers");
     for (size_t max = 3; max <= 5; max++) {
-        assert_int_equal(pn_store_open_limited(
-                             fixture_data(&t), max, &small, &error, NULL),
+        assert_int_equal(
+            pn_store_open_limited(fixture_data(&t), max, &small, &error, NULL),
             max < 4 ? PN_LIMIT : PN_OK);
         if (max < 4) {
             assert_says(error.text, "more than the 3 peers");
@@ -442,7 +438,8 @@ static void test_trust_store_max_peers(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- T21 to T23: edits that cannot be finished ---------------------------- */
+/* ---- T21 to T23: edits that cannot be finished ----------------------------
+ */
 
 /* Makes the next write of trust.bin fail: the backup's place is taken. */
 static void break_writing(const pn_tempdir *t)
@@ -452,8 +449,7 @@ static void break_writing(const pn_tempdir *t)
 
 static void mend_writing(const pn_tempdir *t)
 {
-    assert_int_equal(
-        unlinkat(t->fd, "data/trust.bin.bak", AT_REMOVEDIR), 0);
+    assert_int_equal(unlinkat(t->fd, "data/trust.bin.bak", AT_REMOVEDIR), 0);
 }
 
 /* T23: a pairing that could not be written is none, in memory either. */
@@ -468,8 +464,7 @@ static void test_trust_store_pair_fails_whole(void **state)
     fixture_make(&t);
     store = fixture_open(&t);
     break_writing(&t);
-    assert_int_equal(
-        pn_store_pair(store, &key, NULL, NULL, &error), PN_SYS);
+    assert_int_equal(pn_store_pair(store, &key, NULL, NULL, &error), PN_SYS);
     assert_says(error.text, "trust.bin");
     assert_null(pn_trust_list_find(pn_store_trust(store), &key));
     fixture_assert_untouched(&t);
@@ -496,8 +491,7 @@ static void test_trust_store_unpair_counts_unwritten(void **state)
     fixture_make(&t);
     store = fixture_open(&t);
     break_writing(&t);
-    assert_int_equal(
-        pn_store_unpair(store, &fixture_bob, &error), PN_SYS);
+    assert_int_equal(pn_store_unpair(store, &fixture_bob, &error), PN_SYS);
     assert_says(error.text, "trust.bin");
     fixture_assert_untouched(&t);
     assert_null(pn_trust_list_find(pn_store_trust(store), &fixture_bob));
@@ -506,8 +500,7 @@ static void test_trust_store_unpair_counts_unwritten(void **state)
     assert_true(is_changed);
     assert_null(pn_trust_list_find(pn_store_trust(store), &fixture_bob));
     /* Again, still broken: reported again. */
-    assert_int_equal(
-        pn_store_unpair(store, &fixture_bob, &error), PN_SYS);
+    assert_int_equal(pn_store_unpair(store, &fixture_bob, &error), PN_SYS);
     mend_writing(&t);
     /* An edit of something else writes it too. */
     assert_int_equal(pn_store_pair(store, &key, NULL, NULL, &error), PN_OK);
@@ -535,8 +528,7 @@ static void test_trust_store_unpair_again(void **state)
     fixture_make(&t);
     store = fixture_open(&t);
     break_writing(&t);
-    assert_int_equal(
-        pn_store_unpair(store, &fixture_bob, &error), PN_SYS);
+    assert_int_equal(pn_store_unpair(store, &fixture_bob, &error), PN_SYS);
     mend_writing(&t);
     assert_int_equal(pn_store_unpair(store, &fixture_bob, &error), PN_OK);
     assert_int_equal(
@@ -563,8 +555,7 @@ static void test_trust_store_corrupt_meanwhile(void **state)
     fixture_make(&t);
     store = fixture_open(&t);
     pn_tempdir_put(&t, "data/trust.bin", "\x83j ", 3);
-    assert_int_equal(
-        pn_store_reload(store, &is_changed, &error), PN_CORRUPT);
+    assert_int_equal(pn_store_reload(store, &is_changed, &error), PN_CORRUPT);
     assert_says(error.text, "trust.bin: is damaged");
     assert_false(is_changed);
     assert_non_null(pn_trust_list_find(pn_store_trust(store), &fixture_bob));
@@ -572,18 +563,16 @@ static void test_trust_store_corrupt_meanwhile(void **state)
         pn_store_pair(store, &key, NULL, NULL, &error), PN_CORRUPT);
     assert_null(pn_trust_list_find(pn_store_trust(store), &key));
     assert_int_equal(pn_store_peers(store, &peers, &n, &error), PN_CORRUPT);
-    assert_int_equal(
-        pn_store_unpair(store, &fixture_bob, &error), PN_CORRUPT);
+    assert_int_equal(pn_store_unpair(store, &fixture_bob, &error), PN_CORRUPT);
     assert_null(pn_trust_list_find(pn_store_trust(store), &fixture_bob));
     fixture_assert_file(&t, "trust.bin", "\x83j ", 3);
     /* Mended by hand: read again, and who was cut off stays so. */
-    pn_tempdir_put(&t, "data/trust.bin", fixture_files[1].data,
-        fixture_files[1].len);
+    pn_tempdir_put(
+        &t, "data/trust.bin", fixture_files[1].data, fixture_files[1].len);
     assert_int_equal(pn_store_reload(store, &is_changed, &error), PN_OK);
     assert_true(is_changed);
     assert_null(pn_trust_list_find(pn_store_trust(store), &fixture_bob));
-    assert_non_null(
-        pn_trust_list_find(pn_store_trust(store), &fixture_carol));
+    assert_non_null(pn_trust_list_find(pn_store_trust(store), &fixture_carol));
     pn_store_close(store);
     pn_tempdir_fini(&t);
 }
@@ -606,7 +595,8 @@ static void test_trust_store_gone_meanwhile(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- several at once ------------------------------------------------------ */
+/* ---- several at once ------------------------------------------------------
+ */
 
 static void test_trust_store_one_node(void **state)
 {
@@ -653,8 +643,7 @@ static void test_trust_store_sees_edits(void **state)
     }
     assert_int_equal(fd, pn_store_watch_fd(node));
     assert_false(pn_store_watch_read(node));
-    assert_int_equal(
-        pn_store_pair(editor, &key, NULL, NULL, &error), PN_OK);
+    assert_int_equal(pn_store_pair(editor, &key, NULL, NULL, &error), PN_OK);
     assert_int_equal(
         poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0), 1);
     assert_true(pn_store_watch_read(node));
@@ -763,8 +752,7 @@ static void test_trust_store_four_editors(void **state)
         assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
         assert_int_equal(status, 0);
     }
-    assert_int_equal(
-        pn_store_open(path, &store, &error, &warning), PN_OK);
+    assert_int_equal(pn_store_open(path, &store, &error, &warning), PN_OK);
     assert_string_equal(warning.text, "");
     assert_int_equal(
         pn_store_trust(store)->n_entries, 2 + EDITORS * KEYS_EACH / 2);
@@ -776,8 +764,7 @@ static void test_trust_store_four_editors(void **state)
             assert_int_equal(
                 pn_trust_list_find(pn_store_trust(store), &key) != NULL,
                 i % 2 == 1);
-            assert_int_equal(
-                pn_store_addresses(store, &key, found), i % 2);
+            assert_int_equal(pn_store_addresses(store, &key, found), i % 2);
         }
     }
     assert_non_null(pn_trust_list_find(pn_store_trust(store), &fixture_bob));
@@ -826,7 +813,8 @@ static void test_trust_store_eight_first_starts(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- addresses ------------------------------------------------------------ */
+/* ---- addresses ------------------------------------------------------------
+ */
 
 static void test_trust_store_remembers(void **state)
 {
@@ -862,8 +850,8 @@ static void test_trust_store_remembers(void **state)
     assert_int_equal(pn_store_addresses(other, &fixture_bob, found), 0);
     assert_int_equal(pn_store_reload(store, NULL, &error), PN_OK);
     assert_int_equal(pn_store_addresses(store, &fixture_bob, found), 0);
-    fixture_assert_file(&t, "addresses", fixture_files[2].data,
-        fixture_files[2].len);
+    fixture_assert_file(
+        &t, "addresses", fixture_files[2].data, fixture_files[2].len);
     pn_store_close(other);
     pn_store_close(store);
     pn_tempdir_fini(&t);
@@ -894,7 +882,8 @@ static void test_trust_store_remember_waits_for_nobody(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- strangers to the directory ------------------------------------------- */
+/* ---- strangers to the directory -------------------------------------------
+ */
 
 /* An identity made by an Elixir node between our look and our write wins. */
 static void test_trust_store_nothing_is_overwritten(void **state)
@@ -904,9 +893,8 @@ static void test_trust_store_nothing_is_overwritten(void **state)
 
     (void)state;
     fixture_make(&t);
-    assert_int_equal(
-        pn_file_create(t.fd, "data/identity.keys", (const uint8_t *)"x", 1,
-            &why),
+    assert_int_equal(pn_file_create(t.fd, "data/identity.keys",
+                         (const uint8_t *)"x", 1, &why),
         PN_EXISTS);
     fixture_assert_untouched(&t);
     pn_tempdir_fini(&t);
@@ -929,8 +917,7 @@ static void add_identities(json_t *vectors)
     json_array_foreach(rows, i, row)
     {
         pn_test_addf(test_trust_store_identity_refused, row,
-            "trust/store/T22_identity_refused/%s",
-            pn_json_string(row, "name"));
+            "trust/store/T22_identity_refused/%s", pn_json_string(row, "name"));
     }
 }
 
