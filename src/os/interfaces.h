@@ -16,11 +16,16 @@ typedef struct pn_interface {
     pn_address broadcast; /* port 0 */
 } pn_interface;
 
-/* One entry per address. Ownership: free() of *ret_interfaces. */
+/* One entry per address, in the kernel's order. Ownership: free() of
+ * *ret_interfaces (NULL when there are none). Errors: PN_NOMEM, PN_SYS. */
 PN_MUST_USE pn_err pn_interfaces_list(
     pn_interface **ret_interfaces, size_t *ret_n);
-/* True when address is on a directly connected network of this host. */
-bool pn_interfaces_is_on_link(
+/* True when address is on a network that is directly connected to the
+ * interface of this index (0: to any that is up). */
+bool pn_interfaces_is_on_link(const pn_interface *interfaces, size_t n,
+    unsigned index, const pn_address *address);
+/* True when address is one of this host's own. */
+bool pn_interfaces_is_own(
     const pn_interface *interfaces, size_t n, const pn_address *address);
 
 #endif

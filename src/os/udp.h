@@ -7,17 +7,28 @@
 #include "os/address.h"
 #include "os/loop.h"
 
+/* What is looked at of one datagram; a longer one shows this many bytes and
+ * its true length. */
+#define PN_UDP_DATA_MAX 2048
+
 typedef struct pn_udp pn_udp;
 
-/* data lives during the callback; at most 2 KiB are looked at. */
+/* data lives during the callback; at most PN_UDP_DATA_MAX bytes of it are
+ * there, len is the datagram's own. May free udp. */
 typedef void pn_udp_callback(void *user, const uint8_t *data, size_t len,
     const pn_address *from, unsigned interface_index);
 
-/* Binds at (port shared with other processes: SO_REUSEADDR), may broadcast. */
+/* Binds at (port shared with other processes: SO_REUSEADDR), may broadcast.
+ * Errors: PN_NOMEM; PN_SYS with *ret_errno. */
 PN_MUST_USE pn_err pn_udp_new(pn_loop *loop, const pn_address *at,
     pn_udp_callback *callback, void *user, pn_udp **ret_udp, int *ret_errno);
+/* Never waits. Errors: PN_SYS with *ret_errno. */
 PN_MUST_USE pn_err pn_udp_send(pn_udp *udp, const pn_address *to,
     const uint8_t *data, size_t len, int *ret_errno);
+/* Off: what comes waits in the kernel, which drops what does not fit. */
+void pn_udp_set_reading(pn_udp *udp, bool on);
+/* How many datagrams the kernel has dropped, as of the last one read. */
+uint32_t pn_udp_overflows(const pn_udp *udp);
 void pn_udp_free(pn_udp *udp); /* NULL is fine */
 
 #endif

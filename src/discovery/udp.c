@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Discovery by UDP broadcast; see udp.h. RELIABILITY T15, T16, T17. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mutant.h"
+#include "discovery/udp.h"
+#include "os/interfaces.h"
+#include "os/udp.h"
+#include "wire/announce.h"
+
+enum { PACKETS_PER_S = 200 };
+
+/* The list of interfaces is read again when it is older than this. */
+#define INTERFACES_US PN_US_PER_S
+
+struct pn_udp_discovery {
+    pn_loop *loop;
+    const pn_env *env;
+    pn_heard_rules rules;
+    bool has_address;
+    pn_address address;
+    uint16_t port;
+    uint64_t interval_us;
+    uint32_t packets_per_s;
+
+    const pn_discovery_sink *sink; /* NULL: stopped */
+    pn_udp *udp;
+    pn_timer *announce; /* armed while announcing */
+    pn_timer *resume;   /* armed while too much has come */
+    uint8_t packet[PN_ANNOUNCE_LEN];
+
+    pn_interface *interfaces;
+    size_t n_interfaces;
+    uint64_t interfaces_us; /* when they were read; 0: never */
+    uint64_t second_us;     /* begin of the second being counted */
+    uint32_t n_second;
+    uint64_t unread_before; /* of sockets before this one */
+    pn_udp_discovery_counters counters;
+};
+
+/* ---- interfaces ------------------------------------------------------- */
+
+static void interfaces_refresh(pn_udp_discovery *d)
+{
+    uint64_t now_us = pn_loop_now_us(d->loop);
+    pn_interface *interfaces;
+    size_t n;
+
+    if (d->interfaces_us != 0 && now_us - d->interfaces_us < INTERFACES_US) {
+        return;
+    }
+    d->interfaces_us = now_us;
+    if (pn_interfaces_list(&interfaces, &n) == PN_OK) {
+        free(d->interfaces);
+        d->interfaces = interfaces;
+        d->n_interfaces = n;
+    }
+}
+
+/* ---- hearing ---------------------------------------------------------- */
+
+/* More than so many in a second wait in the kernel until it is over, and most
+ * of them are dropped there, unread. */
+static void count_packet(pn_udp_discovery *d)
+{
+    uint64_t now_us = pn_loop_now_us(d->loop);
+
+    d->counters.in++;
+    d->counters.unread = d->unread_before + pn_udp_overflows(d->udp);
+    if (now_us - d->second_us >= PN_US_PER_S) {
+        d->second_us = now_us;
+        d->n_second = 0;
+    }
+    if (PN_CHECK(discovery_rate, ++d->n_second >= d->packets_per_s)) {
+        pn_udp_set_reading(d->udp, false);
+        pn_timer_set(d->resume, d->second_us + PN_US_PER_S);
+    }
+}
+
+static void on_packet(void *user, const uint8_t *data, size_t len,
+    const pn_address *from, unsigned interface_index)
+{
+    pn_udp_discovery *d = user;
+    pn_announce a;
+    pn_heard heard;
+    char text[PN_ADDRESS_TEXT_LEN];
+    pn_address at = *from;
+
+    count_packet(d);
+    interfaces_refresh(d);
+    heard = pn_heard_judge(&d->rules, d->interfaces, d->n_interfaces,
+        interface_index, from, data, len, &a);
+    d->counters.heard[heard]++;
+    if (heard == PN_HEARD_FOUND) {
+        pn_address_set_port(&at, a.port);
+        pn_address_text(&at, text);
+        d->sink->found(d->sink->node, &a.key, text);
+    }
+}
+
+static void on_resume(void *user)
+{
+    pn_udp_discovery *d = user;
+
+    if (d->udp != NULL) {
+        pn_udp_set_reading(d->udp, true);
+    }
+}
+
+/* ---- saying ----------------------------------------------------------- */
+
+static void send_to(pn_udp_discovery *d, const pn_address *host)
+{
+    pn_address to = *host;
+    int sys_errno;
+
+    pn_address_set_port(&to, d->port);
+    if (pn_udp_send(d->udp, &to, d->packet, sizeof(d->packet), &sys_errno)
+        == PN_OK) {
+        d->counters.out++;
+    } else {
+        d->counters.out_failed++;
+    }
+}
+
+/* The limited broadcast leaves by the default route alone; the others reach
+ * the networks that are not behind it. */
+static void send_everywhere(pn_udp_discovery *d)
+{
+    pn_address limited = {.in6 = {0}};
+
+    limited.in.sin_family = AF_INET;
+    limited.in.sin_addr.s_addr = htonl(INADDR_BROADCAST);
+    send_to(d, &limited);
+    interfaces_refresh(d);
+    for (size_t k = 0; k < d->n_interfaces; k++) {
+        const pn_interface *i = &d->interfaces[k];
+
+        if (i->is_up && i->has_broadcast && !i->is_loopback) {
+            send_to(d, &i->broadcast);
+        }
+    }
+}
+
+/* An interval, 20 % shorter to 20 % longer. */
+static uint64_t jittered(const pn_udp_discovery *d)
+{
+    uint64_t fifth = d->interval_us / 5;
+    uint32_t r;
+
+    if (d->env->random(d->env->user, (uint8_t *)&r, sizeof(r)) != PN_OK) {
+        r = 500;
+    }
+    return d->interval_us - fifth + 2 * fifth * (r % 1001) / 1000;
+}
+
+static void on_announce(void *user)
+{
+    pn_udp_discovery *d = user;
+
+    if (d->has_address) {
+        send_to(d, &d->address);
+    } else {
+        send_everywhere(d);
+    }
+    pn_timer_set(d->announce, pn_loop_now_us(d->loop) + jittered(d));
+}
+
+static pn_err udp_announce(void *user, const pn_public_key *key, uint16_t port)
+{
+    pn_udp_discovery *d = user;
+
+    if (d->udp == NULL) {
+        return PN_STATE;
+    }
+    if (port == 0) {
+        pn_timer_set(d->announce, PN_TIME_NEVER);
+        return PN_OK;
+    }
+    pn_announce_write(&(pn_announce){.port = port, .key = *key}, d->packet);
+    pn_timer_set(d->announce, pn_loop_update_now(d->loop) + jittered(d));
+    return PN_OK;
+}
+
+void pn_udp_discovery_network_changed(pn_udp_discovery *d)
+{
+    d->interfaces_us = 0;
+    pn_timer_set(d->announce, PN_TIME_NEVER);
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+static pn_err udp_start(void *user, const pn_discovery_sink *sink)
+{
+    pn_udp_discovery *d = user;
+    pn_address any = {.in6 = {0}};
+    int sys_errno = 0;
+    pn_err err;
+
+    if (d->udp != NULL) {
+        return PN_STATE;
+    }
+    any.in.sin_family = AF_INET;
+    pn_address_set_port(&any, d->port);
+    err = pn_udp_new(d->loop, &any, on_packet, d, &d->udp, &sys_errno);
+    if (err != PN_OK) {
+        errno = sys_errno;
+        return err;
+    }
+    d->sink = sink;
+    return PN_OK;
+}
+
+static void udp_stop(void *user)
+{
+    pn_udp_discovery *d = user;
+
+    if (d->udp != NULL) {
+        d->unread_before += pn_udp_overflows(d->udp);
+    }
+    pn_timer_set(d->announce, PN_TIME_NEVER);
+    pn_timer_set(d->resume, PN_TIME_NEVER);
+    pn_udp_free(d->udp);
+    d->udp = NULL;
+    d->sink = NULL;
+}
+
+const pn_discovery_source pn_udp_discovery_source = {
+    .size = sizeof(pn_discovery_source),
+    .name = "udp",
+    .start = udp_start,
+    .stop = udp_stop,
+    .announce = udp_announce,
+};
+
+pn_err pn_udp_discovery_new(
+    const pn_udp_discovery_config *config, pn_udp_discovery **ret_discovery)
+{
+    pn_udp_discovery *d;
+
+    if (config->interval_ms == 0
+        || (config->address != NULL
+            && config->address->any.sa_family != AF_INET)) {
+        return PN_INVALID;
+    }
+    d = calloc(1, sizeof(*d));
+    if (d == NULL
+        || pn_timer_new(config->loop, on_announce, d, &d->announce) != PN_OK
+        || pn_timer_new(config->loop, on_resume, d, &d->resume) != PN_OK) {
+        pn_udp_discovery_free(d);
+        return PN_NOMEM;
+    }
+    d->loop = config->loop;
+    d->env = config->env;
+    d->rules.own_key = config->own_key;
+    d->rules.min_port = config->min_port;
+    d->has_address = config->address != NULL;
+    if (d->has_address) {
+        d->address = *config->address;
+        d->rules.is_loopback = pn_address_is_loopback(&d->address);
+    }
+    d->port = config->port;
+    d->interval_us = config->interval_ms * PN_US_PER_MS;
+    d->packets_per_s = config->packets_per_s != 0 ? config->packets_per_s
+                                                  : PACKETS_PER_S;
+    *ret_discovery = d;
+    return PN_OK;
+}
+
+void pn_udp_discovery_free(pn_udp_discovery *d)
+{
+    if (d == NULL) {
+        return;
+    }
+    pn_udp_free(d->udp);
+    pn_timer_free(d->announce);
+    pn_timer_free(d->resume);
+    free(d->interfaces);
+    free(d);
+}
+
+void pn_udp_discovery_counters_get(
+    const pn_udp_discovery *d, pn_udp_discovery_counters *ret_counters)
+{
+    *ret_counters = d->counters;
+}
