@@ -83,16 +83,24 @@ static void test_row(void **state)
     link_fini(&a, &b);
 }
 
+static row rows[1024];
+static size_t n_rows;
+
 static row *row_new(const char *hex, verdict want)
 {
-    row *r = calloc(1, sizeof(*r));
-
-    if (r == NULL) {
+    if (n_rows == sizeof(rows) / sizeof(rows[0])) {
         abort();
     }
-    r->hex = strdup(hex);
-    r->want = want;
-    return r;
+    rows[n_rows] = (row){.hex = strdup(hex), .want = want};
+    return &rows[n_rows++];
+}
+
+static void rows_free(void)
+{
+    for (size_t i = 0; i < n_rows; i++) {
+        free(rows[i].hex);
+        free(rows[i].handle);
+    }
 }
 
 static row *add(
@@ -228,12 +236,11 @@ static void add_names(void)
         {"error", A_ERROR},
         {"bogus", "7705626f677573"},
         {"nil", "77036e696c"},
-        {"latin1_high", "64000163e7" + 0},
     };
     static const char *const tails[] = {
         "", INT_1, INT_1 A_ECHO, INT_1 A_ECHO INT_1};
 
-    for (size_t i = 0; i + 1 < sizeof(names) / sizeof(names[0]); i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         for (unsigned n = 0; n < 4; n++) {
             char name[64];
 
@@ -254,8 +261,6 @@ static void add_names(void)
 /* The four spellings of an atom that a BEAM of any release may use. */
 static void add_spellings(void)
 {
-    static const char *const tags[] = {
-        "6400%02x", "73%02x", "7600%02x", "77%02x"};
     static const char *const tag_names[] = {
         "atom_ext", "small_atom_ext", "atom_utf8", "small_atom_utf8"};
     static const struct {
@@ -290,7 +295,6 @@ static void add_spellings(void)
                 envelopes[e].rest);
         }
     }
-    (void)tags;
 }
 
 /* Ids: we take 1 to 2^64-1 in any spelling the BEAM has for them; the
@@ -630,6 +634,8 @@ static void add_prefixes(void)
 
 int main(void)
 {
+    int status;
+
     add_top_level();
     add_arities();
     add_names();
@@ -642,5 +648,7 @@ int main(void)
     add_bad_terms();
     add_limits();
     add_prefixes();
-    return pn_test_run("session/envelopes");
+    status = pn_test_run("session/envelopes");
+    rows_free();
+    return status;
 }
