@@ -26,8 +26,8 @@ static pn_err handshake_read(
         return PN_OK;
     }
     /* Denied: the peer's static key is ours (T34). */
-    return pn_session_fail(s, err,
-        err == PN_DENIED ? PN_REASON_OWN_KEY : PN_REASON_BAD_HANDSHAKE);
+    return pn_session_fail(
+        s, err, err == PN_DENIED ? PN_REASON_OWN_KEY : PN_REASON_BAD_HANDSHAKE);
 }
 
 pn_err pn_session_put_handshake(pn_session *s)

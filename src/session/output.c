@@ -9,9 +9,9 @@
 #include "term/writer_internal.h"
 #include "wire/frame.h"
 
-/* An emptied buffer larger than this is given back at once, a smaller one when
- * the link has been quiet until the next ping. */
-enum { OUT_KEEP = 16384 };
+/* An emptied buffer of this size stays; a larger one goes within a second, so
+ * that a busy link does not ask for memory in every turn. */
+enum { OUT_KEEP = 512 };
 
 /* ---- frames ------------------------------------------------------------- */
 
@@ -222,17 +222,25 @@ void pn_session_written(pn_session *s, uint64_t now_us, size_t n)
     }
     count_written(s, n);
     pn_buf_consume(&s->out, n);
-    pn_buf_trim(&s->out, OUT_KEEP);
     s->out_written += n;
-    s->stall_at_us = pn_buf_used(&s->out) == 0
-                         ? PN_TIME_NEVER
-                         : pn_session_after(now_us, s->limits->stall_us);
+    s->stall_at_us = PN_TIME_NEVER;
+    if (pn_buf_used(&s->out) > 0) {
+        s->stall_at_us = pn_session_after(now_us, s->limits->stall_us);
+    } else if (s->out.cap > OUT_KEEP && s->trim_at_us == PN_TIME_NEVER) {
+        s->trim_at_us = pn_session_after(now_us, PN_US_PER_S);
+    }
     if (s->hold == PN_HOLD_M3 && s->out_written >= s->hold_end) {
         s->hold = PN_HOLD_TURN;
         s->hold_until_us = pn_session_after(now_us, s->limits->hold_us);
     }
     pn_session_pings_written(s, now_us);
     writable_again(s);
+}
+
+void pn_session_trim(pn_session *s)
+{
+    s->trim_at_us = PN_TIME_NEVER;
+    pn_buf_trim(&s->out, OUT_KEEP);
 }
 
 /* ---- begin, commit, abort ----------------------------------------------- */

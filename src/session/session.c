@@ -71,6 +71,7 @@ pn_err pn_session_new(
         now_us, s->limits->handshake_us);
     s->nudge_at_us = PN_TIME_NEVER;
     s->stall_at_us = PN_TIME_NEVER;
+    s->trim_at_us = PN_TIME_NEVER;
     s->next_ping_us = PN_TIME_NEVER;
     pn_calls_init(&s->calls, s->limits->max_calls);
     err = pn_handshake_new(&pn_noise_peernet_0_1, s->is_initiator, s->identity,
@@ -219,6 +220,7 @@ uint64_t pn_session_deadline(const pn_session *s)
     case PN_SESSION_OPEN:
         at = pn_session_liveness_deadline(s);
         at = s->stall_at_us < at ? s->stall_at_us : at;
+        at = s->trim_at_us < at ? s->trim_at_us : at;
         at = s->calls.earliest_us < at ? s->calls.earliest_us : at;
         if (s->hold == PN_HOLD_TURN && s->hold_until_us < at) {
             at = s->hold_until_us;
@@ -249,6 +251,9 @@ static pn_err tick_open(pn_session *s, uint64_t now_us)
 {
     if (PN_CHECK(session_stall, now_us >= s->stall_at_us)) {
         return pn_session_fail(s, PN_TIMEOUT, PN_REASON_STALLED);
+    }
+    if (now_us >= s->trim_at_us) {
+        pn_session_trim(s);
     }
     if (s->hold == PN_HOLD_TURN && now_us >= s->hold_until_us) {
         pn_session_release(s, now_us);

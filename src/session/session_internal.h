@@ -79,6 +79,8 @@ struct pn_session {
     uint64_t hold_until_us;
     uint64_t nudge_at_us;
     uint64_t stall_at_us; /* PN_TIME_NEVER while nothing is queued */
+    uint64_t
+        trim_at_us; /* when an output buffer that is large and empty goes */
     uint64_t next_ping_us;
     uint64_t pings_window_us; /* since when n_answered counts */
     uint64_t rtt_us;
@@ -132,6 +134,8 @@ void pn_session_frame_notify(pn_session *s);
 /* Queues a whole ping or pong. Errors as frame_end. */
 PN_MUST_USE pn_err pn_session_put_ping(
     pn_session *s, uint64_t now_us, pn_envelope_type type, pn_slice nonce);
+/* Gives back the memory of an empty output. */
+void pn_session_trim(pn_session *s);
 /* M3 has been understood, or has had its turn alone. */
 void pn_session_release(pn_session *s, uint64_t now_us);
 /* The first authenticated frame: the peer has read all we sent with M3. */
