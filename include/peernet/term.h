@@ -131,8 +131,8 @@ PN_API uint32_t pn_term_read_tuple(pn_term_reader *r);
 PN_API uint32_t pn_term_read_list(pn_term_reader *r); /* 0: empty, no tail */
 PN_API uint32_t pn_term_read_map(pn_term_reader *r);  /* pairs */
 PN_API void pn_term_read_nil(pn_term_reader *r);
-/** Any one element, whole. A list's tail counts as an element. Elements of a
- * STRING_EXT cannot be sliced: reading one this way sets PN_MISMATCH. */
+/** Any one element, whole. A list's tail counts as an element. An element of a
+ * STRING_EXT is static storage; all others alias the term. */
 PN_API pn_term pn_term_read_any(pn_term_reader *r);
 /** Skips one element, whole, also inside STRING_EXT. */
 PN_API void pn_term_read_skip(pn_term_reader *r);
@@ -254,10 +254,13 @@ PN_API void pn_term_write_vformat(
  *     ~o  bool *      true or false        ~t  pn_term *   anything
  *     ~k  pn_public_key *  binary of 32    _   anything, not taken
  *
- * `[a, b | ~t]` takes a list's tail. A map pattern lists the keys that must be
- * there, as literals; others may be there too.
- * Returns true on a match; otherwise false, and the outputs may have been
- * written in part. Slices alias the term. Thread: any.
+ * `[a, b | ~t]` takes what ends a list of two elements, [] of a proper one: the
+ * rest of a longer list is no slice of it. `[a, b | _]` takes any list that
+ * begins so. A map pattern lists the keys that must be there, as literals;
+ * others may be there too.
+ * Returns true on a match; otherwise false (also for a pattern that is none, or
+ * nests deeper than 32), and the outputs may have been written in part. Slices
+ * alias the term. Thread: any.
  */
 PN_API PN_MUST_USE bool pn_term_match(pn_term term, const char *pattern, ...);
 PN_API PN_MUST_USE bool pn_term_vmatch(

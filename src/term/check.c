@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 #include "term/check.h"
 #include "term/tags.h"
-#include "base/utf8.h"
 
 enum {
     TERM_BYTES_DEFAULT = 1048576,

@@ -8,9 +8,9 @@
 #endif
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 #include "term/hash.h"
 #include "term/tags.h"
-#include "base/utf8.h"
 
 /* Odd constants without pattern: the first digits of e and of pi. */
 #define HASH_K0 UINT64_C(0xb7e151628aed2a6b)

@@ -7,13 +7,25 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 #include "term/scan.h"
 #include "term/tags.h"
-#include "base/utf8.h"
 
 enum { DOUBLE_INT_BITS = 53 };
 
 static const uint8_t nil_term[1] = {TAG_NIL};
+
+/* The elements of a STRING_EXT have no tags; here they are, as terms. */
+#define BYTE_1(n)                                                              \
+    {                                                                          \
+        TAG_SMALL_INTEGER, (n)                                                 \
+    }
+#define BYTE_4(n) BYTE_1(n), BYTE_1((n) + 1), BYTE_1((n) + 2), BYTE_1((n) + 3)
+#define BYTE_16(n) BYTE_4(n), BYTE_4((n) + 4), BYTE_4((n) + 8), BYTE_4((n) + 12)
+#define BYTE_64(n)                                                             \
+    BYTE_16(n), BYTE_16((n) + 16), BYTE_16((n) + 32), BYTE_16((n) + 48)
+static const uint8_t byte_terms[256][2] = {
+    BYTE_64(0), BYTE_64(64), BYTE_64(128), BYTE_64(192)};
 
 static void reader_fail(pn_term_reader *r, pn_err err)
 {
@@ -387,20 +399,32 @@ void pn_term_read_nil(pn_term_reader *r)
     }
 }
 
+/* The next element of an open STRING_EXT, or the end of it, as a term. */
+static pn_term read_from_string(pn_term_reader *r)
+{
+    const uint8_t *p;
+
+    if (r->string_left == 1) {
+        r->string_left = 0;
+        return (pn_term){nil_term, sizeof(nil_term)};
+    }
+    p = reader_take(r, 1);
+    if (p == NULL) {
+        return (pn_term){NULL, 0};
+    }
+    r->string_left--;
+    return (pn_term){byte_terms[*p], sizeof(byte_terms[*p])};
+}
+
 pn_term pn_term_read_any(pn_term_reader *r)
 {
     const uint8_t *p = r->at;
     const uint8_t *end;
 
-    if (r->err == PN_OK && r->string_left == 1) {
-        r->string_left = 0;
-        return (pn_term){nil_term, sizeof(nil_term)};
+    if (r->err == PN_OK && r->string_left != 0) {
+        return read_from_string(r);
     }
-    if (r->err != PN_OK || r->string_left != 0) {
-        reader_fail(r, PN_MISMATCH);
-        return (pn_term){NULL, 0};
-    }
-    end = pn_term_scan(p, r->end, NULL);
+    end = r->err == PN_OK ? pn_term_scan(p, r->end, NULL) : NULL;
     if (end == NULL) {
         reader_fail(r, PN_MISMATCH);
         return (pn_term){NULL, 0};
@@ -411,11 +435,6 @@ pn_term pn_term_read_any(pn_term_reader *r)
 
 void pn_term_read_skip(pn_term_reader *r)
 {
-    if (r->err == PN_OK && r->string_left > 1) {
-        r->string_left--;
-        (void)reader_take(r, 1);
-        return;
-    }
     (void)pn_term_read_any(r);
 }
 

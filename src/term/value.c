@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "term/check.h"
+#include "term/pattern.h"
 #include "term/tags.h"
 
 bool pn_term_equal(pn_term a, pn_term b)
@@ -18,18 +19,24 @@ bool pn_term_equal(pn_term a, pn_term b)
            && pn_hash_equal(hash_a, hash_b);
 }
 
-bool pn_term_is_atom(pn_term term, const char *name)
+bool pn_term_is_atom_slice(pn_term term, pn_slice name)
 {
-    size_t len = strlen(name);
     char buf[TERM_ATOM_MAX_BYTES + 1];
     size_t n;
 
     /* The usual form needs no copy. */
     if (term.len >= 2 && term.data[0] == TAG_SMALL_ATOM_UTF8) {
-        return term.len == 2 + len && memcmp(term.data + 2, name, len) == 0;
+        return term.len == 2 + name.len
+               && memcmp(term.data + 2, name.data, name.len) == 0;
     }
-    return pn_term_atom_name(term, buf, sizeof(buf), &n) == PN_OK && n == len
-           && memcmp(buf, name, len) == 0;
+    return pn_term_atom_name(term, buf, sizeof(buf), &n) == PN_OK
+           && n == name.len && memcmp(buf, name.data, n) == 0;
+}
+
+bool pn_term_is_atom(pn_term term, const char *name)
+{
+    return pn_term_is_atom_slice(
+        term, (pn_slice){(const uint8_t *)name, strlen(name)});
 }
 
 pn_err pn_term_copy(pn_term term, pn_term *ret_copy)

@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 #include "term/check.h"
 #include "term/scan.h"
 #include "term/tags.h"
-#include "base/utf8.h"
 #include "term/writer_internal.h"
 
 enum {
