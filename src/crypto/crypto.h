@@ -30,7 +30,7 @@ void pn_wipe(void *p, size_t n);
 bool pn_secret_equal(const void *a, const void *b, size_t n);
 
 /* Locked memory left out of core dumps, wiped in a forked child; zero-filled.
- * NULL when there is none. Size up to a page. */
+ * NULL when there is none. Up to 512 bytes share pages. Thread: any. */
 void *pn_secure_alloc(size_t n);
 void pn_secure_free(void *p, size_t n); /* wipes first; NULL is fine */
 
@@ -56,6 +56,19 @@ PN_MUST_USE pn_err pn_x25519(const pn_secret_key *secret,
     const pn_public_key *peer, uint8_t ret_shared[static PN_KEY_LEN]);
 
 /*
+ * A secret made ready for several multiplications. OpenSSL holds a copy of it
+ * until pn_dh_free, in memory that is wiped but not locked: keep one for as
+ * long as it is used and no longer. Errors of the other two as above.
+ */
+typedef struct pn_dh pn_dh;
+
+PN_MUST_USE pn_err pn_dh_new(const pn_secret_key *secret, pn_dh **ret_dh);
+void pn_dh_free(pn_dh *dh); /* NULL is fine */
+PN_MUST_USE pn_err pn_dh_public(pn_dh *dh, pn_public_key *ret_public);
+PN_MUST_USE pn_err pn_dh_shared(pn_dh *dh, const pn_public_key *peer,
+    uint8_t ret_shared[static PN_KEY_LEN]);
+
+/*
  * ChaCha20-Poly1305 (RFC 8439) with one key, both ways; the nonce is 4 zero
  * bytes and a little-endian counter (Noise section 12.3). In place: out == in
  * is allowed. Keyed contexts are cheap to use and expensive to make.
@@ -65,7 +78,8 @@ typedef struct pn_aead pn_aead;
 PN_MUST_USE pn_err pn_aead_new(const pn_secret_key *key, pn_aead **ret_aead);
 void pn_aead_free(pn_aead *a); /* wipes the key; NULL is fine */
 
-/* out needs room for len + PN_TAG_LEN. Errors: PN_SYS. */
+/* out needs room for len + PN_TAG_LEN. Errors: PN_SYS; PN_STATE in a process
+ * forked since pn_aead_new. */
 PN_MUST_USE pn_err pn_aead_seal(pn_aead *a, uint64_t counter, const uint8_t *ad,
     size_t ad_len, const uint8_t *in, size_t len, uint8_t *out);
 

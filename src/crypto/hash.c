@@ -6,22 +6,28 @@
 
 #define BLOCK_LEN 64
 
+static bool hash_parts(EVP_MD_CTX *ctx, uint8_t *ret_hash, const void *a,
+    size_t a_len, const void *b, size_t b_len)
+{
+    return EVP_DigestInit_ex2(ctx, pn_crypto()->sha256, NULL) == 1
+           && (a_len == 0 || EVP_DigestUpdate(ctx, a, a_len) == 1)
+           && (b_len == 0 || EVP_DigestUpdate(ctx, b, b_len) == 1)
+           && EVP_DigestFinal_ex(ctx, ret_hash, NULL) == 1;
+}
+
+/* NULL also when OpenSSL could not be set up. */
+static EVP_MD_CTX *hash_new(void)
+{
+    return pn_crypto() == NULL ? NULL : EVP_MD_CTX_new();
+}
+
 pn_err pn_sha256(uint8_t ret_hash[static PN_HASH_LEN], const void *a,
     size_t a_len, const void *b, size_t b_len)
 {
-    const pn_crypto_library *lib = pn_crypto();
-    EVP_MD_CTX *ctx;
-    bool ok;
+    EVP_MD_CTX *ctx = hash_new();
+    bool ok = ctx != NULL && hash_parts(ctx, ret_hash, a, a_len, b, b_len);
 
-    if (lib == NULL) {
-        return PN_SYS;
-    }
-    ctx = EVP_MD_CTX_new();
-    ok = ctx != NULL && EVP_DigestInit_ex2(ctx, lib->sha256, NULL) == 1
-         && (a_len == 0 || EVP_DigestUpdate(ctx, a, a_len) == 1)
-         && (b_len == 0 || EVP_DigestUpdate(ctx, b, b_len) == 1)
-         && EVP_DigestFinal_ex(ctx, ret_hash, NULL) == 1;
-    EVP_MD_CTX_free(ctx);
+    EVP_MD_CTX_free(ctx); /* wipes */
     return ok ? PN_OK : PN_SYS;
 }
 
@@ -35,29 +41,38 @@ static void hmac_block(uint8_t block[static BLOCK_LEN], const uint8_t *key,
     }
 }
 
-pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN], const uint8_t *key,
+static bool hmac(EVP_MD_CTX *ctx, uint8_t *ret_mac, const uint8_t *key,
     size_t key_len, const uint8_t *data, size_t data_len)
 {
     uint8_t short_key[PN_HASH_LEN];
     uint8_t block[BLOCK_LEN];
-    uint8_t inner[PN_HASH_LEN];
-    pn_err err = PN_OK;
+    bool ok = true;
 
     if (key_len > BLOCK_LEN) {
-        err = pn_sha256(short_key, key, key_len, NULL, 0);
+        ok = hash_parts(ctx, short_key, key, key_len, NULL, 0);
         key = short_key;
         key_len = sizeof(short_key);
     }
-    if (err == PN_OK) {
+    if (ok) {
         hmac_block(block, key, key_len, 0x36);
-        err = pn_sha256(inner, block, sizeof(block), data, data_len);
+        ok = hash_parts(ctx, ret_mac, block, sizeof(block), data, data_len);
     }
-    if (err == PN_OK) {
+    if (ok) {
         hmac_block(block, key, key_len, 0x5c);
-        err = pn_sha256(ret_mac, block, sizeof(block), inner, sizeof(inner));
+        ok = hash_parts(
+            ctx, ret_mac, block, sizeof(block), ret_mac, PN_HASH_LEN);
     }
     pn_wipe(short_key, sizeof(short_key));
     pn_wipe(block, sizeof(block));
-    pn_wipe(inner, sizeof(inner));
-    return err;
+    return ok;
+}
+
+pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN], const uint8_t *key,
+    size_t key_len, const uint8_t *data, size_t data_len)
+{
+    EVP_MD_CTX *ctx = hash_new();
+    bool ok = ctx != NULL && hmac(ctx, ret_mac, key, key_len, data, data_len);
+
+    EVP_MD_CTX_free(ctx);
+    return ok ? PN_OK : PN_SYS;
 }

@@ -117,47 +117,85 @@ static pn_err derive(EVP_PKEY_CTX *ctx, uint8_t ret_shared[static PN_KEY_LEN])
     return PN_OK;
 }
 
-static pn_err multiply(const pn_crypto_library *lib,
-    const pn_secret_key *secret, const pn_public_key *peer,
-    uint8_t ret_shared[static PN_KEY_LEN])
+struct pn_dh {
+    EVP_PKEY_CTX *ctx;
+};
+
+static pn_err dh_new(const pn_crypto_library *lib, scratch *s,
+    const pn_secret_key *secret, pn_dh **ret_dh)
 {
-    scratch *s = scratch_get(lib);
-    pn_err err = PN_SYS;
+    pn_dh *dh = calloc(1, sizeof(*dh));
     EVP_PKEY *own;
-    EVP_PKEY_CTX *ctx = NULL;
+
+    if (dh == NULL) {
+        return PN_NOMEM;
+    }
+    own = import_secret(s, secret);
+    if (own != NULL) {
+        dh->ctx = EVP_PKEY_CTX_new_from_pkey(lib->context, own, NULL);
+    }
+    EVP_PKEY_free(own); /* ctx has its own reference */
+    if (dh->ctx == NULL || EVP_PKEY_derive_init(dh->ctx) != 1) {
+        pn_dh_free(dh);
+        return PN_SYS;
+    }
+    *ret_dh = dh;
+    return PN_OK;
+}
+
+pn_err pn_dh_new(const pn_secret_key *secret, pn_dh **ret_dh)
+{
+    const pn_crypto_library *lib = pn_crypto();
+    scratch *s = lib == NULL ? NULL : scratch_get(lib);
+
+    return s == NULL ? PN_SYS : dh_new(lib, s, secret, ret_dh);
+}
+
+void pn_dh_free(pn_dh *dh)
+{
+    if (dh == NULL) {
+        return;
+    }
+    EVP_PKEY_CTX_free(dh->ctx); /* wipes the secret */
+    free(dh);
+}
+
+pn_err pn_dh_shared(
+    pn_dh *dh, const pn_public_key *peer, uint8_t ret_shared[static PN_KEY_LEN])
+{
+    const pn_crypto_library *lib = pn_crypto();
+    scratch *s = lib == NULL ? NULL : scratch_get(lib);
+    pn_err err = PN_SYS;
 
     if (s == NULL) {
         return PN_SYS;
     }
-    own = import_secret(s, secret);
-    if (own == NULL) {
-        return PN_SYS;
+    /* An application's queue of OpenSSL errors stays as it was. */
+    (void)ERR_set_mark();
+    if (EVP_PKEY_set1_encoded_public_key(s->peer, peer->bytes, PN_KEY_LEN) == 1
+        && EVP_PKEY_derive_set_peer_ex(dh->ctx, s->peer, 0) == 1) {
+        err = derive(dh->ctx, ret_shared);
     }
-    ctx = EVP_PKEY_CTX_new_from_pkey(lib->context, own, NULL);
-    if (ctx != NULL && EVP_PKEY_derive_init(ctx) == 1
-        && EVP_PKEY_set1_encoded_public_key(s->peer, peer->bytes, PN_KEY_LEN)
-               == 1
-        && EVP_PKEY_derive_set_peer_ex(ctx, s->peer, 0) == 1) {
-        err = derive(ctx, ret_shared);
-    }
-    EVP_PKEY_CTX_free(ctx);
-    EVP_PKEY_free(own);
+    (void)ERR_pop_to_mark();
     return err;
+}
+
+pn_err pn_dh_public(pn_dh *dh, pn_public_key *ret_public)
+{
+    return pn_dh_shared(dh, &base_point, ret_public->bytes);
 }
 
 pn_err pn_x25519(const pn_secret_key *secret, const pn_public_key *peer,
     uint8_t ret_shared[static PN_KEY_LEN])
 {
-    const pn_crypto_library *lib = pn_crypto();
-    pn_err err;
+    pn_dh *dh;
+    pn_err err = pn_dh_new(secret, &dh);
 
-    if (lib == NULL) {
-        return PN_SYS;
+    if (err != PN_OK) {
+        return err;
     }
-    /* An application's queue of OpenSSL errors stays as it was. */
-    (void)ERR_set_mark();
-    err = multiply(lib, secret, peer, ret_shared);
-    (void)ERR_pop_to_mark();
+    err = pn_dh_shared(dh, peer, ret_shared);
+    pn_dh_free(dh);
     return err;
 }
 

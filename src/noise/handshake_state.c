@@ -67,6 +67,10 @@ pn_err pn_handshake_new(const pn_noise_profile *profile, bool initiator,
 
 void pn_handshake_free(pn_handshake *h)
 {
+    if (h == NULL) {
+        return;
+    }
+    pn_dh_free(h->e_dh);
     pn_secure_free(h, sizeof(*h));
 }
 
@@ -93,16 +97,31 @@ static bool is_same_key(const pn_public_key *a, const pn_public_key *b)
     return pn_key_equal(&x, &y);
 }
 
+static pn_err load_e(pn_handshake *h)
+{
+    return h->e_dh != NULL ? PN_OK : pn_dh_new(&h->e.secret, &h->e_dh);
+}
+
+/* Our ephemeral meets a key of theirs. */
+static pn_err dh_with_e(
+    pn_handshake *h, const pn_public_key *theirs, uint8_t *ret_shared)
+{
+    pn_err err = load_e(h);
+
+    return err != PN_OK ? err : pn_dh_shared(h->e_dh, theirs, ret_shared);
+}
+
 /* Tokens ee, es, se: which of our keys meets which of theirs. */
 static pn_err mix_dh(pn_handshake *h, token t)
 {
     bool ours_static = h->initiator ? t == SE : t == ES;
     bool theirs_static = h->initiator ? t == ES : t == SE;
+    const pn_public_key *theirs = theirs_static ? &h->rs : &h->re;
     uint8_t shared[PN_KEY_LEN];
     pn_err err;
 
-    err = pn_x25519(ours_static ? &h->s->secret : &h->e.secret,
-        theirs_static ? &h->rs : &h->re, shared);
+    err = ours_static ? pn_x25519(&h->s->secret, theirs, shared)
+                      : dh_with_e(h, theirs, shared);
     if (err == PN_OK) {
         err = pn_symmetric_mix_key(&h->symmetric, shared);
     }
@@ -121,7 +140,10 @@ static pn_err write_e(pn_handshake *h, cursor *c)
         err = pn_random(h->e.secret.bytes, PN_KEY_LEN);
     }
     if (err == PN_OK) {
-        err = pn_x25519_public(&h->e.secret, &h->e.public_key);
+        err = load_e(h);
+    }
+    if (err == PN_OK) {
+        err = pn_dh_public(h->e_dh, &h->e.public_key);
     }
     if (err != PN_OK) {
         return err;
@@ -258,10 +280,24 @@ static pn_err read_payload(
     return pn_symmetric_decrypt(&h->symmetric, c->in, c->left, payload);
 }
 
+/*
+ * Between messages an initiator keeps its ephemeral ready for the next; a
+ * responder, whose handshakes strangers may hold open, keeps the bytes only.
+ */
+static void rest(pn_handshake *h)
+{
+    if (!h->initiator || h->n_messages > 1) {
+        pn_dh_free(h->e_dh);
+        h->e_dh = NULL;
+    }
+}
+
 /* Nothing can be done with a failed handshake; its secrets go at once. */
 static pn_err die(pn_handshake *h, pn_err err)
 {
     h->is_dead = true;
+    pn_dh_free(h->e_dh);
+    h->e_dh = NULL;
     pn_symmetric_fini(&h->symmetric);
     pn_wipe(&h->e.secret, sizeof(h->e.secret));
     return err;
@@ -285,6 +321,7 @@ pn_err pn_handshake_write(pn_handshake *h, const uint8_t *payload,
     }
     *ret_len = (size_t)(c.out - out);
     h->n_messages++;
+    rest(h);
     return PN_OK;
 }
 
@@ -308,6 +345,7 @@ pn_err pn_handshake_read(pn_handshake *h, const uint8_t *message, size_t len,
     /* Each side learns the other's static key from its second message. */
     h->knows_peer = h->n_messages >= 1;
     h->n_messages++;
+    rest(h);
     *ret_len = payload_len;
     return PN_OK;
 }

@@ -10,6 +10,7 @@ struct pn_handshake {
     const pn_noise_profile *profile;
     const pn_key_pair *s; /* borrowed */
     pn_key_pair e;
+    pn_dh *e_dh; /* while it is used: see rest() */
     pn_public_key rs;
     pn_public_key re;
     pn_symmetric symmetric;
