@@ -9,37 +9,24 @@
 #include "base/mutant.h"
 #include "node/reg_peer.h"
 
-bool pn_reg_address_equal(const pn_address *a, const pn_address *b)
-{
-    if (a->any.sa_family != b->any.sa_family) {
-        return false;
-    }
-    if (a->any.sa_family == AF_INET) {
-        return a->in.sin_port == b->in.sin_port
-               && a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
-    }
-    return a->in6.sin6_port == b->in6.sin6_port
-           && a->in6.sin6_scope_id == b->in6.sin6_scope_id
-           && memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, 16) == 0;
-}
-
 bool pn_reg_address_is_dialable(const pn_address *address)
 {
-    if (address->any.sa_family == AF_INET) {
-        uint32_t host = ntohl(address->in.sin_addr.s_addr);
+    pn_address a = *address;
 
-        return address->in.sin_port != 0 && host != INADDR_ANY
-               && host != INADDR_BROADCAST && !IN_MULTICAST(host);
+    pn_address_unmap(&a);
+    if (a.any.sa_family == AF_INET) {
+        return a.in.sin_port != 0
+               && a.in.sin_addr.s_addr != htonl(INADDR_BROADCAST)
+               && !pn_address_is_any(&a) && !pn_address_is_multicast(&a);
     }
-    return address->any.sa_family == AF_INET6 && address->in6.sin6_port != 0
-           && !IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr)
-           && !IN6_IS_ADDR_MULTICAST(&address->in6.sin6_addr);
+    return a.any.sa_family == AF_INET6 && a.in6.sin6_port != 0
+           && !pn_address_is_any(&a) && !pn_address_is_multicast(&a);
 }
 
 pn_reg_slot *pn_reg_slots_find(pn_reg_slots *s, const pn_address *address)
 {
     for (unsigned i = 0; i < s->n; i++) {
-        if (pn_reg_address_equal(&s->at[i].address, address)) {
+        if (pn_address_equal(&s->at[i].address, address)) {
             return &s->at[i];
         }
     }

@@ -54,7 +54,6 @@ bool pn_reg_slots_has_target(const pn_reg_slots *s);
 /* True when a is to be dialled before b. */
 bool pn_reg_slot_before(const pn_reg_slot *a, const pn_reg_slot *b);
 
-bool pn_reg_address_equal(const pn_address *a, const pn_address *b);
 /* A port, and one host of IPv4 or IPv6: neither "any" nor a group. */
 bool pn_reg_address_is_dialable(const pn_address *address);
 

@@ -612,7 +612,7 @@ uint32_t pn_registry_count(const pn_registry *r)
 static bool is_news(
     const pn_reg_entry *p, const pn_reg_slot *slot, uint64_t now_us)
 {
-    if (p->is_dialling && pn_reg_address_equal(&p->dialled, &slot->address)) {
+    if (p->is_dialling && pn_address_equal(&p->dialled, &slot->address)) {
         return false;
     }
     return slot->failure == PN_REASON_UNREACHABLE

@@ -147,6 +147,10 @@ static address_row address_rows[] = {
     {"v6_port_0", "2001:db8::1", 0, true, false},
     {"v6_any", "::", 7100, true, false},
     {"v6_multicast", "ff02::1", 7100, true, false},
+    {"v6_mapped_v4", "::ffff:192.0.2.1", 7100, true, true},
+    {"v6_mapped_any", "::ffff:0.0.0.0", 7100, true, false},
+    {"v6_mapped_broadcast", "::ffff:255.255.255.255", 7100, true, false},
+    {"v6_mapped_multicast", "::ffff:224.0.0.1", 7100, true, false},
     {"v6_loopback", "::1", 7100, true, true},
 };
 
