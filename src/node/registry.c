@@ -207,12 +207,16 @@ static void step_now(pn_reg_entry *p, uint64_t now_us)
 }
 
 /* The next step, a backoff away that a random 0-25 % shortens (T19), and
- * doubles for the one after it. */
+ * doubles for the one after it. The smaller key draws from the upper half and
+ * the larger from the lower, so that two that lost their link in the same
+ * moment seldom both dial. */
 static void step_later(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
 {
     uint64_t wait_us = p->backoff_us;
+    uint64_t less_us = draw(r, wait_us / 8 + 1);
 
-    step_now(p, now_us + wait_us - draw(r, wait_us / 4 + 1));
+    less_us += own_is_smaller(r, p) ? wait_us / 8 : 0;
+    step_now(p, now_us + wait_us - less_us);
     p->backoff_us = p->backoff_us > r->config.reconnect_max_us / 2
                         ? r->config.reconnect_max_us
                         : p->backoff_us * 2;
