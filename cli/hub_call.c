@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls and sends: each waits for a link if there is none, goes out, and is
+ * answered once. A link to a peer that has not paired us looks like any other
+ * until the peer closes it, so a send over a new link is confirmed only after
+ * a moment in which the link has stayed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "escape.h"
+#include "hub_internal.h"
+#include "json.h"
+#include "jsonout.h"
+
+#define DEFAULT_TIMEOUT_MS 5000
+#define DEFAULT_WAIT_MS 7000 /* an announce comes every five seconds */
+#define CONFIRM_MS 300
+
+typedef enum op_stage {
+    OP_WAITS_FOR_LINK,
+    OP_CALLED, /* the node has it, and reports once */
+    OP_SENT,   /* over a new link: will it stay? */
+    OP_DONE
+} op_stage;
+
+struct hub_op {
+    hub_op *next;
+    cli_hub *hub;
+    cli_caller *caller; /* NULL: gone */
+    json_int_t id;
+    bool has_id;
+    bool is_send;
+    bool as_text;
+    op_stage stage;
+    pn_public_key key;
+    char *handle;
+    pn_term_writer writer;
+    pn_term args;
+    uint32_t timeout_ms;
+    pn_reason last_reason;
+    char last_address[64];
+    uv_timer_t timer;
+    bool node_owes; /* on_call_done will come */
+    bool closed;
+};
+
+/* ---- life
+ * --------------------------------------------------------------------- */
+
+static void op_free(hub_op *op)
+{
+    pn_term_writer_free(&op->writer);
+    free(op->handle);
+    free(op);
+}
+
+static void on_op_closed(uv_handle_t *handle)
+{
+    hub_op *op = handle->data;
+
+    op->closed = true;
+    if (!op->node_owes) {
+        op_free(op);
+    }
+}
+
+/* Takes it off the list; nobody is told after this. */
+static void op_end(hub_op *op)
+{
+    hub_op **at = &op->hub->ops;
+
+    op->stage = OP_DONE;
+    while (*at != op) {
+        at = &(*at)->next;
+    }
+    *at = op->next;
+    if (op->caller != NULL) {
+        op->caller->n_pending--;
+        op->caller = NULL;
+    }
+    uv_close((uv_handle_t *)&op->timer, on_op_closed);
+}
+
+/* ---- answers
+ * -------------------------------------------------------------------- */
+
+static bool add_term(hub_op *op, cli_text *t, const char *key, pn_term term)
+{
+    cli_text json = {0};
+    char *text = NULL;
+    size_t len = 0;
+    bool good;
+
+    if (op->as_text) {
+        good = pn_term_to_text(term, &text, &len) == PN_OK;
+        if (good) {
+            cli_json_bytes(t, "text", text, len);
+        }
+        free(text);
+        return good;
+    }
+    good = cli_json_from_term(term, &json) == PN_OK;
+    if (good) {
+        cli_json_raw(t, key, json.data, json.len);
+    }
+    cli_text_fini(&json);
+    return good;
+}
+
+static void op_finish(hub_op *op, cli_text *t)
+{
+    cli_caller *caller = op->caller;
+
+    op_end(op);
+    hub_answer_end(caller, t);
+}
+
+static void op_fail(hub_op *op, const char *error, const char *message)
+{
+    cli_text t = {0};
+
+    hub_answer_begin(&t, op->has_id, op->id, false);
+    cli_json_string(&t, "error", error);
+    cli_json_string(&t, "message", message);
+    if (op->last_reason != PN_REASON_NONE) {
+        cli_json_string(&t, "reason", pn_reason_text(op->last_reason));
+    }
+    op_finish(op, &t);
+}
+
+static void op_fail_link(hub_op *op)
+{
+    cli_text t = {0};
+
+    cli_text_puts(&t, "no link to the peer");
+    if (op->last_reason != PN_REASON_NONE) {
+        cli_text_printf(&t, ": %s", pn_reason_text(op->last_reason));
+        if (op->last_address[0] != '\0') {
+            cli_text_printf(&t, " at %s", op->last_address);
+        }
+    } else if (!op->hub->discovers) {
+        cli_text_puts(&t, ": no address is known and discovery is off");
+    } else {
+        cli_text_puts(&t, ": nobody announced it");
+    }
+    op_fail(op, "not-connected", cli_text_string(&t));
+    cli_text_fini(&t);
+}
+
+static void op_fail_call(hub_op *op, pn_err err)
+{
+    if (err == PN_CLOSED || err == PN_NOT_CONNECTED) {
+        op_fail(op, "closed",
+            "the link ended before the answer; perhaps the peer has not "
+            "paired this node's key");
+    } else if (err == PN_TIMEOUT) {
+        op_fail(op, "timeout", "no reply in time");
+    } else {
+        op_fail(op, hub_error_name(err), pn_strerror(err));
+    }
+}
+
+static void op_answer(hub_op *op, pn_term value)
+{
+    cli_text t = {0};
+
+    hub_answer_begin(&t, op->has_id, op->id, true);
+    if (!op->is_send && !add_term(op, &t, "value", value)) {
+        cli_text_fini(&t);
+        op_fail(op, "local", "the reply cannot be shown: out of memory");
+        return;
+    }
+    op_finish(op, &t);
+}
+
+static void op_answer_remote(hub_op *op, pn_term reason)
+{
+    cli_text t = {0};
+
+    hub_answer_begin(&t, op->has_id, op->id, false);
+    cli_json_string(&t, "error", "remote");
+    cli_json_string(&t, "message", "the peer answered with an error");
+    (void)add_term(op, &t, "reason", reason);
+    op_finish(op, &t);
+}
+
+/* ---- going out
+ * -------------------------------------------------------------------- */
+
+static void on_call_done(void *user, pn_err outcome, pn_term value)
+{
+    hub_op *op = user;
+
+    op->node_owes = false;
+    if (op->stage == OP_DONE) {
+        if (op->closed) {
+            op_free(op);
+        }
+    } else if (outcome == PN_OK) {
+        op_answer(op, value);
+    } else if (outcome == PN_REMOTE) {
+        op_answer_remote(op, value);
+    } else {
+        op_fail_call(op, outcome);
+    }
+}
+
+static void on_confirmed(uv_timer_t *timer)
+{
+    op_answer(timer->data, (pn_term){NULL, 0});
+}
+
+static void op_go(hub_op *op, bool is_new_link)
+{
+    pn_err err;
+
+    (void)uv_timer_stop(&op->timer);
+    if (op->is_send) {
+        err = pn_send_term(op->hub->node, &op->key, op->handle, op->args);
+        op->stage = OP_SENT;
+    } else {
+        err = pn_call_async(op->hub->node, &op->key, op->handle, op->timeout_ms,
+            op->args, on_call_done, op);
+        op->stage = OP_CALLED;
+        op->node_owes = err == PN_OK;
+    }
+    if (err != PN_OK) {
+        op_fail_call(op, err);
+    } else if (op->is_send && is_new_link) {
+        (void)uv_timer_start(&op->timer, on_confirmed, CONFIRM_MS, 0);
+    } else if (op->is_send) {
+        op_answer(op, (pn_term){NULL, 0});
+    }
+}
+
+static void on_no_link(uv_timer_t *timer)
+{
+    op_fail_link(timer->data);
+}
+
+/* Some attempts show that no other will go better. */
+static bool is_final(pn_reason reason)
+{
+    return reason == PN_REASON_KEY_MISMATCH || reason == PN_REASON_OWN_KEY
+           || reason == PN_REASON_UNPAIRED;
+}
+
+static void op_event(hub_op *op, const pn_event *event)
+{
+    if (event->type == PN_EVENT_PEER_UP) {
+        if (op->stage == OP_WAITS_FOR_LINK) {
+            op_go(op, true);
+        }
+        return;
+    }
+    if (event->type != PN_EVENT_DIAL_FAILED
+        && event->type != PN_EVENT_PEER_DOWN) {
+        return;
+    }
+    op->last_reason = event->reason;
+    (void)strncpy(
+        op->last_address, event->address, sizeof(op->last_address) - 1);
+    if (op->stage == OP_WAITS_FOR_LINK && is_final(event->reason)) {
+        op_fail_link(op);
+    } else if (op->stage == OP_SENT) {
+        op_fail_call(op, PN_CLOSED);
+    }
+}
+
+void hub_ops_event(cli_hub *hub, const pn_event *event)
+{
+    hub_op *next;
+
+    for (hub_op *op = hub->ops; op != NULL; op = next) {
+        next = op->next;
+        if (event->key != NULL && pn_key_equal(event->key, &op->key)) {
+            op_event(op, event);
+        }
+    }
+}
+
+void hub_ops_forget(cli_hub *hub, const cli_caller *caller)
+{
+    for (hub_op *op = hub->ops; op != NULL; op = op->next) {
+        if (op->caller == caller) {
+            op->caller = NULL;
+        }
+    }
+}
+
+void hub_ops_cancel(cli_hub *hub)
+{
+    while (hub->ops != NULL) {
+        op_fail(hub->ops, "closed", "the node is closing");
+    }
+}
+
+/* ---- requests
+ * ------------------------------------------------------------------------ */
+
+/* Writes the argument: "args" as JSON, "term" as text, or the parts sent
+ * before ("parts": true). */
+static bool read_args(const hub_request *request, pn_term_writer *w)
+{
+    const json_t *args = json_object_get(request->json, "args");
+    const json_t *term = json_object_get(request->json, "term");
+    cli_text *parts = &request->caller->parts;
+    const char *text = json_string_value(term);
+    size_t len = json_string_length(term);
+    cli_json_error error = {""};
+    pn_text_error where = {0, ""};
+    pn_err err;
+
+    if (args != NULL) {
+        err = cli_json_to_term(args, w, &error);
+        if (err != PN_OK) {
+            hub_answer_error(request, "bad-request", "%s", error.text);
+        }
+        return err == PN_OK;
+    }
+    if (json_is_true(json_object_get(request->json, "parts"))) {
+        text = cli_text_string(parts);
+        len = parts->len;
+    }
+    if (text == NULL) {
+        hub_answer_error(request, "bad-request",
+            "expected \"args\" (JSON) or \"term\" (text)");
+        return false;
+    }
+    err = pn_term_from_text(w, text, len, NULL, &where);
+    cli_text_clear(parts);
+    if (err != PN_OK) {
+        hub_answer_error(request, "bad-request",
+            "expected %s at byte %zu of the term",
+            where.expected[0] == '\0' ? pn_strerror(err) : where.expected,
+            where.offset);
+        return false;
+    }
+    return true;
+}
+
+static hub_op *op_new(cli_hub *hub, const hub_request *request)
+{
+    hub_op *op = calloc(1, sizeof(*op));
+    const char *handle = NULL;
+    const char *as = NULL;
+
+    if (op == NULL) {
+        hub_answer_error(request, "local", "out of memory");
+        return NULL;
+    }
+    op->hub = hub;
+    op->id = request->id;
+    op->has_id = request->has_id;
+    pn_term_writer_init(&op->writer, 0);
+    if (!hub_peer(hub, request, &op->key)
+        || !hub_string(request, "handle", false, &handle)
+        || !hub_string(request, "as", false, &as)
+        || !hub_milliseconds(
+            request, "timeout", DEFAULT_TIMEOUT_MS, &op->timeout_ms)) {
+        op_free(op);
+        return NULL;
+    }
+    op->handle = strdup(handle == NULL ? PN_BEAM_DIST_HANDLE : handle);
+    op->as_text = as != NULL && strcmp(as, "text") == 0;
+    if (op->handle == NULL) {
+        hub_answer_error(request, "local", "out of memory");
+        op_free(op);
+        return NULL;
+    }
+    return op;
+}
+
+/* From here on it is the hub's, and is answered through op_fail. */
+static void op_take(hub_op *op, cli_caller *caller)
+{
+    op->caller = caller;
+    caller->n_pending++;
+    op->next = op->hub->ops;
+    op->hub->ops = op;
+    (void)uv_timer_init(op->hub->loop, &op->timer);
+    op->timer.data = op;
+}
+
+static void op_start(hub_op *op, const hub_request *request)
+{
+    cli_hub *hub = op->hub;
+    const char *at = NULL;
+    uint32_t wait_ms = 0;
+    pn_err err;
+
+    if (!hub_string(request, "at", false, &at)
+        || !hub_milliseconds(request, "wait", DEFAULT_WAIT_MS, &wait_ms)) {
+        op_free(op);
+        return;
+    }
+    op_take(op, request->caller);
+    if (pn_connected(hub->node, &op->key)) {
+        op_go(op, false);
+        return;
+    }
+    err = pn_connect(hub->node, &op->key, at);
+    if (err == PN_NOT_CONNECTED && hub->discovers) {
+        err = PN_OK; /* an announce may come */
+    }
+    if (err == PN_NOT_CONNECTED) {
+        op_fail_link(op);
+    } else if (err != PN_OK) {
+        op_fail(op, hub_error_name(err),
+            err == PN_INVALID ? "expected a numeric ADDRESS:PORT"
+                              : pn_strerror(err));
+    } else {
+        (void)uv_timer_start(&op->timer, on_no_link, wait_ms, 0);
+    }
+}
+
+static void start_plain(cli_hub *hub, const hub_request *request, bool is_send)
+{
+    hub_op *op;
+
+    if (!json_is_string(json_object_get(request->json, "handle"))) {
+        hub_answer_error(
+            request, "bad-request", "expected a string as \"handle\"");
+        return;
+    }
+    op = op_new(hub, request);
+    if (op == NULL) {
+        return;
+    }
+    op->is_send = is_send;
+    if (!read_args(request, &op->writer)
+        || pn_term_writer_finish(&op->writer, NULL, &op->args) != PN_OK) {
+        op_free(op);
+        return;
+    }
+    op_start(op, request);
+}
+
+void hub_call(cli_hub *hub, const hub_request *request)
+{
+    start_plain(hub, request, false);
+}
+
+void hub_send(cli_hub *hub, const hub_request *request)
+{
+    start_plain(hub, request, true);
+}
+
+/* ---- BeamDist: {rpc | cast, Mod, Fun, Args}
+ * -------------------------------------------- */
+
+/* As people write modules: "MyApp.Led" is 'Elixir.MyApp.Led', ":led" is
+ * led. */
+static void write_module(pn_term_writer *w, const char *module)
+{
+    cli_text name = {0};
+
+    if (module[0] == ':') {
+        pn_term_write_atom(w, module + 1);
+        return;
+    }
+    cli_text_printf(&name, "%s%s",
+        strncmp(module, "Elixir.", 7) == 0 ? "" : "Elixir.", module);
+    pn_term_write_atom(w, cli_text_string(&name));
+    cli_text_fini(&name);
+}
+
+static bool write_rpc(
+    hub_op *op, const hub_request *request, const char *operation)
+{
+    const char *module = NULL;
+    const char *function = NULL;
+    pn_term_writer list;
+    pn_term args = {NULL, 0};
+    pn_err err = PN_INVALID;
+
+    if (!hub_string(request, "module", true, &module)
+        || !hub_string(request, "function", true, &function)) {
+        return false;
+    }
+    pn_term_writer_init(&list, 0);
+    if (!read_args(request, &list)) {
+        pn_term_writer_free(&list);
+        return false;
+    }
+    if (pn_term_writer_finish(&list, NULL, &args) == PN_OK
+        && pn_term_type_of(args) == PN_TERM_LIST) {
+        pn_term_write_tuple_begin(&op->writer);
+        pn_term_write_atom(&op->writer, operation);
+        write_module(&op->writer, module);
+        pn_term_write_atom(&op->writer, function);
+        pn_term_write_term(&op->writer, args);
+        pn_term_write_tuple_end(&op->writer);
+        err = pn_term_writer_finish(&op->writer, NULL, &op->args);
+    }
+    pn_term_writer_free(&list);
+    if (err != PN_OK) {
+        hub_answer_error(request, "bad-request",
+            "expected a module, a function and a list of arguments such as "
+            "[1, \"a\"]");
+    }
+    return err == PN_OK;
+}
+
+static void start_rpc(
+    cli_hub *hub, const hub_request *request, const char *operation)
+{
+    hub_op *op = op_new(hub, request);
+
+    if (op == NULL) {
+        return;
+    }
+    op->is_send = strcmp(operation, "cast") == 0;
+    if (!write_rpc(op, request, operation)) {
+        op_free(op);
+        return;
+    }
+    op_start(op, request);
+}
+
+void hub_rpc(cli_hub *hub, const hub_request *request)
+{
+    start_rpc(hub, request, "rpc");
+}
+
+void hub_cast(cli_hub *hub, const hub_request *request)
+{
+    start_rpc(hub, request, "cast");
+}

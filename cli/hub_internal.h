@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the hub share. */
+#ifndef PN_CLI_HUB_INTERNAL_H
+#define PN_CLI_HUB_INTERNAL_H
+
+#include <jansson.h>
+
+#include "hub.h"
+
+#define MAX_HEARD 256
+
+/* A peer that announced itself. */
+typedef struct heard {
+    pn_public_key key;
+    char address[64];
+    char source[16];
+    bool used;
+} heard;
+
+typedef struct hub_op hub_op;
+
+struct cli_caller {
+    cli_hub *hub;
+    cli_caller *next;
+    cli_deliver *deliver;
+    void *user;
+    bool gone; /* freed at the next turn */
+    bool wants_events;
+    bool wants_chat;
+    pn_public_key chat_key;
+    unsigned n_pending;
+    cli_text parts;
+};
+
+struct cli_hub {
+    uv_loop_t *loop;
+    pn_node *node;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    uv_prepare_t prepare;
+    unsigned n_handles;
+    cli_caller *callers;
+    hub_op *ops;
+    heard heard[MAX_HEARD];
+    size_t next_heard;
+    bool chat;          /* open to whom `run` says */
+    bool chat_attended; /* exposed for callers only */
+    bool discovers;
+    bool verbose;
+    bool closing;
+    unsigned n_up;
+    uint64_t last_end_ms; /* when a link ended; 0: never */
+    uint32_t linger_ms;
+};
+
+/* One request while it is looked at. */
+typedef struct hub_request {
+    cli_caller *caller;
+    const json_t *json;
+    json_int_t id;
+    bool has_id;
+} hub_request;
+
+typedef void hub_command(cli_hub *hub, const hub_request *request);
+
+/* ---- answers (hub.c) ----------------------------------------------------- */
+
+/* Begins an answer: {"id":N,"ok":... */
+void hub_answer_begin(cli_text *t, bool has_id, json_int_t id, bool ok);
+/* Ends and delivers it; frees t. */
+void hub_answer_end(cli_caller *caller, cli_text *t);
+void hub_answer_ok(const hub_request *request);
+/* error: one of the names in peernet(1). */
+void hub_answer_error(const hub_request *request, const char *error,
+    const char *format, ...) PN_PRINTF(3, 4);
+/* The name of an error of the library, as above. */
+const char *hub_error_name(pn_err err);
+/* "key", "fingerprint" and, unless NULL, "label". */
+void hub_json_peer(cli_text *t, const pn_public_key *key, const char *label);
+/* A line to everybody who wants events, chat to those who want that peer's. */
+void hub_broadcast(
+    cli_hub *hub, const cli_text *line, const pn_public_key *chat_key);
+void hub_event_begin(cli_text *t, const char *name);
+
+/* ---- fields of requests (hub.c); each answers its own error ---------------
+ */
+
+/* NULL, or a string; false when it is something else or must be there. */
+bool hub_string(const hub_request *request, const char *key, bool needed,
+    const char **ret_string);
+/* Milliseconds; fallback when it is not there. */
+bool hub_milliseconds(const hub_request *request, const char *key,
+    uint32_t fallback, uint32_t *ret_ms);
+/* The paired peer named by "peer". */
+bool hub_peer(cli_hub *hub, const hub_request *request, pn_public_key *ret_key);
+
+/* ---- calls (hub_call.c) ---------------------------------------------------
+ */
+
+hub_command hub_call;
+hub_command hub_send;
+hub_command hub_rpc;
+hub_command hub_cast;
+/* What an event means for calls that wait for a link. */
+void hub_ops_event(cli_hub *hub, const pn_event *event);
+/* The caller is gone: nobody is told. */
+void hub_ops_forget(cli_hub *hub, const cli_caller *caller);
+/* Ends all that has not reached the node. */
+void hub_ops_cancel(cli_hub *hub);
+
+/* ---- chat (hub_chat.c) ----------------------------------------------------
+ */
+
+hub_command hub_chat;
+/* Exposes `chat` to everybody who is paired; PN_NOMEM. */
+PN_MUST_USE pn_err hub_chat_open(cli_hub *hub);
+void hub_chat_leave(cli_caller *caller);
+
+#endif

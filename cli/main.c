@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* peernet(1): what must be so before anything else, then the table. */
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "commands.h"
+
+/* The static key is in our memory: no core, no ptrace by our own user
+ * (RELIABILITY T38). */
+static void protect_memory(void)
+{
+    const struct rlimit none = {0, 0};
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* A file that we open must not become our standard output. */
+static bool open_standard_files(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (fd >= 0 && fd <= 2 && fcntl(fd, F_SETFD, 0) == 0);
+    if (fd > 2) {
+        (void)close(fd);
+    }
+    return fd >= 0;
+}
+
+int main(int argc, char **argv)
+{
+    protect_memory();
+    if (!open_standard_files()) {
+        return CLI_LOCAL;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    /* Characters for the line editor; numbers stay as JSON wants them. */
+    (void)setlocale(LC_CTYPE, "");
+    return (int)cli_main(argc, argv);
+}
