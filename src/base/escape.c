@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Peer text made harmless; see escape.h. */
+#include <string.h>
+
+#include "base/escape.h"
+#include "base/utf8.h"
+
+/* Ranges that move the cursor, change direction, hide, or are no characters:
+ * controls, U+00AD, U+061C, U+180E, zero width and bidi marks, separators,
+ * interlinear and tag characters, private use, non-characters. */
+bool pn_is_plain(uint32_t code)
+{
+    static const uint32_t bad[][2] = {
+        {0x00, 0x1f},
+        {0x7f, 0x9f},
+        {0xad, 0xad},
+        {0x61c, 0x61c},
+        {0x115f, 0x1160},
+        {0x180b, 0x180f},
+        {0x200b, 0x200f},
+        {0x2028, 0x202e},
+        {0x2060, 0x206f},
+        {0x3164, 0x3164},
+        {0xe000, 0xf8ff},
+        {0xfdd0, 0xfdef},
+        {0xfe00, 0xfe0f},
+        {0xfeff, 0xfeff},
+        {0xfff0, 0xfffb},
+        {0xe0000, 0x10ffff},
+    };
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (code >= bad[i][0] && code <= bad[i][1]) {
+            return false;
+        }
+    }
+    return (code & 0xfffe) != 0xfffe;
+}
+
+/* What one piece of input becomes: at most 16 bytes. */
+static size_t escape_piece(const uint8_t *p, size_t n, bool as_is, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t used = 0;
+
+    if (as_is) {
+        memcpy(out, p, n);
+        return n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        out[used++] = '\\';
+        out[used++] = 'x';
+        out[used++] = digits[p[i] >> 4];
+        out[used++] = digits[p[i] & 15];
+    }
+    return used;
+}
+
+size_t pn_escape(
+    const char *text, size_t len, size_t max_chars, char *out, size_t cap)
+{
+    const uint8_t *p = (const uint8_t *)text;
+    size_t used = 0;
+    size_t at = 0;
+    size_t chars = 0;
+
+    while (at < len && chars < max_chars) {
+        char piece[16];
+        uint32_t code = 0;
+        size_t n = pn_utf8_decode(p + at, p + len, &code);
+        size_t made;
+
+        if (n == 1 && code == '\\') {
+            piece[0] = '\\';
+            piece[1] = '\\';
+            made = 2;
+        } else {
+            made = escape_piece(
+                p + at, n == 0 ? 1 : n, n != 0 && pn_is_plain(code), piece);
+        }
+        if (used + made + 1 > cap) {
+            break;
+        }
+        memcpy(out + used, piece, made);
+        used += made;
+        at += n == 0 ? 1 : n;
+        chars++;
+    }
+    if (at < len && used + 4 <= cap) {
+        memcpy(out + used, "...", 3);
+        used += 3;
+    }
+    out[used] = '\0';
+    return used;
+}
