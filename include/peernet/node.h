@@ -99,9 +99,9 @@ typedef struct pn_node_options {
     uint32_t max_output_bytes;         /* per link; 4 MiB */
     uint32_t max_output_messages;      /* per link; 16384 */
     uint64_t max_memory_bytes;         /* all links; 256 MiB, then shed */
-    uint32_t max_workers;              /* handler threads; 4, range 1..64 */
-    uint32_t max_running_per_peer;     /* concurrent handlers of one peer; 4 */
-    uint32_t max_running;              /* ... of all, deferred included; 1024 */
+    uint32_t max_workers;          /* handler threads; 16, range 1..256 */
+    uint32_t max_running_per_peer; /* handlers of one peer at once; 4 */
+    uint32_t max_deferred;         /* requests kept, all peers; 1024 */
     uint32_t max_depth;                /* of terms; 512 */
     uint32_t reconnect_min_ms;         /* 500 */
     uint32_t reconnect_max_ms;         /* 30000 */
@@ -110,6 +110,10 @@ typedef struct pn_node_options {
     /** Hear announces and make none, as a one-shot command does (PeerNet wire,
      * section 6); default false. */
     bool discovery_listen_only;
+    /** Go on announcing when the network changes; default true. False: silent
+     * from then on until pn_discovery_resume, so that the key is not heard on networks
+     * its owner has not seen. */
+    bool announce_on_new_networks;
 } pn_node_options;
 
 #define pn_node_options_init(options)                                          \
@@ -158,6 +162,9 @@ PN_API int pn_node_timeout_ms(const pn_node *node);
 /** own_loop: does what is due and returns without waiting. PN_STATE from
  * within itself. Thread: one at a time, always the same. */
 PN_API PN_MUST_USE pn_err pn_node_run(pn_node *node);
+
+/** Announces again after announce_on_new_networks silenced it. Returns PN_OK. */
+PN_API pn_err pn_discovery_resume(pn_node *node);
 
 /* ---- peers ------------------------------------------------------------ */
 

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A node from the inside.
+ *
+ * One mutex guards everything below. It is held by whoever touches a node, and
+ * released around every callback of the application, so an application may
+ * hold locks of its own when it calls us. What belongs to the loop (transport,
+ * timers, sources) is touched by the loop's thread only: other threads change
+ * state, put the link on the touched list and wake the loop, whose turn end
+ * writes, closes, dials and re-arms.
+ */
+#ifndef PN_NODE_NODE_INTERNAL_H
+#define PN_NODE_NODE_INTERNAL_H
+
+#include <pthread.h>
+
+#include <peernet/node.h>
+
+#include "node/gate.h"
+#include "node/handles.h"
+#include "node/registry.h"
+#include "os/clock.h"
+#include "os/interfaces.h"
+#include "os/transport.h"
+#include "session/session.h"
+#include "trust/store.h"
+
+typedef struct pn_link pn_link;
+typedef struct pn_peer pn_peer;
+
+/* Work for a worker thread. */
+typedef struct pn_job {
+    struct pn_job *next;
+    void (*run)(pn_node *node, struct pn_job *job); /* lock held */
+} pn_job;
+
+/* One inbound message, from arrival to answer. */
+struct pn_request {
+    pn_job job;
+    pn_node *node;
+    pn_link *link;     /* holds a reference */
+    pn_handle *handle; /* holds a reference */
+    uint64_t id;
+    bool is_call;     /* an answer goes somewhere */
+    bool is_answered; /* or timed out: the next answer is PN_STATE */
+    bool is_inline;
+    bool is_deferred; /* a copy that outlives its handler */
+    bool holds_turn;
+    bool is_timed; /* on the node's deadline list */
+    uint64_t deadline_us;
+    struct pn_request *later; /* deadline list */
+    struct pn_request *sooner;
+    struct pn_request *next; /* the link's queue */
+    struct pn_request
+        *deferred_copy; /* non-NULL: deferred, not ours any more */
+    pn_term args;
+    uint8_t payload[]; /* args of a queued request */
+};
+
+/* A paired peer. */
+struct pn_peer {
+    pn_public_key key;
+    pn_reg_peer *reg;
+    char *label; /* NULL: none */
+    int64_t added_at_us;
+    int64_t last_seen_ms;  /* wall clock of the last link's last frame */
+    pn_link *dial;         /* in flight, or NULL */
+    pn_address remembered; /* what was last written; port 0: nothing */
+    bool was_discovered;   /* heard of by a discovery source in this run */
+    bool seen_in_reload;
+};
+
+/* How a link's life goes on at the next turn end. */
+typedef enum pn_link_stage {
+    PN_LINK_WANTS_DIAL, /* no connection yet */
+    PN_LINK_DIALLING,
+    PN_LINK_HANDSHAKE,
+    PN_LINK_UP,
+    PN_LINK_ENDED /* the connection goes at turn end, the rest with refs */
+} pn_link_stage;
+
+/* Rate limit of one handle for one link. */
+typedef struct pn_link_rate {
+    const pn_handle *handle;
+    pn_bucket bucket;
+} pn_link_rate;
+
+struct pn_link {
+    pn_node *node;
+    pn_link *next; /* all links of the node */
+    pn_link *prev;
+    pn_link *next_touched;
+    bool is_touched;
+    bool is_listed;
+    pn_link_stage stage;
+    uint32_t refs;
+    pn_conn *conn;
+    pn_session *session;
+    pn_timer *timer;
+    uint64_t armed_us;
+    uint64_t connect_deadline_us;
+    pn_peer *peer;          /* once authenticated; NULL again when unpaired */
+    pn_public_key key;      /* of the dialled or authenticated peer */
+    pn_principal principal; /* the authenticated peer as a caller */
+    bool is_dialled;
+    bool is_stranger; /* counted by the gate */
+    bool is_blocked;  /* reading stopped: output has to drain first */
+    pn_address remote;
+    pn_address local;
+    pn_reason reason; /* of the end */
+    uint64_t opened_us;
+    uint64_t up_us;
+    size_t accounted; /* its share of node->memory_bytes */
+    char *label;      /* the peer's, at the time it came up; "" if none */
+    /* inbound */
+    pn_request *queue_head;
+    pn_request *queue_tail;
+    uint32_t n_queued;
+    size_t queued_bytes;
+    uint32_t n_running;
+    bool is_turn_taken;
+    bool wants_pump; /* an inline request is due on the loop */
+    bool is_pumping;
+    pn_link_rate *rates;
+    size_t n_rates;
+};
+
+/* A call of ours. */
+typedef struct pn_call_op {
+    struct pn_call_op *next; /* finished, to be reported on the loop */
+    pn_call_done *done;      /* asynchronous; NULL: somebody waits */
+    void *user;
+    pn_err outcome;
+    bool is_done;
+    bool wants_value;
+    pn_reply *reply;
+    pthread_cond_t *cond;
+} pn_call_op;
+
+/* An event or a log line that waits to be reported on the loop. */
+typedef struct pn_note pn_note;
+
+struct pn_node {
+    pthread_mutex_t lock;
+    pthread_cond_t state_changed; /* links up, down, failed; closing done */
+    uint32_t refs;                /* the opener's and deferred requests' */
+    pn_node_options opt;
+    pn_env env;
+    const pn_transport_ops *transport;
+
+    /* the loop */
+    pn_loop *loop;
+    pn_waker *waker;
+    pthread_t thread;
+    pthread_t loop_thread;
+    bool has_thread;
+    bool is_in_turn;
+    bool is_closing;
+    bool is_close_begun;
+    bool is_closed; /* nothing is left on the loop */
+    uint64_t linger_until_us;
+    pn_timer *timer; /* registry, handlers, lingering */
+    uint64_t armed_us;
+    pn_listener *listener; /* NULL: none */
+    uint16_t port;
+
+    /* trust */
+    pthread_mutex_t store_lock; /* taken before lock, never after */
+    pn_store *store;
+    pn_watch *store_watch;
+    const pn_key_pair *identity;
+    bool is_trust_damaged; /* the file could not be read again: nobody new */
+    pn_peer **peers;       /* newest first */
+    size_t n_peers;
+    size_t peers_cap;
+    pn_registry *registry;
+
+    /* links */
+    pn_link *links;
+    pn_link *touched;
+    uint32_t n_links;
+    uint32_t n_up;
+    uint64_t last_end_us; /* when an authenticated link last ended */
+    size_t memory_bytes;
+    pn_session_limits session_limits;
+    pn_gate *gate;
+
+    /* handlers */
+    pn_handles handles;
+    pn_job *jobs_head;
+    pn_job *jobs_tail;
+    pthread_cond_t job_ready;
+    pthread_t *workers;
+    uint32_t n_workers;
+    uint32_t n_idle_workers;
+    bool stop_workers;
+    pn_request *soonest; /* deadline list of running and deferred requests */
+    pn_request *latest;
+    uint32_t n_deferred;
+
+    /* to be reported on the loop */
+    pn_note *notes_head;
+    pn_note *notes_tail;
+    uint32_t n_notes;
+    uint64_t notes_lost;
+    pn_call_op *finished_head;
+    pn_call_op *finished_tail;
+    struct {
+        uint64_t last_us;
+        uint64_t suppressed;
+    } denied[PN_N_REASONS];
+
+    struct pn_net *net; /* discovery and network changes: net.c */
+
+    pn_metrics metrics;
+};
+
+/* ---- node.c ---- */
+/* pn_node_open over another transport than TCP. */
+PN_MUST_USE pn_err pn_node_open_over(const pn_node_options *options,
+    const pn_transport_ops *transport, pn_node **ret_node);
+static inline void pn_node_lock(pn_node *node)
+{
+    (void)pthread_mutex_lock(&node->lock);
+}
+static inline void pn_node_unlock(pn_node *node)
+{
+    (void)pthread_mutex_unlock(&node->lock);
+}
+void pn_node_ref(pn_node *node);
+/* Lock held on entry; released on return (the node may be gone). */
+void pn_node_unref_unlock(pn_node *node);
+bool pn_node_is_loop_thread(const pn_node *node);
+/* The time for anything but the loop's own callbacks: those have the turn's. */
+uint64_t pn_node_now(const pn_node *node);
+/* Has the loop run a turn end soon; any thread. */
+void pn_node_wake(pn_node *node);
+/* The sentence behind pn_node_open_error. */
+void pn_node_set_open_error(const char *format, ...) PN_PRINTF(1, 2);
+
+/* ---- options.c ---- */
+/* Copies and checks; errors set the open error. */
+PN_MUST_USE pn_err pn_node_options_check(
+    const pn_node_options *options, pn_node_options *ret_options);
+
+/* ---- listen.c ---- */
+PN_MUST_USE pn_err pn_node_listen(pn_node *node);
+
+/* ---- link.c ---- */
+PN_MUST_USE pn_err pn_link_new_dialled(
+    pn_peer *peer, pn_node *node, const pn_address *to, pn_link **ret_link);
+void pn_link_touch(pn_link *link);
+/* Ends a link in this turn: the session closes, the queue is emptied, calls in
+ * flight fail. Idempotent. */
+void pn_link_end(pn_link *link, pn_reason reason);
+void pn_link_unref(pn_link *link);
+/* The turn end of one link; loop only. */
+void pn_link_turn_end(pn_link *link);
+extern const pn_listener_callbacks pn_link_listener_callbacks;
+
+/* ---- expose.c ---- */
+/* pn_expose with a user pointer that is freed with the handle. */
+PN_MUST_USE pn_err pn_node_expose_owned(pn_node *node, const char *name,
+    pn_handler *handler, void *user, void (*user_free)(void *user),
+    const pn_expose_options *options);
+
+/* ---- dispatch.c ---- */
+void pn_dispatch_message(
+    pn_link *link, bool is_call, uint64_t id, pn_slice handle, pn_term args);
+/* Starts what may start; inline requests only on the loop. */
+void pn_dispatch_pump(pn_link *link);
+void pn_dispatch_drop_queue(pn_link *link);
+void pn_dispatch_finish(pn_request *req);
+void pn_dispatch_expire(pn_node *node, uint64_t now_us);
+uint64_t pn_dispatch_deadline(const pn_node *node);
+void pn_dispatch_untime(pn_request *req);
+/* kept takes over what is left of req's time. */
+void pn_dispatch_defer_deadline(pn_request *req, pn_request *kept);
+void pn_dispatch_stop(pn_node *node);
+PN_MUST_USE pn_err pn_dispatch_job(pn_node *node, pn_job *job);
+
+/* ---- request.c ---- */
+/* Answers {error, reason} and counts it; lock held. */
+void pn_request_refuse(pn_request *req, pn_reason reason, const pn_term *mfa);
+void pn_link_answer_error(
+    pn_link *link, uint64_t id, pn_reason reason, const pn_term *mfa);
+void pn_request_free(pn_request *req);
+
+/* ---- call.c ---- */
+void pn_call_on_reply(void *user, void *call, pn_err outcome, pn_term value);
+void pn_call_report_finished(pn_node *node);
+
+/* ---- peers.c ---- */
+pn_peer *pn_node_find_peer(pn_node *node, const pn_public_key *key);
+bool pn_node_is_trusted(pn_node *node, const pn_public_key *key);
+PN_MUST_USE pn_err pn_node_load_peers(pn_node *node);
+void pn_node_peers_fini(pn_node *node);
+extern const pn_reg_callbacks pn_node_registry_callbacks;
+/* Reads the trust list again; both locks are taken inside. */
+void pn_node_reload_trust(pn_node *node);
+void pn_peer_remember(pn_node *node, pn_peer *peer, const pn_address *address);
+
+/* ---- net.c: loop's thread, no lock but where it says so ---- */
+PN_MUST_USE pn_err pn_node_net_start(pn_node *node);
+void pn_node_net_stop(pn_node *node); /* nothing is announced or heard */
+void pn_node_net_free(pn_node *node);
+void pn_node_net_turn(pn_node *node); /* lock held */
+
+/* ---- events.c ---- */
+void pn_node_event(pn_node *node, pn_event_type type, const pn_public_key *key,
+    const char *label, const pn_address *address, const char *text,
+    size_t text_len, pn_reason reason);
+/* At most one DENIED event and log line a second for each reason (T27). */
+void pn_node_denied(pn_node *node, const pn_public_key *key, const char *label,
+    const pn_address *address, pn_slice handle, pn_reason reason);
+void pn_node_log(pn_node *node, pn_log_level level, const char *what,
+    const char *text, pn_reason reason, int sys_errno);
+/* What a peer says, as text. */
+void pn_node_log_text(pn_node *node, pn_log_level level, const char *what,
+    const pn_public_key *key, const char *text, size_t text_len);
+void pn_node_report_notes(pn_node *node); /* releases the lock meanwhile */
+void pn_node_drop_notes(pn_node *node);
+
+#endif

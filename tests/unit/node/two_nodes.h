@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two real nodes in one process, on loopback TCP, paired with each other:
+ * alice dials bob. What the node tests share.
+ */
+#ifndef PN_TESTS_TWO_NODES_H
+#define PN_TESTS_TWO_NODES_H
+
+#include <pthread.h>
+
+#include <peernet/peernet.h>
+
+#include "harness.h"
+
+typedef struct two_nodes {
+    char alice_dir[64];
+    char bob_dir[64];
+    pn_node *alice;
+    pn_node *bob;
+    pn_public_key alice_key;
+    pn_public_key bob_key;
+    /* Counted by the events of both. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned n_events[16];
+    pn_reason last_reason[16];
+    char last_text[256];
+} two_nodes;
+
+/* Options for quick tests: loopback, any port, no lingering. */
+void two_nodes_options(pn_node_options *opt);
+/* Opens, pairs, connects; ends the test when that fails. change (or NULL) is
+ * called for each node's options first. */
+void two_nodes_open(
+    two_nodes *t, void (*change)(pn_node_options *opt, bool is_alice));
+void two_nodes_close(two_nodes *t);
+/* Opens only one of them again on its directory, with its old key. */
+void two_nodes_reopen_bob(two_nodes *t);
+/* Waits until condition holds, at most 10 s; fails the test otherwise. */
+void two_nodes_wait(bool (*condition)(void *user), void *user);
+/* Waits until the event came n times. */
+void two_nodes_wait_event(two_nodes *t, pn_event_type type, unsigned n);
+/* "HOST:PORT" of a node on loopback. */
+void node_address(const pn_node *node, char ret_text[static 32]);
+void make_dir(char path[static 64]);
+void remove_dir(const char *path);
+
+#endif
