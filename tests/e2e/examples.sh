@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Goal: every program under examples/ does what its first comment says.
+#
+#     examples.sh EXAMPLES_DIR
+set -u
+examples=$1
+work=$(mktemp -d)
+pids=()
+cleanup()
+{
+    [ ${#pids[@]} -gt 0 ] && kill "${pids[@]}" 2>/dev/null
+    wait 2>/dev/null
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+n=0
+failed=0
+ok()
+{
+    local status=$1
+    shift
+    n=$((n + 1))
+    if [ "$status" -eq 0 ]; then
+        echo "ok $n - $*"
+    else
+        echo "not ok $n - $*"
+        failed=1
+    fi
+}
+
+# start NAME PROGRAM ARG...: in the background; sets key and at.
+start()
+{
+    local name=$1
+    shift
+    "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null &
+    pids+=($!)
+    for _ in $(seq 100); do
+        grep -q '^port' "$work/$name.out" && break
+        sleep 0.1
+    done
+    key=$(sed -n 's/^key //p' "$work/$name.out")
+    at=127.0.0.1:$(sed -n 's/^port //p' "$work/$name.out")
+}
+
+# key_of DIR: the key a directory has, made on first use.
+key_of()
+{
+    timeout 20 "$examples/example-greet" "$1" >"$work/key" &
+    local pid=$!
+    for _ in $(seq 100); do
+        grep -q '^port' "$work/key" && break
+        sleep 0.1
+    done
+    kill $pid
+    wait $pid 2>/dev/null
+    sed -n 's/^key //p' "$work/key"
+}
+
+echo "1..6"
+
+client=$(key_of "$work/client")
+"$examples/example-greet" "$work/server" --pair "$client"
+start greet "$examples/example-greet" "$work/server"
+out=$(timeout 20 "$examples/example-greet" "$work/client" "$key" "$at" world)
+[ "$out" = "hello world" ]
+ok $? "greet: a call is answered"
+
+"$examples/example-greet" "$work/sensor" --pair "$client"
+start sensor "$examples/example-sensor" "$work/sensor"
+out=$(timeout 20 "$examples/example-own_loop" "$work/client" "$key" "$at" \
+    temperature)
+[[ $out == "{:ok, 21."* ]]
+ok $? "sensor and own_loop: a call from a loop of one's own"
+
+alice=$(key_of "$work/alice")
+mkfifo "$work/typed"
+"$examples/example-chat" "$work/bob" "$alice" <"$work/typed" \
+    >"$work/bob.out" 2>&1 &
+pids+=($!)
+exec 3>"$work/typed"
+for _ in $(seq 100); do
+    grep -q '^port' "$work/bob.out" && break
+    sleep 0.1
+done
+bob=$(sed -n 's/^key //p' "$work/bob.out")
+bob_at=127.0.0.1:$(sed -n 's/^port //p' "$work/bob.out")
+(sleep 1.5; echo 'hi bob'; sleep 1.5) | timeout 20 "$examples/example-chat" \
+    "$work/alice" "$bob" "$bob_at" >"$work/alice.out" 2>&1 &
+sleep 2
+echo 'hi alice' >&3
+wait $!
+exec 3>&-
+grep -q '^peer> hi bob$' "$work/bob.out"
+ok $? "chat: a line reaches the other side"
+grep -q '^peer> hi alice$' "$work/alice.out"
+ok $? "chat: and comes back"
+
+start led "$examples/example-led" "$work/led" "$client"
+if [ -n "${PEERNET-}" ]; then
+    "$PEERNET" -d "$work/client" pair "$key" --label led --address "$at" \
+        >/dev/null
+    out=$("$PEERNET" -d "$work/client" rpc led MyApp.Led set '[true]')
+    [ "$out" = ":ok" ] && grep -q '^led on$' "$work/led.out"
+    ok $? "led: a granted function runs"
+    "$PEERNET" -d "$work/client" rpc led MyApp.Led blink '[]' \
+        >"$work/out" 2>&1
+    [ $? -ne 0 ] && grep -q 'undef' "$work/out"
+    ok $? "led: a function that is not exported is refused by name"
+else
+    ok 1 "led: PEERNET is not set"
+    ok 1 "led: PEERNET is not set"
+fi
+exit $failed
