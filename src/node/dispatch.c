@@ -482,9 +482,9 @@ void pn_dispatch_message(
     arrival a = {.link = link, .is_call = is_call, .id = id, .args = args};
     pn_reason reason;
 
-    /* Trust is looked at for every message, not only at the handshake (T25). */
-    if (PN_CHECK(trust_at_dispatch,
-            link->stage != PN_LINK_UP || link->peer == NULL)) {
+    /* The session of a link that ended delivers nothing; decide looks at the
+     * trust for every message all the same (T25). */
+    if (link->stage != PN_LINK_UP) {
         return;
     }
     if (is_call) {

@@ -184,8 +184,7 @@ static void counters_copy(pn_node *node)
     pn_udp_discovery_counters_get(node->net->udp, &c);
     node->metrics.announces_in = c.in;
     node->metrics.announces_out = c.out;
-    node->metrics.announces_dropped
-        = c.in - c.heard[PN_HEARD_FOUND] + c.unread;
+    node->metrics.announces_dropped = c.in - c.heard[PN_HEARD_FOUND] + c.unread;
 }
 
 /* The owner may not want this key to be heard on a network he has not seen

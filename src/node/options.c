@@ -72,7 +72,7 @@ typedef struct range {
 
 static const range ranges[] = {
     RANGE(announce_interval_ms, 100, 3600000),
-    RANGE(max_peers, 1, 100000),
+    RANGE(max_peers, 1, 65536),
     RANGE(max_strangers, 1, 65536),
     RANGE(max_strangers_per_source, 1, 65536),
     RANGE(strangers_per_second, 1, 1000000),
