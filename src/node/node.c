@@ -351,10 +351,6 @@ static void *node_main(void *arg)
 {
     pn_node *node = arg;
 
-    pn_node_lock(node);
-    node->loop_thread = pthread_self();
-    node->is_in_turn = true;
-    pn_node_unlock(node);
     pn_loop_run(node->loop);
     return NULL;
 }
@@ -366,7 +362,14 @@ static pn_err thread_start(pn_node *node)
 
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setstacksize(&attr, LOOP_STACK_BYTES);
+    /* From here on the loop is that thread's, before it has run a line. */
+    pn_node_lock(node);
     failed = pthread_create(&node->thread, &attr, node_main, node);
+    if (failed == 0) {
+        node->loop_thread = node->thread;
+        node->is_in_turn = true;
+    }
+    pn_node_unlock(node);
     (void)pthread_attr_destroy(&attr);
     if (failed != 0) {
         pn_node_set_open_error("no thread: %s", strerror(failed));
