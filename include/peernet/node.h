@@ -99,9 +99,9 @@ typedef struct pn_node_options {
     uint32_t max_output_bytes;         /* per link; 4 MiB */
     uint32_t max_output_messages;      /* per link; 16384 */
     uint64_t max_memory_bytes;         /* all links; 256 MiB, then shed */
-    uint32_t max_workers;          /* handler threads; 16, range 1..256 */
-    uint32_t max_running_per_peer; /* handlers of one peer at once; 4 */
-    uint32_t max_deferred;         /* requests kept, all peers; 1024 */
+    uint32_t max_workers;              /* handler threads; 16, range 1..256 */
+    uint32_t max_running_per_peer;     /* handlers of one peer at once; 4 */
+    uint32_t max_deferred;             /* requests kept, all peers; 1024 */
     uint32_t max_depth;                /* of terms; 512 */
     uint32_t reconnect_min_ms;         /* 500 */
     uint32_t reconnect_max_ms;         /* 30000 */
@@ -111,8 +111,8 @@ typedef struct pn_node_options {
      * section 6); default false. */
     bool discovery_listen_only;
     /** Go on announcing when the network changes; default true. False: silent
-     * from then on until pn_discovery_resume, so that the key is not heard on networks
-     * its owner has not seen. */
+     * from then on until pn_discovery_resume, so that the key is not heard on
+     * networks its owner has not seen. */
     bool announce_on_new_networks;
 } pn_node_options;
 
@@ -163,7 +163,8 @@ PN_API int pn_node_timeout_ms(const pn_node *node);
  * within itself. Thread: one at a time, always the same. */
 PN_API PN_MUST_USE pn_err pn_node_run(pn_node *node);
 
-/** Announces again after announce_on_new_networks silenced it. Returns PN_OK. */
+/** Announces again after announce_on_new_networks silenced it. Returns PN_OK.
+ */
 PN_API pn_err pn_discovery_resume(pn_node *node);
 
 /* ---- peers ------------------------------------------------------------ */
@@ -187,8 +188,10 @@ PN_API PN_MUST_USE pn_err pn_unpair(pn_node *node, const pn_public_key *key);
  * PN_INVALID; PN_NOT_CONNECTED no address known. */
 PN_API PN_MUST_USE pn_err pn_connect(
     pn_node *node, const pn_public_key *key, const char *address);
-/** Waits for a link. Errors: PN_TIMEOUT; PN_STATE from the loop; *ret_reason
- * (may be NULL) says why the last attempt failed. */
+/** Waits for a link. One that we dialled is up when our last handshake message
+ * is on its way; a peer that has not paired us closes it then, with the reason
+ * not-paired-there? on our side. Errors: PN_TIMEOUT; PN_STATE from the loop;
+ * *ret_reason (may be NULL) says why the last attempt failed. */
 PN_API PN_MUST_USE pn_err pn_wait_connected(pn_node *node,
     const pn_public_key *key, uint32_t timeout_ms, pn_reason *ret_reason);
 PN_API bool pn_connected(pn_node *node, const pn_public_key *key);

@@ -31,6 +31,7 @@ PN_BEGIN_DECLS
     X(PEER_CLOSED, "peer-closed")                                              \
     X(UNPAIRED, "unpaired")                                                    \
     X(UNTRUSTED_PEER, "untrusted-peer")                                        \
+    X(NOT_PAIRED_THERE, "not-paired-there?")                                   \
     X(KEY_MISMATCH, "key-mismatch")                                            \
     X(OWN_KEY, "own-key")                                                      \
     X(BAD_HANDSHAKE, "bad-handshake")                                          \

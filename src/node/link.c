@@ -167,14 +167,24 @@ static void link_end_up(pn_link *link, pn_reason reason)
     }
 }
 
-/* A peer that closes with calls of ours unanswered may have met an atom that
- * its VM does not know (wire section 3). A guess, and named as one. */
+/* Guesses, and named as such. A peer that we dialled and that closes without a
+ * word has most likely not paired us; one that closes after something of ours
+ * may have met an atom its VM does not know (wire section 3). */
 static pn_reason link_guess(const pn_link *link, pn_reason reason)
 {
-    if (reason == PN_REASON_PEER_CLOSED && link->stage == PN_LINK_UP
-        && pn_session_last_sent_us(link->session) != 0
-        && pn_session_last_sent_us(link->session)
-               >= pn_session_last_received_us(link->session)) {
+    uint64_t received;
+
+    if (link->stage != PN_LINK_UP
+        || (reason != PN_REASON_PEER_CLOSED
+            && reason != PN_REASON_CONNECTION_RESET)) {
+        return reason;
+    }
+    received = pn_session_last_received_us(link->session);
+    if (link->is_dialled && received == 0) {
+        return PN_REASON_NOT_PAIRED_THERE;
+    }
+    if (pn_session_last_sent_us(link->session) != 0
+        && pn_session_last_sent_us(link->session) >= received) {
         return PN_REASON_ATOM_UNKNOWN_TO_PEER;
     }
     return reason;
