@@ -35,6 +35,21 @@ void pn_calls_fini(pn_calls *calls)
     pn_calls_init(calls, calls->max);
 }
 
+void pn_calls_trim(pn_calls *calls)
+{
+    uint64_t last = 0;
+
+    if (calls->n_used > 0 || calls->n_slots <= CALLS_FIRST) {
+        return;
+    }
+    for (uint32_t i = 0; i < calls->n_slots; i++) {
+        last = calls->slots[i].id > last ? calls->slots[i].id : last;
+    }
+    pn_calls_fini(calls);
+    /* Free slots hold the id they would have given next. */
+    calls->generation = last / GENERATION;
+}
+
 static pn_err calls_grow(pn_calls *calls)
 {
     uint32_t n = calls->n_slots == 0 ? CALLS_FIRST : calls->n_slots * 2;
@@ -50,7 +65,8 @@ static pn_err calls_grow(pn_calls *calls)
     calls->slots = slots;
     for (uint32_t i = n; i > calls->n_slots; i--) {
         slots[i - 1] = (pn_call_slot){
-            .id = GENERATION | (i - 1), .next_free = calls->free_head};
+            .id = (calls->generation + 1) * GENERATION + i - 1,
+            .next_free = calls->free_head};
         calls->free_head = i;
     }
     calls->n_slots = n;

@@ -18,6 +18,7 @@ typedef struct pn_calls {
     uint32_t n_used;    /* in flight */
     uint32_t free_head; /* index + 1 of the first free slot; 0: none */
     uint32_t max;
+    uint64_t generation; /* that new slots begin with, less one */
     /* No call is due earlier; it may be that none is due then either. */
     uint64_t earliest_us;
 } pn_calls;
@@ -25,6 +26,10 @@ typedef struct pn_calls {
 /* max: at most PN_CALLS_MAX, which is what more is taken for. */
 void pn_calls_init(pn_calls *calls, uint32_t max);
 void pn_calls_fini(pn_calls *calls); /* what is in flight is forgotten */
+
+/* Gives back the memory of a large table that is empty. Ids go on from where
+ * they were. */
+void pn_calls_trim(pn_calls *calls);
 
 /* Errors: PN_BUSY max are in flight; PN_NOMEM. *ret_id is never 0. */
 PN_MUST_USE pn_err pn_calls_add(

@@ -61,14 +61,15 @@ pn_err pn_session_put_handshake(pn_session *s)
 static pn_err handshake_admit(pn_session *s)
 {
     const pn_public_key *peer = pn_handshake_peer(s->handshake);
+    bool is_other;
 
     if (peer == NULL) {
         return pn_session_fail(s, PN_AUTH, PN_REASON_BAD_HANDSHAKE);
     }
+    is_other = s->has_expected && !pn_key_equal(peer, &s->peer);
     s->peer = *peer;
     s->has_peer = true;
-    if (PN_CHECK(session_expected_peer,
-            s->has_expected && !pn_key_equal(&s->peer, &s->expected))) {
+    if (PN_CHECK(session_expected_peer, is_other)) {
         return pn_session_fail(s, PN_DENIED, PN_REASON_KEY_MISMATCH);
     }
     if (PN_CHECK(

@@ -132,6 +132,7 @@ pn_err pn_session_liveness_tick(pn_session *s, uint64_t now_us)
     }
     if (err == PN_OK && now_us >= s->next_ping_us) {
         s->next_ping_us = pn_session_after(now_us, s->limits->ping_interval_us);
+        pn_calls_trim(&s->calls);
         if (s->n_pings == 0
             || s->pings[s->n_pings - 1].sent_us != PN_TIME_NEVER) {
             err = ping_when_possible(s, now_us);

@@ -64,7 +64,7 @@ pn_err pn_session_new(
     s->wants_nudge = config->initiator;
     s->has_expected = config->expected_peer != NULL;
     if (s->has_expected) {
-        s->expected = *config->expected_peer;
+        s->peer = *config->expected_peer;
     }
     s->state = config->initiator ? PN_SESSION_WAIT_M2 : PN_SESSION_WAIT_M1;
     s->handshake_deadline_us = pn_session_after(

@@ -47,8 +47,7 @@ struct pn_session {
     const pn_env *env;
     const pn_session_callbacks *callbacks;
     void *user;
-    pn_public_key expected;
-    pn_public_key peer;
+    pn_public_key peer; /* what has_peer says; before that, has_expected */
 
     pn_session_state state;
     pn_reason reason;

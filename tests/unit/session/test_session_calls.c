@@ -117,6 +117,36 @@ static void test_table_due(void **state)
     pn_calls_fini(&calls);
 }
 
+/* A table that was given back does not give its ids again. */
+static void test_table_trim(void **state)
+{
+    uint64_t ids[64];
+    pn_calls calls;
+    uint64_t id;
+    void *call;
+
+    (void)state;
+    pn_calls_init(&calls, 64);
+    for (size_t i = 0; i < 64; i++) {
+        assert_int_equal(pn_calls_add(&calls, 1, NULL, &ids[i]), PN_OK);
+    }
+    pn_calls_trim(&calls);
+    assert_int_equal(calls.n_slots, 64);
+    for (size_t i = 0; i < 64; i++) {
+        assert_true(pn_calls_take(&calls, ids[i], &call));
+    }
+    pn_calls_trim(&calls);
+    assert_int_equal(calls.n_slots, 0);
+    for (size_t i = 0; i < 64; i++) {
+        assert_int_equal(pn_calls_add(&calls, 1, NULL, &id), PN_OK);
+        for (size_t k = 0; k < 64; k++) {
+            assert_true(ids[k] != id);
+        }
+    }
+    assert_false(pn_calls_take(&calls, ids[0], &call));
+    pn_calls_fini(&calls);
+}
+
 /* ---- outcomes -------------------------------------------------------------
  */
 
@@ -817,6 +847,7 @@ static const struct {
     {"session/calls/table_ids_are_not_reused", test_table_ids_are_not_reused},
     {"session/calls/table_unknown_ids", test_table_unknown_ids},
     {"session/calls/table_due", test_table_due},
+    {"session/calls/table_trim", test_table_trim},
     {"session/calls/ok", test_call_ok},
     {"session/calls/error", test_call_error},
     {"session/t12/late_replies", test_t12_late_replies},
