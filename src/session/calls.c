@@ -81,7 +81,7 @@ pn_err pn_calls_add(
     if (calls->free_head == 0) {
         pn_err err;
 
-        if (calls->n_slots >= calls->max) {
+        if (PN_CHECK(session_calls_max, calls->n_slots >= calls->max)) {
             return PN_BUSY;
         }
         err = calls_grow(calls);

@@ -87,7 +87,7 @@ pn_err pn_session_on_frame(
     size_t plain_len;
     pn_err err = pn_cipher_open(&s->receive, NULL, 0, body, len, &plain_len);
 
-    if (err != PN_OK) {
+    if (PN_CHECK(session_bad_tag, err != PN_OK)) {
         return pn_session_fail(s, err,
             err == PN_LIMIT ? PN_REASON_NONCES_USED_UP : PN_REASON_BAD_TAG);
     }

@@ -71,7 +71,7 @@ pn_err pn_session_ping(pn_session *s, uint64_t now_us)
     if (s->state != PN_SESSION_OPEN) {
         return PN_NOT_CONNECTED;
     }
-    if (s->n_pings == PN_PINGS_MAX) {
+    if (PN_CHECK(session_pings_max, s->n_pings == PN_PINGS_MAX)) {
         return PN_BUSY;
     }
     err = s->env->random(s->env->user, ping.nonce, sizeof(ping.nonce));

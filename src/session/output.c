@@ -149,7 +149,7 @@ pn_slice pn_session_output(const pn_session *s)
     case PN_HOLD_NONE:
         break;
     case PN_HOLD_M3:
-        if (n > s->hold_end - s->out_written) {
+        if (PN_CHECK(session_m3_alone, n > s->hold_end - s->out_written)) {
             n = (size_t)(s->hold_end - s->out_written);
         }
         break;
@@ -256,7 +256,7 @@ static bool output_is_full(const pn_session *s, bool is_reply)
 
 static pn_err message_begin(pn_session *s, bool is_reply)
 {
-    if (s->state != PN_SESSION_OPEN) {
+    if (PN_CHECK(session_not_open, s->state != PN_SESSION_OPEN)) {
         return PN_NOT_CONNECTED;
     }
     if (output_is_full(s, is_reply)) {
