@@ -4,7 +4,7 @@
  * parses: a body has its one length, its six constant bytes, and then belongs
  * to Noise. Whatever is wrong, the peer sees a close and nothing else.
  */
-#include <string.h>
+#include <stdlib.h>
 
 #include "base/mutant.h"
 #include "session/session_internal.h"
@@ -30,13 +30,30 @@ static pn_err handshake_read(
         s, err, err == PN_DENIED ? PN_REASON_OWN_KEY : PN_REASON_BAD_HANDSHAKE);
 }
 
+/* Room for one message of the handshake. The first buffer is as small as that:
+ * strangers may hold many of them (T1). */
+static pn_err handshake_reserve(pn_buf *out)
+{
+    size_t n = PN_FRAME_HEADER_LEN + PN_HANDSHAKE_BODY_MAX;
+
+    if (out->data != NULL) {
+        return pn_buf_reserve(out, n);
+    }
+    out->data = malloc(n);
+    if (out->data == NULL) {
+        return PN_NOMEM;
+    }
+    out->cap = n;
+    return PN_OK;
+}
+
 pn_err pn_session_put_handshake(pn_session *s)
 {
     size_t n;
     uint8_t *at;
     pn_err err;
 
-    err = pn_buf_reserve(&s->out, PN_FRAME_HEADER_LEN + PN_HANDSHAKE_BODY_MAX);
+    err = handshake_reserve(&s->out);
     if (err != PN_OK) {
         return err;
     }
