@@ -18,6 +18,7 @@
 #include <uv.h>
 
 #include "base/buf.h"
+#include "base/mutant.h"
 #include "os/tcp_impl.h"
 
 enum {
@@ -160,7 +161,7 @@ static void conn_show_rest(pn_conn *conn)
         return;
     }
     conn_drop_front(conn, len - left);
-    if (left > PN_CONN_REST_MAX) {
+    if (PN_CHECK(tcp_rest_limit, left > PN_CONN_REST_MAX)) {
         conn_end(conn, PN_LIMIT, 0);
     }
 }
@@ -219,15 +220,16 @@ static bool conn_read_shared(pn_conn *conn)
 }
 
 /* Into rest itself, no further than what is wanted, so that it comes out
- * empty; and no more room than half as much again as has come (T5). */
+ * empty; and with no more room than as much again as has come (T5). */
 static bool conn_read_rest(pn_conn *conn)
 {
     size_t old = pn_buf_used(&conn->rest);
-    size_t room = old > REST_GROW_MIN ? old : REST_GROW_MIN;
+    size_t most = old > REST_GROW_MIN ? old : REST_GROW_MIN;
+    size_t room = conn->want > old ? conn->want - old : REST_GROW_MIN;
     ssize_t n;
 
-    if (conn->want > old && conn->want - old < room) {
-        room = conn->want - old;
+    if (PN_CHECK(tcp_rest_growth, room > most)) {
+        room = most;
     }
     if (pn_buf_reserve(&conn->rest, room) != PN_OK) {
         conn_end(conn, PN_NOMEM, 0);
@@ -266,7 +268,10 @@ static int conn_dial_result(pn_conn *conn)
     len = sizeof(conn->local);
     (void)getsockname(conn->fd, &conn->local.any, &len);
     pn_address_unmap(&conn->local);
-    return pn_address_equal(&conn->local, &conn->remote) ? ECONNREFUSED : 0;
+    if (PN_CHECK(tcp_self, pn_address_equal(&conn->local, &conn->remote))) {
+        return ECONNREFUSED;
+    }
+    return 0;
 }
 
 static void conn_on_connected(pn_conn *conn)
