@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside the registry: a peer, its addresses, its links. registry.c decides
- * about links and time, reg_addresses.c about which address comes next.
+ * Inside the registry: a peer, its addresses, its links. registry.c keeps the
+ * peers and their timers, reg_dial.c dials, reg_links.c chooses among links,
+ * reg_addresses.c among addresses.
  */
 #ifndef PN_NODE_REG_PEER_H
 #define PN_NODE_REG_PEER_H
 
 #include "base/heap.h"
+#include "base/map.h"
 #include "node/registry.h"
 
 /* At most this many manual addresses, so that there is always room for the
@@ -92,5 +94,63 @@ typedef struct pn_reg_entry {
     unsigned n_ended;
     pn_reason last_reason;
 } pn_reg_entry;
+
+/* Peers unpaired of late whose ended connections still count. */
+#define PN_REG_N_DEPARTED 16
+
+typedef struct pn_reg_departed {
+    pn_public_key key;
+    uint64_t ended_us[2];
+    unsigned n_ended;
+} pn_reg_departed;
+
+struct pn_registry {
+    pn_reg_config config;
+    const pn_reg_callbacks *callbacks;
+    void *user;
+    pn_map peers;
+    pn_heap timers;
+    uint64_t dial_seq;
+    uint64_t n_changes; /* of the set of peers */
+    bool is_stopped;
+    pn_reg_departed departed[PN_REG_N_DEPARTED];
+    unsigned next_departed;
+};
+
+/* ---- registry.c ---- */
+
+pn_reg_entry *pn_reg_find(const pn_registry *r, const pn_public_key *key);
+/* The private side of what the node holds. */
+pn_reg_entry *pn_reg_entry_of(const pn_reg_peer *peer);
+bool pn_reg_own_is_smaller(const pn_registry *r, const pn_reg_entry *p);
+/* A random number below `below`. */
+uint64_t pn_reg_draw(const pn_registry *r, uint64_t below);
+/* After each change of a peer: when it acts next. */
+void pn_reg_set_timer(pn_registry *r, pn_reg_entry *p);
+
+/* ---- reg_dial.c ---- */
+
+/* One of its connections ended, whoever did it. */
+void pn_reg_note_ended(pn_reg_entry *p, uint64_t now_us);
+/* When one more may end through us: two may have ended within the window, this
+ * would be the third, and the reserve is kept. */
+uint64_t pn_reg_etiquette_us(const pn_reg_entry *p);
+uint64_t pn_reg_dial_due_us(const pn_registry *r, pn_reg_entry *p);
+/* Dials what is due. May free p (see registry.h on callbacks). */
+void pn_reg_dial_due(pn_registry *r, pn_reg_entry *p, uint64_t now_us);
+/* A step of the backoff may begin at at_us. */
+void pn_reg_step_now(pn_reg_entry *p, uint64_t at_us);
+void pn_reg_step_after_link(pn_registry *r, pn_reg_entry *p, uint64_t now_us);
+/* Cancels the dial in flight and dials again. May free p. */
+void pn_reg_restart_dial(pn_registry *r, pn_reg_entry *p, uint64_t now_us);
+void pn_reg_dial_succeeded(pn_reg_entry *p);
+
+/* ---- reg_links.c ---- */
+
+uint64_t pn_reg_close_due_us(const pn_registry *r, const pn_reg_entry *p);
+/* May free p. */
+void pn_reg_close_duplicate(pn_registry *r, pn_reg_entry *p, uint64_t now_us);
+/* NULL: not one of its links. */
+pn_reg_link *pn_reg_find_link(pn_reg_entry *p, const void *handle);
 
 #endif

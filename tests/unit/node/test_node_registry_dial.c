@@ -323,6 +323,25 @@ static void test_dial_lost_leaves_idle(void **state)
     fixture_free(f);
 }
 
+static void test_dial_lost_while_restarting(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = fixture_with_peer(&p);
+    pn_address one = host(1);
+
+    (void)state;
+    hint(f, &f->large, 1, PN_REG_DISCOVERED);
+    (void)next_dial(f, 1 * S);
+    pn_registry_hint_lost(f->r, &f->large, &one, f->now_us);
+    pn_registry_network_changed(f->r, f->now_us);
+    run_for(f, 60 * S);
+    assert_int_equal(count(f, EVENT_CANCEL), 1);
+    assert_int_equal(count(f, EVENT_DIAL), 1);
+    assert_int_equal(info(f, p).state, PN_REG_IDLE);
+    assert_true(pn_registry_deadline(f->r) == PN_TIME_NEVER);
+    fixture_free(f);
+}
+
 static void test_dial_lost_keeps_live_link(void **state)
 {
     pn_reg_peer *p;
@@ -1146,6 +1165,7 @@ static void add_who_and_where(void)
     ADD(last_good_is_kept);
     ADD(lost_is_forgotten);
     ADD(lost_leaves_idle);
+    ADD(lost_while_restarting);
     ADD(lost_keeps_live_link);
     ADD(mismatch_drops_what_was_heard);
 }
