@@ -111,6 +111,26 @@ static uint64_t pong_due_us(const pn_session *s)
     return pn_session_after(s->pings[0].sent_us, s->limits->pong_timeout_us);
 }
 
+/* True while the newest ping has not been written: another behind it would
+ * say nothing more. */
+static bool ping_waits(const pn_session *s)
+{
+    return s->n_pings > 0 && s->pings[s->n_pings - 1].sent_us == PN_TIME_NEVER;
+}
+
+/* A reader that was away when M3 came may still be away now, and take this
+ * ping in the same read: until something is heard the next one follows, each
+ * after four times as long. The last of the pings is left for liveness. */
+static pn_err nudge(pn_session *s, uint64_t now_us)
+{
+    uint64_t again_us = s->limits->nudge_us << (2 * ++s->n_nudges);
+
+    s->nudge_at_us = s->n_nudges < PN_PINGS_MAX - 1
+                         ? pn_session_after(now_us, again_us)
+                         : PN_TIME_NEVER;
+    return ping_waits(s) ? PN_OK : ping_when_possible(s, now_us);
+}
+
 uint64_t pn_session_liveness_deadline(const pn_session *s)
 {
     uint64_t at = pong_due_us(s);
@@ -127,14 +147,12 @@ pn_err pn_session_liveness_tick(pn_session *s, uint64_t now_us)
         return pn_session_fail(s, PN_TIMEOUT, PN_REASON_PING_TIMEOUT);
     }
     if (now_us >= s->nudge_at_us) {
-        s->nudge_at_us = PN_TIME_NEVER;
-        err = ping_when_possible(s, now_us);
+        err = nudge(s, now_us);
     }
     if (err == PN_OK && now_us >= s->next_ping_us) {
         s->next_ping_us = pn_session_after(now_us, s->limits->ping_interval_us);
         pn_calls_trim(&s->calls);
-        if (s->n_pings == 0
-            || s->pings[s->n_pings - 1].sent_us != PN_TIME_NEVER) {
+        if (!ping_waits(s)) {
             err = ping_when_possible(s, now_us);
         }
     }

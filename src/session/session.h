@@ -27,7 +27,7 @@ typedef struct pn_session_limits {
     uint64_t pong_timeout_us;     /* 60 s from the ping */
     uint64_t stall_us;            /* 120 s without output progress (T11) */
     uint64_t hold_us;             /* 1 ms from M3 written to our first data */
-    uint64_t nudge_us;            /* 40 ms: wire section 3, reader habit */
+    uint64_t nudge_us;            /* 40 ms, x 4 twice: section 3, habit */
     size_t max_output;            /* 4 MiB queued, then PN_BUSY (T11) */
     uint32_t max_output_messages; /* 16,384 */
     uint32_t max_calls;           /* 1,024 of ours in flight (T12) */

@@ -86,6 +86,7 @@ struct pn_session {
     uint64_t last_received_us;
     uint64_t last_sent_us;
     uint32_t n_answered;
+    uint32_t n_nudges;
     uint32_t n_pings;
     pn_session_ping_sent pings[PN_PINGS_MAX]; /* oldest first */
 };

@@ -617,6 +617,34 @@ static void test_nudge(void **state)
     link_fini(&a, &b);
 }
 
+/* While nothing comes back it is repeated, each time four times later. */
+static void test_nudge_again(void **state)
+{
+    static const uint64_t at_ms[] = {40, 200, 840};
+    uint64_t now = 0;
+    end a;
+    end b;
+
+    (void)state;
+    link_init(&a, &b, &now);
+    now += S;
+    assert_int_equal(end_call(&a, now, "x", now + 90 * S, NULL), PN_OK);
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t due = now + at_ms[i] * MS;
+
+        /* b has it in its hands, and does not look. */
+        pn_session_written(a.s, now, pn_session_output(a.s).len);
+        assert_int_equal(pn_session_deadline(a.s), due);
+        assert_int_equal(end_tick(&a, due - 1), PN_OK);
+        assert_int_equal(pn_session_queued_messages(a.s), 0);
+        assert_int_equal(end_tick(&a, due), PN_OK);
+        assert_int_equal(pn_session_queued_messages(a.s), 1);
+    }
+    pn_session_written(a.s, now + S, pn_session_output(a.s).len);
+    assert_int_equal(pn_session_deadline(a.s), 30 * S);
+    link_fini(&a, &b);
+}
+
 static void test_nudge_held(void **state)
 {
     end a;
@@ -797,6 +825,7 @@ static const struct {
     {"session/m3/responder_sends_at_once", test_responder_sends_at_once},
     {"session/m3/then_close", test_m3_then_close},
     {"session/nudge/after_silence", test_nudge},
+    {"session/nudge/again", test_nudge_again},
     {"session/nudge/held", test_nudge_held},
     {"session/nudge/not_when_answered", test_no_nudge_when_answered},
     {"session/nudge/not_by_responder", test_no_nudge_by_responder},
