@@ -395,7 +395,8 @@ defmodule Link do
       )
 
       ok(t, "dial #{o.key} 127.0.0.1 #{o.tcp}")
-      expect(g <> "/not let in", t, "up #{o.key} 700", {:error, ":timeout"})
+      # XX lets the initiator believe it for a moment: it is refused after M3.
+      expect_like(g <> "/not let in", t, "call #{o.key} echo 700 1", :error, ~r/./)
       ok(o, "pair #{t.key} again")
       dial(t, o)
       expect(g <> "/paired again", t, "call #{o.key} echo 5000 1", {:ok, "1"})
@@ -416,8 +417,7 @@ defmodule Link do
     _ = ask(o, "dial #{t.key} 127.0.0.1 #{t.tcp}")
     expect_like(g <> "/not let in again", o, "call #{t.key} echo 700 1", :error, ~r/./)
     ok(t, "pair #{o.key} again")
-    # Our own retries backed off meanwhile, and count at theirs.
-    dial(t, o)
+    dial(o, t)
     expect(g <> "/paired again", o, "call #{t.key} echo 5000 1", {:ok, "1"})
   end
 

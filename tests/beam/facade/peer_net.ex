@@ -12,23 +12,23 @@ defmodule PeerNet do
     {:ok, node.supervisor}
   end
 
-  def node(name), do: :persistent_term.get({__MODULE__, name})
-  def identity(name), do: node(name).identity
+  def instance(name), do: :persistent_term.get({__MODULE__, name})
+  def identity(name), do: instance(name).identity
 
   def expose(name, handle, fun, opts) do
-    Peer.Backend.expose(node(name), handle, fun, opts[:authorize] || fn _ -> true end)
+    Peer.Backend.expose(instance(name), handle, fun, opts[:authorize] || fn _ -> true end)
   end
 
-  def pair(name, key, opts), do: Peer.Backend.pair(node(name), key, opts[:label])
-  def connect(name, key, ip, port), do: Peer.Backend.dial(node(name), key, :inet.ntoa(ip), port)
-  def connected?(name, key), do: Peer.Backend.linked?(node(name), key)
+  def pair(name, key, opts), do: Peer.Backend.pair(instance(name), key, opts[:label])
+  def connect(name, key, ip, port), do: Peer.Backend.dial(instance(name), key, :inet.ntoa(ip), port)
+  def connected?(name, key), do: Peer.Backend.linked?(instance(name), key)
 
   def call(name, key, handle, args, timeout \\ 5_000) do
-    Peer.Backend.call(node(name), key, handle, args, timeout)
+    Peer.Backend.call(instance(name), key, handle, args, timeout)
   end
 
   def send(name, key, handle, args) do
-    Peer.Backend.send_message(node(name), key, handle, args)
+    Peer.Backend.send_message(instance(name), key, handle, args)
   end
 end
 
@@ -36,6 +36,6 @@ defmodule PeerNet.BeamDist do
   @moduledoc false
 
   def call(name, key, mod, fun, args) do
-    Peer.Backend.dist_call(PeerNet.node(name), key, nil, {mod, fun, args}, 5_000)
+    Peer.Backend.dist_call(PeerNet.instance(name), key, nil, {mod, fun, args}, 5_000)
   end
 end
