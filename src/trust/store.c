@@ -236,8 +236,6 @@ pn_err pn_store_read_trust(const pn_store *store, pn_trust_list *ret_list,
         }
     } else if (err == PN_NOT_FOUND) {
         err = PN_OK; /* nobody was ever paired */
-    } else if (err == PN_LIMIT) {
-        err = fail_trust(store, error, PN_LIMIT, "");
     } else {
         err = pn_store_fail_file(store, error, err, PN_STORE_TRUST, why);
     }
@@ -353,6 +351,7 @@ static pn_err load(
     pn_store *store, pn_store_error *error, pn_store_error *warning)
 {
     pn_trust_list trust;
+    bool is_new = false;
     int why;
     pn_err err = pn_dir_open(store->path, &store->dir_fd, &why);
 
@@ -361,6 +360,7 @@ static pn_err load(
     }
     err = load_identity(store, error, warning);
     if (err == PN_NOT_FOUND) {
+        is_new = true;
         err = create_identity(store, error, warning);
     } else if (err == PN_OK) {
         sweep(store);
@@ -372,6 +372,11 @@ static pn_err load(
         pn_store_adopt(store, &trust);
         store->is_changed = false;
         load_addresses(store, warning);
+    }
+    if (err == PN_OK && is_new && store->trust.n_entries > 0) {
+        pn_store_warn(store, warning, IDENTITY,
+            "was not there although peers are paired; it is a new one, and "
+            "they know the old one");
     }
     return err;
 }

@@ -184,6 +184,45 @@ static void test_trust_store_identity_far_too_long(void **state)
     pn_tempdir_fini(&t);
 }
 
+/* A key that was taken away is not replaced in silence. */
+static void test_trust_store_identity_gone(void **state)
+{
+    pn_store_error warning;
+    pn_store *store;
+    pn_tempdir t;
+
+    (void)state;
+    fixture_make(&t);
+    assert_int_equal(unlinkat(t.fd, "data/identity.keys", 0), 0);
+    assert_int_equal(
+        pn_store_open(fixture_data(&t), &store, &error, &warning), PN_OK);
+    assert_says(warning.text, "identity.keys: was not there although");
+    assert_false(pn_key_equal(pn_store_key(store), &fixture_alice));
+    pn_store_close(store);
+    pn_tempdir_fini(&t);
+}
+
+/* Bytes of trust.bin: a mebibyte by default, whatever is in them. */
+static void test_trust_store_trust_size(void **state)
+{
+    enum { MAX = 1024 * 1024 };
+    static uint8_t big[MAX + 1];
+    pn_store *store = NULL;
+    pn_tempdir t;
+
+    (void)state;
+    fixture_make(&t);
+    for (size_t len = MAX - 1; len <= MAX + 1; len++) {
+        pn_tempdir_put(&t, "data/trust.bin", big, len);
+        assert_int_equal(pn_store_open(fixture_data(&t), &store, &error, NULL),
+            len <= MAX ? PN_CORRUPT : PN_LIMIT);
+        assert_says(error.text, "trust.bin");
+        fixture_assert_file(&t, "trust.bin", big, len);
+    }
+    assert_says(error.text, "larger than such a file can be");
+    pn_tempdir_fini(&t);
+}
+
 /* Damaged hints: said, not used, not overwritten, not in the way. */
 static void test_trust_store_addresses_damaged(void **state)
 {
@@ -933,6 +972,8 @@ int main(void)
     ADD(test_trust_store_tightens, "T20_tightens_and_says_so");
     add_identities(vectors);
     ADD(test_trust_store_identity_far_too_long, "T22_identity_far_too_long");
+    ADD(test_trust_store_identity_gone, "identity_gone");
+    ADD(test_trust_store_trust_size, "T22_trust_size");
     ADD(test_trust_store_addresses_damaged, "addresses_damaged");
     ADD(test_trust_store_sweeps, "T21_sweeps_temporaries");
     ADD(test_trust_store_long_path, "sentence_of_a_long_path");

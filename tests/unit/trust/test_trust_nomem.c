@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * FI-8 for the store: the 1st, 2nd, 3rd ... allocation of an edit fails, until
+ * it passes. Linked with --wrap, so that only our own allocations count.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fixture.h"
+
+/* Allocations until one fails; 0: none does. */
+static unsigned fail_at;
+static bool has_failed;
+
+static bool fails_now(void)
+{
+    if (fail_at == 0 || --fail_at > 0) {
+        return false;
+    }
+    has_failed = true;
+    return true;
+}
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_reallocarray(void *p, size_t n, size_t size);
+char *__real_strdup(const char *text);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_reallocarray(void *p, size_t n, size_t size);
+char *__wrap_strdup(const char *text);
+
+void *__wrap_malloc(size_t n)
+{
+    return fails_now() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return fails_now() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_reallocarray(void *p, size_t n, size_t size)
+{
+    return fails_now() ? NULL : __real_reallocarray(p, n, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return fails_now() ? NULL : __real_strdup(text);
+}
+
+static pn_public_key new_key;
+
+static pn_err do_pair(pn_store *store)
+{
+    return pn_store_pair(store, &new_key, "label", "h:1", NULL);
+}
+
+static pn_err do_unpair(pn_store *store)
+{
+    return pn_store_unpair(store, &fixture_carol, NULL);
+}
+
+static pn_err do_remember(pn_store *store)
+{
+    return pn_store_remember(store, &fixture_bob, "h:2");
+}
+
+static pn_err do_reload(pn_store *store)
+{
+    return pn_store_reload(store, NULL, NULL);
+}
+
+static pn_err do_peers(pn_store *store)
+{
+    pn_store_peer *peers = NULL;
+    size_t n;
+    pn_err err = pn_store_peers(store, &peers, &n, NULL);
+
+    free(peers);
+    return err;
+}
+
+typedef struct op_row {
+    const char *name;
+    pn_err (*run)(pn_store *store);
+    bool is_edit; /* of the trust list */
+} op_row;
+
+static const op_row OPS[] = {
+    {"pair", do_pair, true},
+    {"unpair", do_unpair, true},
+    {"remember", do_remember, false},
+    {"reload", do_reload, false},
+    {"peers", do_peers, false},
+};
+
+static bool trusts(const pn_store *store, const pn_public_key *key)
+{
+    return pn_trust_list_find(pn_store_trust(store), key) != NULL;
+}
+
+/* Runs one operation with its nth allocation failing; false when it has fewer.
+ */
+static bool fail_nth(const op_row *op, unsigned n)
+{
+    pn_tempdir t;
+    pn_store *store;
+    pn_store *again;
+    pn_err err;
+
+    fixture_make(&t);
+    store = fixture_open(&t);
+    has_failed = false;
+    fail_at = n;
+    err = op->run(store);
+    fail_at = 0;
+    if (has_failed && err != PN_OK) {
+        assert_int_equal(err, PN_NOMEM);
+        /* Unpairing counts all the same; nothing else happened. */
+        assert_int_equal(trusts(store, &fixture_carol), op->run != do_unpair);
+        assert_false(trusts(store, &new_key));
+        fixture_assert_file(
+            &t, "trust.bin", fixture_files[1].data, fixture_files[1].len);
+    } else {
+        assert_int_equal(err, PN_OK);
+        assert_int_equal(trusts(store, &new_key), op->run == do_pair);
+    }
+    assert_true(trusts(store, &fixture_bob));
+    /* With memory again, everything works, also for others. */
+    err = op->run(store);
+    assert_true(err == PN_OK || err == PN_EXISTS || err == PN_NOT_FOUND);
+    again = fixture_open(&t);
+    assert_true(
+        pn_trust_list_equal(pn_store_trust(again), pn_store_trust(store)));
+    pn_store_close(again);
+    pn_store_close(store);
+    pn_tempdir_fini(&t);
+    return has_failed;
+}
+
+static void test_trust_nomem_op(void **state)
+{
+    const op_row *op = *state;
+    unsigned n = 1;
+
+    while (fail_nth(op, n)) {
+        n++;
+    }
+    assert_true(n > (op->is_edit ? 10 : 3));
+}
+
+/* Opening: nothing is left open or half made, and the next one works. */
+static void test_trust_nomem_open(void **state)
+{
+    const bool is_first = *(const bool *)*state;
+    unsigned n = 0;
+    pn_err err;
+
+    do {
+        pn_store *store = NULL;
+        pn_tempdir t;
+
+        if (is_first) {
+            pn_tempdir_init(&t);
+        } else {
+            fixture_make(&t);
+        }
+        has_failed = false;
+        fail_at = ++n;
+        err = pn_store_open(fixture_data(&t), &store, NULL, NULL);
+        fail_at = 0;
+        if (err != PN_OK) {
+            assert_true(err == PN_NOMEM || err == PN_SYS);
+            assert_null(store);
+            assert_int_equal(
+                pn_store_open(fixture_data(&t), &store, NULL, NULL), PN_OK);
+        }
+        if (!is_first) {
+            fixture_assert_untouched(&t);
+            assert_true(trusts(store, &fixture_bob));
+        }
+        pn_store_close(store);
+        pn_tempdir_fini(&t);
+    } while (has_failed);
+    assert_true(n > 3);
+}
+
+int main(void)
+{
+    static const bool truths[] = {false, true};
+
+    fixture_init();
+    new_key = fixture_key(1);
+    for (size_t i = 0; i < sizeof(OPS) / sizeof(OPS[0]); i++) {
+        pn_test_addf(test_trust_nomem_op, (void *)(uintptr_t)&OPS[i],
+            "trust/nomem/%s", OPS[i].name);
+    }
+    pn_test_add("trust/nomem/open", test_trust_nomem_open,
+        (void *)(uintptr_t)&truths[0]);
+    pn_test_add("trust/nomem/first_open", test_trust_nomem_open,
+        (void *)(uintptr_t)&truths[1]);
+    return pn_test_run("trust/nomem");
+}
