@@ -10,8 +10,9 @@ enum { STACK_FIRST = 32 };
 typedef struct pn_stack_item {
     uint32_t left;  /* terms still to come */
     uint32_t total; /* terms in all */
-    uint8_t kind;   /* the walker's */
-    uint8_t flag;   /* the walker's */
+    uint32_t index; /* the walker's, as the two below */
+    uint8_t kind;
+    uint8_t flag;
 } pn_stack_item;
 
 /* Zero-filled is an empty one. */
