@@ -59,7 +59,7 @@ defmodule Table do
         [starter] <- [:unicode.characters_to_nfc_list(init)],
         :unicode.characters_to_nfc_list([starter, mark]) == [cp],
         starter in allowed and mark in allowed,
-        do: {starter, mark}
+        do: {starter, mark, cp}
   end
 
   def rows(items, per, fun) do
@@ -79,13 +79,13 @@ sets = ranges |> Enum.map(fn {_, _, {_, s}} -> s end) |> Enum.uniq()
 index = sets |> Enum.with_index() |> Map.new()
 ascii = Enum.concat([?a..?z, ?A..?Z, ?0..?9, [?_]])
 allowed = MapSet.new(ascii ++ Enum.map(classes, &elem(&1, 0)))
-pairs = Table.pairs(allowed) |> Enum.sort_by(fn {s, m} -> {m, s} end)
+pairs = Table.pairs(allowed) |> Enum.sort_by(fn {s, m, _} -> {m, s} end)
 
 marks =
   for {cp, _} <- classes, %{ccc: c} = :unicode_util.lookup(cp), c != 0, do: {cp, {c, 0}}
 
 true = length(sets) < 256
-true = Enum.all?(pairs, fn {s, m} -> s < 65536 and m < 65536 end)
+true = Enum.all?(pairs, fn {s, m, c} -> s < 65536 and m < 65536 and c < 65536 end)
 
 IO.puts("""
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -120,12 +120,13 @@ static const struct {
 #{Table.rows(Table.ranges(marks), 4, fn {a, b, {c, _}} -> "{#{Table.hex(a)}, #{b - a}, #{c}}" end)}
 };
 
-/* A mark and the starter it composes with, sorted. */
+/* A mark, the starter it composes with, and what they become; sorted. */
 static const struct {
     uint16_t mark;
     uint16_t starter;
+    uint16_t composed;
 } ident_pairs[] = {
-#{Table.rows(pairs, 4, fn {s, m} -> "{#{Table.hex(m)}, #{Table.hex(s)}}" end)}
+#{Table.rows(pairs, 3, fn {s, m, c} -> "{#{Table.hex(m)}, #{Table.hex(s)}, #{Table.hex(c)}}" end)}
 };
 
 #endif\

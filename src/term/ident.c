@@ -123,9 +123,36 @@ static bool composes(uint32_t starter, uint32_t mark)
     return false;
 }
 
+/* Takes a composed character apart; false when it is none. */
+static bool decompose(uint32_t c, uint32_t *ret_starter, uint32_t *ret_mark)
+{
+    for (size_t i = 0; i < COUNT(ident_pairs); i++) {
+        if (ident_pairs[i].composed == c) {
+            *ret_starter = ident_pairs[i].starter;
+            *ret_mark = ident_pairs[i].mark;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True when a mark of class ccc behind starter changes it: by composing with
+ * it, or by getting in front of a mark that is in it already. */
+static bool is_changed(uint32_t starter, uint32_t mark, uint8_t ccc)
+{
+    uint32_t inner;
+
+    while (!composes(starter, mark)) {
+        if (!decompose(starter, &starter, &inner) || ccc == 0
+            || combining_class(inner) <= ccc) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* True when NFC would leave the name as it is: marks in order, and none that
- * composes with its starter. Characters that change by themselves are in no
- * identifier. */
+ * composes. Characters that change by themselves are in no identifier. */
 static bool is_nfc(const uint8_t *p, const uint8_t *end)
 {
     uint32_t starter = 0;
@@ -141,7 +168,8 @@ static bool is_nfc(const uint8_t *p, const uint8_t *end)
             return false;
         }
         /* A mark behind another of its class is blocked from the starter. */
-        if (starter != 0 && (last == 0 || last < ccc) && composes(starter, c)) {
+        if (starter != 0 && c > 127 && (last == 0 || last < ccc)
+            && is_changed(starter, c, ccc)) {
             return false;
         }
         if (ccc == 0) {

@@ -308,22 +308,19 @@ static bool read_charlist(pn_text *t)
 static bool read_character(pn_text *t)
 {
     uint32_t c = 0;
+    bool is_escaped;
     size_t n;
 
     t->at++;
-    pn_buf_consume(&t->scratch, pn_buf_used(&t->scratch));
-    if (t->at < t->end && *t->at == '\\') {
-        if (!read_escape(t, false)) {
-            return false;
-        }
-        (void)pn_utf8_decode(
-            scratch_of(t).data, scratch_of(t).data + scratch_of(t).len, &c);
-    } else {
-        n = pn_utf8_decode(rest_of(t).data, (const uint8_t *)t->end, &c);
-        if (n == 0) {
-            return pn_text_fail(t, "a character in UTF-8");
-        }
-        t->at += n;
+    is_escaped = t->at < t->end && *t->at == '\\';
+    t->at += is_escaped ? 1 : 0;
+    n = pn_utf8_decode(rest_of(t).data, (const uint8_t *)t->end, &c);
+    if (n == 0) {
+        return pn_text_fail(t, "a character in UTF-8");
+    }
+    t->at += n;
+    if (is_escaped && c < 128) {
+        c = (uint8_t)unescape((char)c);
     }
     pn_term_write_int64(t->w, c);
     return true;
