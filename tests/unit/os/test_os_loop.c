@@ -261,7 +261,9 @@ static void test_run_until_stop(void **state)
     pn_timer_set(a.timer, now_us + 3 * MS);
     pn_timer_set(stop, now_us + 9 * MS);
     pn_loop_run(j.loop);
-    assert_memory_equal(j.text, "a|s", 3);
+    assert_int_equal(a.n, 1);
+    assert_non_null(strchr(j.text, 's'));
+    assert_int_equal(j.text[j.len - 1], '|'); /* also the last turn ends */
     assert_true(pn_loop_update_now(j.loop) >= now_us + 9 * MS);
     pn_timer_free(a.timer);
     pn_timer_free(stop);

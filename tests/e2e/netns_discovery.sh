@@ -1,0 +1,144 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Goal: hosts on a network find each other by broadcast, whatever broadcast
+# gets through, and notice when their own addresses change.
+#
+# Three hosts, each a network namespace: a and b on one bridge, a and c on
+# another. Nothing leaves the namespace this script makes for itself.
+# $1 is discovery_tool.
+set -u
+tool=$1
+
+if [ "${2-}" != inside ]; then
+    for how in "unshare -n -m" "unshare -r -n -m"; do
+        if $how true 2>/dev/null; then
+            exec $how "$0" "$tool" inside
+        fi
+    done
+    echo "1..0 # SKIP no right to make network namespaces"
+    exit 0
+fi
+
+n=0
+failed=0
+# shellcheck disable=SC2317 # these are called by check
+heard() { # heard HOST TEXT
+    grep -q "^$2" "$dir/out.$1"
+}
+# shellcheck disable=SC2317
+not_heard() {
+    ! heard "$@"
+}
+check() { # check NAME COMMAND...: one test
+    name=$1
+    shift
+    n=$((n + 1))
+    if "$@"; then
+        echo "ok $n - netns_discovery/$name"
+    else
+        failed=1
+        echo "not ok $n - netns_discovery/$name"
+        sed 's/^/# /' "$dir"/out.* 2>/dev/null
+    fi
+}
+
+# Names of namespaces are files in a /run of our own.
+mount -t tmpfs none /run || {
+    echo "1..0 # SKIP no right to mount"
+    exit 0
+}
+dir=$(mktemp -d /run/netns_discovery.XXXXXX)
+
+link() { # link HOST INTERFACE BRIDGE
+    ip link add "$3-$1" type veth peer name "$2" netns "$1" &&
+        ip link set "$3-$1" master "$3" up &&
+        ip netns exec "$1" ip link set "$2" up
+}
+setup() {
+    ip link add br0 type bridge && ip link add br1 type bridge &&
+        ip link set br0 up && ip link set br1 up &&
+        ip link set lo up || return 1
+    for host in a b c; do
+        ip netns add $host && ip netns exec $host ip link set lo up || return 1
+    done
+    link a eth0 br0 && link b eth0 br0 && link a eth1 br1 && link c eth0 br1
+}
+in_host() { # in_host HOST COMMAND...
+    ip netns exec "$@"
+}
+if ! setup 2>"$dir/setup"; then
+    echo "1..0 # SKIP no bridges or veth pairs: $(head -n 1 "$dir/setup")"
+    exit 0
+fi
+in_host a ip addr add 10.1.0.1/24 brd + dev eth0
+in_host b ip addr add 10.1.0.2/24 brd + dev eth0
+in_host a ip addr add 10.2.0.1/24 brd + dev eth1
+in_host c ip addr add 10.2.0.3/24 brd + dev eth0
+# Let what is forged in: it is ours to refuse.
+in_host b sh -c 'echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter
+    echo 0 >/proc/sys/net/ipv4/conf/eth0/rp_filter'
+
+run_all() { # all three for $1 seconds
+    for host in a b c; do
+        in_host $host "$tool" watch $host "$1" >"$dir/out.$host" 2>&1 &
+    done
+}
+
+# 1. By each interface's broadcast address; without a default route the
+#    limited broadcast cannot leave.
+run_all 2
+wait
+check "per interface: a hears b" heard a "found b at 10.1.0.2:7100"
+check "per interface: b hears a" heard b "found a at 10.1.0.1:7100"
+check "second interface: c hears a" heard c "found a at 10.2.0.1:7100"
+check "second interface: a hears c" heard a "found c at 10.2.0.3:7100"
+check "b and c are strangers" not_heard b "found c"
+check "own announces are not found" not_heard a "found a"
+check "limited broadcast needs a route" \
+    grep -q "out_failed [1-9]" "$dir/out.b"
+
+# 2. By the limited broadcast alone: addresses without a broadcast address,
+#    and a default route.
+for host in a b; do
+    in_host $host ip addr flush dev eth0
+done
+in_host a ip addr add 10.1.0.1/24 dev eth0
+in_host b ip addr add 10.1.0.2/24 dev eth0
+in_host a ip route add default dev eth0
+in_host b ip route add default dev eth0
+run_all 2
+wait
+check "limited: a hears b" heard a "found b at 10.1.0.2:7100"
+check "limited: b hears a" heard b "found a at 10.1.0.1:7100"
+check "limited: nothing failed" grep -q "out_failed 0" "$dir/out.b"
+
+# 3. A source that is not of this network is dropped (T15, NET-5), a true one
+#    heard.
+in_host a ip addr add 172.16.9.9/32 dev eth0
+run_all 2
+sleep 0.5
+in_host a "$tool" forge 172.16.9.9 255.255.255.255
+in_host a "$tool" forge 10.1.0.1 255.255.255.255
+wait
+check "off link: dropped" not_heard b "found x at 172.16.9.9"
+check "off link: counted" grep -q "off_link 1 " "$dir/out.b"
+check "on link: heard" heard b "found x at 10.1.0.1:7100"
+in_host a ip addr del 172.16.9.9/32 dev eth0
+
+# 4. Changes of this host's network are noticed, those of others are not.
+run_all 3
+sleep 0.5
+in_host b ip addr del 10.1.0.2/24 dev eth0
+sleep 0.5
+in_host b ip addr add 10.1.0.22/24 brd + dev eth0
+sleep 0.5
+in_host c ip link set eth0 down
+wait
+check "network: an address goes and one comes" \
+    [ "$(grep -c '^changed' "$dir/out.b")" -ge 2 ]
+check "network: an interface goes down" heard c changed
+check "network: announces go on from the new address" \
+    heard a "found b at 10.1.0.22:7100"
+
+echo "1..$n"
+exit $failed
