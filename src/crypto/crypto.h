@@ -42,7 +42,8 @@ PN_MUST_USE pn_err pn_random(uint8_t *buf, size_t len);
 PN_MUST_USE pn_err pn_sha256(uint8_t ret_hash[static PN_HASH_LEN],
     const void *a, size_t a_len, const void *b, size_t b_len);
 
-/* HMAC-SHA256. Errors: PN_SYS. Source: RFC 2104. */
+/* HMAC-SHA256. ret_mac is neither key nor data. Errors: PN_SYS. Source: RFC
+ * 2104. */
 PN_MUST_USE pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN],
     const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len);
 

@@ -3,6 +3,9 @@
 #include "base/mutant.h"
 #include "noise/noise.h"
 
+/* Section 3; a profile may allow more. */
+#define STANDARD_MAX 65535
+
 /* 2^64-1 is reserved (section 5.1) and never used as a nonce. */
 static bool is_exhausted(const pn_cipher *c)
 {
@@ -19,6 +22,7 @@ void pn_cipher_fini(pn_cipher *c)
 pn_err pn_cipher_init(pn_cipher *c, const pn_secret_key *key)
 {
     c->n = 0;
+    c->max_message = STANDARD_MAX;
     c->aead = NULL;
     return pn_aead_new(key, &c->aead);
 }
@@ -28,6 +32,9 @@ pn_err pn_cipher_encrypt(pn_cipher *c, const uint8_t *ad, size_t ad_len,
 {
     pn_err err;
 
+    if (PN_CHECK(cipher_max_seal, len > c->max_message - PN_TAG_LEN)) {
+        return PN_TOO_LARGE;
+    }
     if (PN_CHECK(nonce_exhausted_seal, is_exhausted(c))) {
         return PN_LIMIT;
     }
@@ -45,6 +52,9 @@ pn_err pn_cipher_decrypt(pn_cipher *c, const uint8_t *ad, size_t ad_len,
 
     if (PN_CHECK(cipher_shorter_than_tag, len < PN_TAG_LEN)) {
         return PN_MALFORMED;
+    }
+    if (PN_CHECK(cipher_max_open, len > c->max_message)) {
+        return PN_LIMIT;
     }
     if (PN_CHECK(nonce_exhausted_open, is_exhausted(c))) {
         return PN_LIMIT;

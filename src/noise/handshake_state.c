@@ -380,6 +380,8 @@ pn_err pn_handshake_split(
     if (err != PN_OK) {
         return err;
     }
+    ret_send->max_message = h->profile->max_message;
+    ret_receive->max_message = h->profile->max_message;
     h->is_split = true;
     pn_wipe(h->symmetric.ck, sizeof(h->symmetric.ck));
     pn_wipe(&h->symmetric.k, sizeof(h->symmetric.k));

@@ -4,6 +4,8 @@
 #ifndef PN_NOISE_HANDSHAKE_STATE_H
 #define PN_NOISE_HANDSHAKE_STATE_H
 
+#include <assert.h>
+
 #include "noise/symmetric_state.h"
 
 struct pn_handshake {
@@ -21,5 +23,8 @@ struct pn_handshake {
     bool knows_peer; /* rs has been verified with its whole message */
     uint8_t n_messages;
 };
+
+/* One slot of pn_secure_alloc: what a half-open link of a stranger costs. */
+static_assert(sizeof(struct pn_handshake) <= 512, "a handshake is one slot");
 
 #endif

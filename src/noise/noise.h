@@ -25,9 +25,12 @@ extern const pn_noise_profile pn_noise_peernet_0_1; /* "peernet-0.1" */
 typedef struct pn_cipher {
     pn_aead *aead; /* NULL: no key */
     uint64_t n;
+    size_t
+        max_message; /* tag included; pn_handshake_split sets the profile's */
 } pn_cipher;
 
 void pn_cipher_fini(pn_cipher *c);
+/* Messages up to the standard's 65,535 bytes. Errors: PN_NOMEM, PN_SYS. */
 PN_MUST_USE pn_err pn_cipher_init(pn_cipher *c, const pn_secret_key *key);
 
 /* EncryptWithAd and DecryptWithAd from in to out (which may be the same);
@@ -39,15 +42,15 @@ PN_MUST_USE pn_err pn_cipher_decrypt(pn_cipher *c, const uint8_t *ad,
 
 /*
  * Seals the len bytes at buf in place; buf has room for len + PN_TAG_LEN.
- * The counter advances only on success. Errors: PN_LIMIT the nonces are used
- * up (2^64-1 is never used), PN_SYS.
+ * The counter advances only on success. Errors: PN_TOO_LARGE over max_message;
+ * PN_LIMIT the nonces are used up (2^64-1 is never used); PN_SYS.
  */
 PN_MUST_USE pn_err pn_cipher_seal(
     pn_cipher *c, const uint8_t *ad, size_t ad_len, uint8_t *buf, size_t len);
 
 /* Opens len bytes (tag included) in place; *ret_len = len - PN_TAG_LEN. The
  * counter advances only on success. Errors: PN_MALFORMED shorter than a tag,
- * PN_AUTH (contents wiped), PN_LIMIT. */
+ * PN_AUTH (contents wiped), PN_LIMIT nonces or max_message. */
 PN_MUST_USE pn_err pn_cipher_open(pn_cipher *c, const uint8_t *ad,
     size_t ad_len, uint8_t *buf, size_t len, size_t *ret_len);
 

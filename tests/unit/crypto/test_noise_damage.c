@@ -414,6 +414,56 @@ static void test_payload_limit(void **state)
     free(payload);
 }
 
+/* The longest transport message of each profile, one less and one more. */
+static void test_transport_limit(void **state)
+{
+    const pn_noise_profile *profile = *state;
+    uint8_t *buf = calloc(1, profile->max_message + 1);
+    uint8_t identity[2][PN_KEY_LEN];
+    noise_pair pair;
+
+    assert_non_null(buf);
+    memset(identity[0], 1, PN_KEY_LEN);
+    memset(identity[1], 2, PN_KEY_LEN);
+    noise_end_init(&pair.initiator, identity[0], identity[0]);
+    noise_end_init(&pair.responder, identity[1], identity[1]);
+    noise_end_start(&pair.initiator, profile, true, NULL, 0);
+    noise_end_start(&pair.responder, profile, false, NULL, 0);
+    for (size_t i = 0; i < N_MESSAGES; i++) {
+        size_t n;
+
+        assert_int_equal(pn_handshake_write(writer_of(&pair, i)->handshake,
+                             NULL, 0, buf, 128, &n),
+            PN_OK);
+        assert_int_equal(pn_handshake_read(reader_of(&pair, i)->handshake, buf,
+                             n, NULL, 0, &n),
+            PN_OK);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        noise_end *end = writer_of(&pair, i);
+
+        assert_int_equal(
+            pn_handshake_split(end->handshake, &end->send, &end->receive),
+            PN_OK);
+    }
+    for (size_t len = profile->max_message - 1; len <= profile->max_message + 1;
+         len++) {
+        bool fits = len <= profile->max_message;
+        size_t n;
+
+        assert_int_equal(pn_cipher_seal(&pair.initiator.send, NULL, 0, buf,
+                             len - PN_TAG_LEN),
+            fits ? PN_OK : PN_TOO_LARGE);
+        assert_int_equal(
+            pn_cipher_open(&pair.responder.receive, NULL, 0, buf, len, &n),
+            fits ? PN_OK : PN_LIMIT);
+    }
+    assert_true(pair.initiator.send.n == 2);
+    assert_true(pair.responder.receive.n == 2);
+    noise_pair_fini(&pair);
+    free(buf);
+}
+
 static row rows[300];
 static size_t n_rows;
 
@@ -454,5 +504,9 @@ int main(void)
     pn_test_add(
         "noise/handshake/random_ephemerals", test_random_ephemerals, NULL);
     pn_test_add("noise/handshake/payload_limit", test_payload_limit, NULL);
+    pn_test_add("noise/handshake/transport_limit/standard",
+        test_transport_limit, (void *)(uintptr_t)&pn_noise_standard);
+    pn_test_add("noise/handshake/transport_limit/peernet_0_1",
+        test_transport_limit, (void *)(uintptr_t)&pn_noise_peernet_0_1);
     return pn_test_run("noise/damage");
 }
