@@ -30,8 +30,9 @@ static const char protocol_name[] = "Noise_XX_25519_ChaChaPoly_SHA256";
 
 /* One message on its way out or in. */
 typedef struct cursor {
-    uint8_t *out;      /* writing */
-    const uint8_t *in; /* reading */
+    bool is_writing;
+    uint8_t *out;      /* when writing */
+    const uint8_t *in; /* when reading */
     size_t left;
 } cursor;
 
@@ -212,13 +213,11 @@ static pn_err read_s(pn_handshake *h, cursor *c)
 
 static pn_err do_token(pn_handshake *h, token t, cursor *c)
 {
-    bool writing = c->out != NULL;
-
     switch (t) {
     case E:
-        return writing ? write_e(h, c) : read_e(h, c);
+        return c->is_writing ? write_e(h, c) : read_e(h, c);
     case S:
-        return writing ? write_s(h, c) : read_s(h, c);
+        return c->is_writing ? write_s(h, c) : read_s(h, c);
     case EE:
     case ES:
     case SE:
@@ -306,7 +305,9 @@ static pn_err die(pn_handshake *h, pn_err err)
 pn_err pn_handshake_write(pn_handshake *h, const uint8_t *payload,
     size_t payload_len, uint8_t *out, size_t cap, size_t *ret_len)
 {
-    cursor c = {.out = out, .left = cap < MESSAGE_MAX ? cap : MESSAGE_MAX};
+    cursor c = {.is_writing = true,
+        .out = out,
+        .left = cap < MESSAGE_MAX ? cap : MESSAGE_MAX};
     pn_err err;
 
     if (PN_CHECK(handshake_dead_write, h->is_dead) || !is_our_turn(h)) {
