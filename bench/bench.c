@@ -38,8 +38,7 @@ static int by_value(const void *a, const void *b)
 double bench_median(double *values, size_t n)
 {
     qsort(values, n, sizeof(*values), by_value);
-    return n % 2 == 1 ? values[n / 2]
-                      : (values[n / 2 - 1] + values[n / 2]) / 2;
+    return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
 double bench_seal_ns(size_t len)
@@ -74,8 +73,8 @@ void bench_result(const char *name, double value, const char *unit,
     double ceiling, double ratio, double goal, int is_at_most)
 {
     const char *verdict = (is_at_most ? ratio <= goal : ratio >= goal)
-        ? "met"
-        : "MISSED";
+                              ? "met"
+                              : "MISSED";
 
     printf("%-44s %12.2f %-10s ceiling %12.2f  ratio %6.3f  goal %s %.2f  %s\n",
         name, value, unit, ceiling, ratio, is_at_most ? "<=" : ">=", goal,

@@ -25,7 +25,8 @@
 
 enum { ROUNDS = 5, LATENCY_CALLS = 20000 };
 
-/* ---- bare TCP ----------------------------------------------------------------- */
+/* ---- bare TCP
+ * ----------------------------------------------------------------- */
 
 static void must(int condition, const char *what)
 {
@@ -57,8 +58,8 @@ static int tcp_listen(uint16_t *ret_port)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     must(fd >= 0 && bind(fd, (struct sockaddr *)&at, len) == 0
-            && listen(fd, 1) == 0
-            && getsockname(fd, (struct sockaddr *)&at, &len) == 0,
+             && listen(fd, 1) == 0
+             && getsockname(fd, (struct sockaddr *)&at, &len) == 0,
         "listen");
     *ret_port = ntohs(at.sin_port);
     return fd;
@@ -87,8 +88,8 @@ static void epoll_read(int ep, int fd, uint8_t *buf, size_t len)
         struct epoll_event event;
         ssize_t n;
 
-        must(epoll_wait(ep, &event, 1, -1) >= 0 || errno == EINTR,
-            "epoll_wait");
+        must(
+            epoll_wait(ep, &event, 1, -1) >= 0 || errno == EINTR, "epoll_wait");
         n = recv(fd, buf + have, 65536 - have, MSG_DONTWAIT);
         must(n > 0 || errno == EAGAIN, "recv");
         have += n > 0 ? (size_t)n : 0;
@@ -172,8 +173,7 @@ static double bare_tcp_ns(size_t len)
         int from = accept(listener, NULL, NULL);
 
         bench_pin(1);
-        while (read(from, buf, sizeof(buf)) > 0) {
-        }
+        while (read(from, buf, sizeof(buf)) > 0) {}
         _exit(0);
     }
     fd = tcp_connect(port);
@@ -188,7 +188,8 @@ static double bare_tcp_ns(size_t len)
     return ns;
 }
 
-/* ---- the two nodes --------------------------------------------------------------- */
+/* ---- the two nodes
+ * --------------------------------------------------------------- */
 
 typedef struct client {
     pn_node *node;
@@ -252,9 +253,9 @@ static void server_main(const char *dir, int in, int out)
     must(pn_node_open(&opt, &node) == PN_OK, pn_node_open_error());
     pn_expose_options_init(&inline_handler);
     inline_handler.flags = PN_EXPOSE_INLINE;
-    must(pn_expose(node, "echo", on_echo, NULL, &inline_handler) == PN_OK
-            && pn_expose(node, "sink", on_sink, NULL, &inline_handler)
-                == PN_OK,
+    must(
+        pn_expose(node, "echo", on_echo, NULL, &inline_handler) == PN_OK
+            && pn_expose(node, "sink", on_sink, NULL, &inline_handler) == PN_OK,
         "expose");
     h = (hello){.key = *pn_node_key(node), .port = pn_node_port(node)};
     must(write(out, &h, sizeof(h)) == sizeof(h), "hello");
@@ -289,7 +290,7 @@ static void client_start(client *c)
     must(pn_node_open(&opt, &c->node) == PN_OK, pn_node_open_error());
     must(read(from[0], &h, sizeof(h)) == sizeof(h), "hello");
     must(write(to[1], pn_node_key(c->node), sizeof(pn_public_key))
-            == sizeof(pn_public_key),
+             == sizeof(pn_public_key),
         "key");
     must(read(from[0], &ready, 1) == 1, "ready");
     c->server = h.key;
@@ -307,7 +308,8 @@ static void client_stop(client *c)
     (void)waitpid(c->child, NULL, 0);
 }
 
-/* ---- calls -------------------------------------------------------------------------- */
+/* ---- calls
+ * -------------------------------------------------------------------------- */
 
 typedef struct caller {
     client *c;
@@ -339,9 +341,9 @@ static void call_again(caller *k)
 {
     k->left--;
     k->started = bench_now_ns();
-    must(pn_call_async(k->c->node, &k->c->server, "echo", 10000, k->args,
-             on_reply, k)
-            == PN_OK,
+    must(pn_call_async(
+             k->c->node, &k->c->server, "echo", 10000, k->args, on_reply, k)
+             == PN_OK,
         "call_async");
 }
 
@@ -414,7 +416,8 @@ static double sends_per_s(client *c, pn_term args, unsigned n)
     return n / ((double)(bench_now_ns() - start) / 1e9);
 }
 
-/* ---- the table ------------------------------------------------------------------------- */
+/* ---- the table
+ * ------------------------------------------------------------------------- */
 
 /* Frame sizes of a call and a reply that carry a binary of len bytes. */
 static size_t call_frame(size_t len)
@@ -439,9 +442,8 @@ static void bench_latency(client *c, pn_term args)
         ours[r] = call_latency_us(c, args);
         ratio[r] = ours[r] / bare[r];
     }
-    bench_result("call 64 B, one in flight, p50",
-        bench_median(ours, ROUNDS), "us", bench_median(bare, ROUNDS),
-        bench_median(ratio, ROUNDS), 1.25, 1);
+    bench_result("call 64 B, one in flight, p50", bench_median(ours, ROUNDS),
+        "us", bench_median(bare, ROUNDS), bench_median(ratio, ROUNDS), 1.25, 1);
 }
 
 static void bench_calls(client *c, pn_term args)
@@ -488,7 +490,7 @@ static void bench_large_sends(client *c, size_t len, const char *name)
         /* One core that seals and then writes: 1/(1/seal + 1/tcp). */
         bound[r] = (double)len / (bench_seal_ns(len) + bare_tcp_ns(len)) * 1e3;
         ours[r] = sends_per_s(c, args, (unsigned)((512u << 20) / len))
-            * (double)len / 1e6;
+                  * (double)len / 1e6;
         ratio[r] = ours[r] / bound[r];
     }
     bench_result(name, bench_median(ours, ROUNDS), "MB/s",
