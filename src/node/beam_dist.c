@@ -309,15 +309,23 @@ static void on_logger(pn_request *req, pn_term args, void *user)
         "peer says", "peer says", "peer warns", "peer reports an error"};
     pn_log_level level = (pn_log_level)(intptr_t)user;
     pn_slice text = {0};
+    pn_term any;
+    char *printed = NULL;
+    size_t len = 0;
 
-    if (!pn_term_match(args, "[~b]", &text)) {
+    if (!pn_term_match(args, "[~t]", &any)) {
         (void)pn_request_fail(req, "badarg");
         return;
+    }
+    if (!pn_term_match(any, "~b", &text)
+        && pn_term_to_text(any, &printed, &len) == PN_OK) {
+        text = (pn_slice){(const uint8_t *)printed, len};
     }
     pn_node_lock(req->node);
     pn_node_log_text(req->node, level, what[level],
         &pn_request_caller(req)->key, (const char *)text.data, text.len);
     pn_node_unlock(req->node);
+    free(printed);
     (void)pn_request_reply(req, "ok");
 }
 

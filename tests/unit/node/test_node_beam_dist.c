@@ -273,7 +273,7 @@ static void test_beam_dist_local_errors(void **state)
 
 int main(void)
 {
-    static char *operations[] = {":ok", "{:bogus, :stuff}",
+    static const char *const operations[] = {":ok", "{:bogus, :stuff}",
         "{:rpc, \"Enum\", :sum, [1]}", "{:rpc, Enum, :sum, 1}",
         "{:rpc, Enum, :sum}", "[]", "{:RPC, Enum, :sum, []}"};
 
@@ -285,7 +285,8 @@ int main(void)
         "node/beam_dist/other_handle", test_beam_dist_other_handle, NULL);
     pn_test_add("node/beam_dist/cast", test_beam_dist_cast, NULL);
     for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
-        pn_test_addf(test_beam_dist_unknown_operation, operations[i],
+        pn_test_addf(test_beam_dist_unknown_operation,
+            (void *)(uintptr_t)operations[i],
             "node/beam_dist/unknown_operation/%s", operations[i]);
     }
     pn_test_add("node/beam_dist/logger", test_beam_dist_logger, NULL);
