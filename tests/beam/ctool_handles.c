@@ -166,7 +166,7 @@ static void *answer_later(void *user)
     later *l = user;
 
     sleep_ms(l->ms);
-    (void)pn_request_reply(l->req, "later");
+    (void)pn_request_reply(l->req, "ok");
     free(l);
     return NULL;
 }
