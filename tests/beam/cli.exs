@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The `peernet` program beside an Elixir node: it comes and goes, and the
+# node's other links must not suffer for it (wire section 6).
+# usage: elixir -pa PEER_EBIN cli.exs --ebin PEER_EBIN --peernet PEERNET
+
+defmodule CliTest do
+  import Peer.Drive
+
+  def main(argv) do
+    {opts, []} = OptionParser.parse!(argv, strict: [ebin: :string, peernet: :string])
+    :persistent_term.put(:cli, Map.new(opts))
+
+    run(
+      [
+        {"cli/one-shot", &one_shot/1},
+        {"cli/run", &running/1},
+        {"cli/expose", &expose_program/1}
+      ],
+      3
+    )
+  end
+
+  defp arg(name), do: :persistent_term.get(:cli)[name]
+
+  # An Elixir node with a link to another one, which must stay.
+  defp theirs do
+    [t, bystander] = for _ <- 1..2, do: start({:beam, [arg(:ebin)], ["-e", main()]}, [])
+    for kind <- ["echo", "sink", "forbidden", "beam_dist"], do: ok(t, "expose #{kind}")
+    link(bystander, t)
+    ok(t, "notes")
+    {t, bystander}
+  end
+
+  defp main, do: "Peer.Control.main(Peer.Backend)"
+
+  defp unharmed(name, t, bystander) do
+    test(name <> "/the bystander's link never ended", fn ->
+      notes = ok(t, "notes")
+      not String.contains?(notes, binary_part(bystander.key, 0, 8)) || notes
+    end)
+
+    expect(name <> "/and works", bystander, "call #{t.key} echo 2000 1", {:ok, "1"})
+    expect(name <> "/their node lives", t, "alive", {:ok, "true"})
+  end
+
+  # ---- the program ----
+
+  defp ours do
+    dir =
+      Path.join(System.tmp_dir!(), "pn-cli-#{System.pid()}-#{System.unique_integer([:positive])}")
+
+    File.mkdir_p!(dir)
+    File.chmod!(dir, 0o700)
+    Process.put({:dirs, dir}, true)
+    %{dir: dir, env: [{"XDG_RUNTIME_DIR", dir}]}
+  end
+
+  # {exit status, standard output and error}
+  defp peernet(o, args) do
+    options = [env: o.env, stderr_to_stdout: true]
+    {text, status} = System.cmd(arg(:peernet), ["-d", Path.join(o.dir, "node") | args], options)
+    {status, String.trim(text)}
+  end
+
+  defp key(o) do
+    {0, text} = peernet(o, ["id", "--json"])
+    [base32] = Regex.run(~r/[A-Z2-7]{52}/, text)
+    base32 |> Base.decode32!(padding: false) |> Base.encode16(case: :lower)
+  end
+
+  defp pair_cli(o, t) do
+    ok(t, "pair #{key(o)} cli")
+    address = "127.0.0.1:#{t.tcp}"
+    {0, _} = peernet(o, ["pair", t.key, "--label", "t", "--address", address])
+  end
+
+  defp prints(name, o, args, status, pattern) do
+    test(name, fn ->
+      {got, text} = peernet(o, args)
+      (got == status and text =~ pattern) || "status #{got}: #{text}"
+    end)
+  end
+
+  # ---- cases ----
+
+  # Each command is a node that comes, asks and leaves: one ending each. Three
+  # within 5 seconds are what their node bears, so the rest waits.
+  defp one_shot(g) do
+    {t, bystander} = theirs()
+    o = ours()
+    pair_cli(o, t)
+    prints(g <> "/call", o, ["call", "t", "echo", "{:ok, \"x\"}"], 0, ~r/\A\{:ok, "x"\}\z/m)
+    prints(g <> "/forbidden", o, ["call", "t", "forbidden", "1"], 1, ~r/forbidden/)
+    prints(g <> "/send", o, ["send", "t", "sink", "[17]"], 0, ~r/\A[^\n]*\z/)
+    expect(g <> "/sent", t, "seen", {:ok, "[[17]]"})
+    unharmed(g, t, bystander)
+    Process.sleep(5500)
+    prints(g <> "/rpc", o, ["rpc", "t", "Enum", "sum", "[[1, 2]]"], 0, ~r/\A3\z/m)
+    prints(g <> "/no such peer", o, ["call", "nobody", "echo", "1"], 3, ~r/nobody/)
+    unharmed(g <> " again", t, bystander)
+  end
+
+  defp running(g) do
+    {t, bystander} = theirs()
+    o = ours()
+    pair_cli(o, t)
+    {port, tcp} = start_run(o, ["--echo"])
+    ok(t, "announce #{key(o)} 127.0.0.1 #{tcp}")
+    expect(g <> "/linked", t, "up #{key(o)} 5000", {:ok, ""})
+    expect(g <> "/they call", t, "call #{key(o)} echo 2000 [1]", {:ok, "[1]"})
+    prints(g <> "/a call through its link", o, ["call", "t", "echo", "2"], 0, ~r/\A2\z/m)
+    prints(g <> "/peers", o, ["peers", "--json"], 0, ~r/"t"/)
+    Process.sleep(200)
+    {:os_pid, pid} = Port.info(port, :os_pid)
+    System.cmd("kill", ["-TERM", to_string(pid)])
+    expect(g <> "/SIGTERM ends the link", t, "down #{key(o)} 2000", {:ok, ""})
+
+    test(g <> "/and the program, in good order", fn ->
+      receive do
+        {^port, {:exit_status, status}} -> status == 0 || "status #{status}"
+      after
+        12_000 -> "still there"
+      end
+    end)
+
+    unharmed(g, t, bystander)
+  end
+
+  defp expose_program(g) do
+    {t, bystander} = theirs()
+    o = ours()
+    pair_cli(o, t)
+    cat = ["--expose", "cat=/bin/cat", "--allow", "cat=t"]
+    {port, tcp} = start_run(o, cat ++ ["--expose", "fails=/bin/false", "--allow", "fails=paired"])
+    ok(t, "dial #{key(o)} 127.0.0.1 #{tcp}")
+    ok(t, "up #{key(o)} 5000")
+    call = fn name, term -> "call #{key(o)} #{name} 5000 #{term}" end
+    expect(g <> "/a program answers", t, call.("cat", "[1, \"x\"]"), {:ok, "[1, \"x\"]"})
+    expect_like(g <> "/it failed", t, call.("fails", "1"), :error, ~r/handler_crash/)
+    expect(g <> "/not exposed", t, call.("nil", "1"), {:error, ":no_such_handle"})
+
+    expect(
+      g <> "/still linked",
+      t,
+      "links",
+      {:ok, Enum.join(Enum.sort([bystander.key, key(o)]), " ")}
+    )
+
+    Port.close(port)
+  end
+
+  # Its port is in the first event it prints.
+  defp start_run(o, args) do
+    args =
+      ["--json", "-d", Path.join(o.dir, "node"), "run", "--listen", "127.0.0.1:0"] ++
+        ["--discovery", "none" | args]
+
+    env = for {name, value} <- o.env, do: {to_charlist(name), to_charlist(value)}
+    options = [:binary, :exit_status, :stderr_to_stdout, line: 4096, args: args, env: env]
+    port = Port.open({:spawn_executable, arg(:peernet)}, options)
+    {port, listening(port)}
+  end
+
+  defp listening(port) do
+    receive do
+      {^port, {:data, {:eol, line}}} ->
+        case Regex.run(~r/127\.0\.0\.1:([0-9]+)/, line) do
+          [_, tcp] -> String.to_integer(tcp)
+          nil -> listening(port)
+        end
+
+      {^port, {:exit_status, status}} ->
+        raise "peernet run ended with status #{status}"
+    after
+      5000 -> raise "peernet run does not listen"
+    end
+  end
+end
+
+CliTest.main(System.argv())
