@@ -95,7 +95,19 @@ defmodule Codec.Random do
   @names ~w(ok error true false nil undefined hello a_b Foo a? b! c@d + - .. ..// <<>> {} %{} & => ::
             Elixir Elixir.Enum Elixir.A.B Elixir.a Elixir.Elixir Elixir.Elixir.X fn end not 1a é ünï
             αβγ жук 漢字 日本語 漢a aж αж a\u0301 _é É Éa µ a☎ ☎ שלום) ++
-           ["", "hello world", "a\"b", "a\\b", "a\#{b", "\n", "\0", "\d", "\u0080", "\ufffe", "a b"]
+           [
+             "",
+             "hello world",
+             "a\"b",
+             "a\\b",
+             "a\#{b",
+             "\n",
+             "\0",
+             "\d",
+             "\u0080",
+             "\ufffe",
+             "a b"
+           ]
 
   def atom do
     case :rand.uniform(20) do
@@ -172,26 +184,67 @@ defmodule Codec.Bytes do
 
   defp leaf(n) do
     case n do
-      1 -> <<97, :rand.uniform(256) - 1>>
-      2 -> [98, :rand.bytes(4)]
-      3 -> with k <- :rand.uniform(12) - 1, do: [<<110, k, Enum.random([0, 1, 7])>>, :rand.bytes(k)]
-      4 -> with k <- :rand.uniform(12) - 1, do: [<<111, k::32, Enum.random([0, 1, 255])>>, :rand.bytes(k)]
-      5 -> [<<70>>, :rand.bytes(8)]
-      6 -> [<<70, Enum.random([0x7F, 0xFF]), Enum.random([0xEF, 0xF0, 0xF8])>>, :rand.bytes(6)]
-      7 -> name(Enum.random([100, 118]), 16)
-      8 -> name(Enum.random([115, 119]), 8)
-      9 -> 106
-      10 -> with k <- :rand.uniform(6) - 1, do: [<<109, k::32>>, :rand.bytes(k)]
-      11 -> with k <- :rand.uniform(3) - 1, do: [<<77, k::32, :rand.uniform(10) - 1>>, :rand.bytes(k)]
-      12 -> <<77, 1::32, 3, Enum.random([0xA0, 0xA1, 0xFF])>>
-      13 -> [<<107, 0, 2>>, :rand.bytes(2)]
-      14 -> <<99, "1.50000000000000000000e+00", 0, 0, 0, 0, 0>>
+      1 ->
+        <<97, :rand.uniform(256) - 1>>
+
+      2 ->
+        [98, :rand.bytes(4)]
+
+      3 ->
+        with k <- :rand.uniform(12) - 1, do: [<<110, k, Enum.random([0, 1, 7])>>, :rand.bytes(k)]
+
+      4 ->
+        with k <- :rand.uniform(12) - 1,
+             do: [<<111, k::32, Enum.random([0, 1, 255])>>, :rand.bytes(k)]
+
+      5 ->
+        [<<70>>, :rand.bytes(8)]
+
+      6 ->
+        [<<70, Enum.random([0x7F, 0xFF]), Enum.random([0xEF, 0xF0, 0xF8])>>, :rand.bytes(6)]
+
+      7 ->
+        name(Enum.random([100, 118]), 16)
+
+      8 ->
+        name(Enum.random([115, 119]), 8)
+
+      9 ->
+        106
+
+      10 ->
+        with k <- :rand.uniform(6) - 1, do: [<<109, k::32>>, :rand.bytes(k)]
+
+      11 ->
+        with k <- :rand.uniform(3) - 1, do: [<<77, k::32, :rand.uniform(10) - 1>>, :rand.bytes(k)]
+
+      12 ->
+        <<77, 1::32, 3, Enum.random([0xA0, 0xA1, 0xFF])>>
+
+      13 ->
+        [<<107, 0, 2>>, :rand.bytes(2)]
+
+      14 ->
+        <<99, "1.50000000000000000000e+00", 0, 0, 0, 0, 0>>
     end
   end
 
   # Names from a small set, so that the VM is not filled with atoms.
   defp name(tag, bits) do
-    name = Enum.random(["ok", "", "a", "é", "\xE9", "\xC3", "\xED\xA0\x80", "k", "node", "\xF0\x9F\x98\x80"])
+    name =
+      Enum.random([
+        "ok",
+        "",
+        "a",
+        "é",
+        "\xE9",
+        "\xC3",
+        "\xED\xA0\x80",
+        "k",
+        "node",
+        "\xF0\x9F\x98\x80"
+      ])
+
     [tag, <<byte_size(name)::size(bits)>>, name]
   end
 
@@ -199,15 +252,40 @@ defmodule Codec.Bytes do
     creation = Enum.random([0, 1, 3, 4, 255])
 
     case n do
-      1 -> [<<88>>, @node, <<1::32, 2::32, creation::32>>]
-      2 -> [<<103>>, @node, <<1::32, 2::32, creation>>]
-      3 -> [<<89>>, @node, <<1::32, creation::32>>]
-      4 -> [<<102>>, @node, <<1::32, creation>>]
-      5 -> [<<120>>, @node, <<1::64, creation::32>>]
-      6 -> with k <- :rand.uniform(7) - 1, do: [<<90, k::16>>, @node, <<creation::32>>, :rand.bytes(4 * k)]
-      7 -> with k <- :rand.uniform(7) - 1, do: [<<114, k::16>>, @node, <<creation>>, <<0, Enum.random([3, 4])>>, :rand.bytes(4 * k)]
-      8 -> [<<101>>, @node, <<0, Enum.random([3, 4]), 255, 255, creation>>]
-      9 -> [<<113>>, name(119, 8), name(100, 16), <<97, Enum.random([0, 3, 255])>>]
+      1 ->
+        [<<88>>, @node, <<1::32, 2::32, creation::32>>]
+
+      2 ->
+        [<<103>>, @node, <<1::32, 2::32, creation>>]
+
+      3 ->
+        [<<89>>, @node, <<1::32, creation::32>>]
+
+      4 ->
+        [<<102>>, @node, <<1::32, creation>>]
+
+      5 ->
+        [<<120>>, @node, <<1::64, creation::32>>]
+
+      6 ->
+        with k <- :rand.uniform(7) - 1,
+             do: [<<90, k::16>>, @node, <<creation::32>>, :rand.bytes(4 * k)]
+
+      7 ->
+        with k <- :rand.uniform(7) - 1,
+             do: [
+               <<114, k::16>>,
+               @node,
+               <<creation>>,
+               <<0, Enum.random([3, 4])>>,
+               :rand.bytes(4 * k)
+             ]
+
+      8 ->
+        [<<101>>, @node, <<0, Enum.random([3, 4]), 255, 255, creation>>]
+
+      9 ->
+        [<<113>>, name(119, 8), name(100, 16), <<97, Enum.random([0, 3, 255])>>]
     end
   end
 
@@ -215,7 +293,17 @@ defmodule Codec.Bytes do
     n = :rand.uniform(3) - 1
     free = for _ <- Enum.take(1..3, n), do: grow(depth + 1)
     pid = [<<88>>, @node, <<1::32, 0::32, 1::32>>]
-    body = IO.iodata_to_binary([1, <<0::128, 0::32, n::32>>, <<119, 2, "ok">>, <<97, 0, 97, 0>>, pid, free])
+
+    body =
+      IO.iodata_to_binary([
+        1,
+        <<0::128, 0::32, n::32>>,
+        <<119, 2, "ok">>,
+        <<97, 0, 97, 0>>,
+        pid,
+        free
+      ])
+
     [<<112, byte_size(body) + 4::32>>, body]
   end
 
@@ -309,10 +397,17 @@ defmodule Codec.Test do
   # A map of two pairs or more anywhere: its order is the writer's own.
   defp has_order?(term) do
     case term do
-      m when is_map(m) -> map_size(m) > 1 or Enum.any?(m, fn {k, v} -> has_order?(k) or has_order?(v) end)
-      t when is_tuple(t) -> has_order?(Tuple.to_list(t))
-      [h | t] -> has_order?(h) or has_order?(t)
-      _ -> false
+      m when is_map(m) ->
+        map_size(m) > 1 or Enum.any?(m, fn {k, v} -> has_order?(k) or has_order?(v) end)
+
+      t when is_tuple(t) ->
+        has_order?(Tuple.to_list(t))
+
+      [h | t] ->
+        has_order?(h) or has_order?(t)
+
+      _ ->
+        false
     end
   end
 
@@ -323,8 +418,13 @@ defmodule Codec.Test do
     made = for s <- seeds, do: {s, Driver.random(port, s)}
 
     all("codec/ours/made", made, fn {_, made} -> match?({:ok, _, _}, made) || inspect(made) end)
-    made = for {s, {:ok, bytes, text}} <- made, do: {s, bytes, text, :erlang.binary_to_term(bytes)}
-    Tap.comment("#{length(made)} terms of ours, #{made |> Enum.map(&byte_size(elem(&1, 1))) |> Enum.sum()} bytes")
+
+    made =
+      for {s, {:ok, bytes, text}} <- made, do: {s, bytes, text, :erlang.binary_to_term(bytes)}
+
+    Tap.comment(
+      "#{length(made)} terms of ours, #{made |> Enum.map(&byte_size(elem(&1, 1))) |> Enum.sum()} bytes"
+    )
 
     all("codec/ours/decode safely", made, fn {_, bytes, _, term} ->
       :erlang.binary_to_term(bytes, [:safe]) === term
@@ -358,7 +458,8 @@ defmodule Codec.Test do
     end)
 
     all("codec/ours/text read back by Elixir", Enum.take(made, 1000), fn {_, _, text, term} ->
-      unreadable?(term) or text =~ @bidi or eval(text) === {:ok, term} || "Elixir reads it as #{inspect(eval(text))}"
+      unreadable?(term) or text =~ @bidi or eval(text) === {:ok, term} ||
+        "Elixir reads it as #{inspect(eval(text))}"
     end)
 
     made
@@ -373,11 +474,20 @@ defmodule Codec.Test do
   # inspect itself writes atoms with \x80 or U+FFFE in a way Elixir cannot read.
   defp unreadable?(term) do
     case term do
-      a when is_atom(a) -> not String.printable?(Atom.to_string(a)) or String.contains?(inspect(a), "\\x")
-      m when is_map(m) -> Enum.any?(m, fn {k, v} -> unreadable?(k) or unreadable?(v) end)
-      t when is_tuple(t) -> unreadable?(Tuple.to_list(t))
-      [h | t] -> unreadable?(h) or unreadable?(t)
-      _ -> false
+      a when is_atom(a) ->
+        not String.printable?(Atom.to_string(a)) or String.contains?(inspect(a), "\\x")
+
+      m when is_map(m) ->
+        Enum.any?(m, fn {k, v} -> unreadable?(k) or unreadable?(v) end)
+
+      t when is_tuple(t) ->
+        unreadable?(Tuple.to_list(t))
+
+      [h | t] ->
+        unreadable?(h) or unreadable?(t)
+
+      _ ->
+        false
     end
   end
 
@@ -398,7 +508,9 @@ defmodule Codec.Test do
       bytes = canonical(term)
 
       each([
-        fn -> with {:ok, again, _} <- Driver.decode(port, bytes), do: same(again, bytes, "bytes") end,
+        fn ->
+          with {:ok, again, _} <- Driver.decode(port, bytes), do: same(again, bytes, "bytes")
+        end,
         fn ->
           with {:ok, again, _} <- Driver.decode(port, :erlang.term_to_binary(term)),
                do: same(again, bytes, "from the default form")
@@ -432,9 +544,14 @@ defmodule Codec.Test do
       end
 
     # A fun whose creator is no pid brings the VM down that decodes it.
-    {fatal, answers} = Enum.split_with(answers, &match?({_, {:error, "a fun whose creator is no pid"}}, &1))
+    {fatal, answers} =
+      Enum.split_with(answers, &match?({_, {:error, "a fun whose creator is no pid"}}, &1))
+
     accepted = Enum.count(answers, &match?({_, {:ok, _, _}}, &1))
-    Tap.comment("#{n} strings of bytes, #{accepted} accepted, #{length(fatal)} not shown to the BEAM")
+
+    Tap.comment(
+      "#{n} strings of bytes, #{accepted} accepted, #{length(fatal)} not shown to the BEAM"
+    )
 
     Tap.test("codec/bytes/enough of both kinds", fn ->
       (accepted > n / 20 and accepted < n - n / 20) || "#{accepted} of #{n}"
@@ -456,8 +573,14 @@ defmodule Codec.Test do
       _ -> true
     end)
 
-    reasons = answers |> Enum.map(&elem(&1, 1)) |> Enum.filter(&match?({:error, _}, &1)) |> Enum.frequencies()
-    for {{:error, why}, k} <- Enum.sort_by(reasons, &(-elem(&1, 1))), do: Tap.comment("#{k} x #{why}")
+    reasons =
+      answers
+      |> Enum.map(&elem(&1, 1))
+      |> Enum.filter(&match?({:error, _}, &1))
+      |> Enum.frequencies()
+
+    for {{:error, why}, k} <- Enum.sort_by(reasons, &(-elem(&1, 1))),
+        do: Tap.comment("#{k} x #{why}")
 
     for why <- @stricter -- ["nested over the depth limit", "larger than the size limit"] do
       Tap.test("codec/bytes/seen: #{why}", fn ->
@@ -479,20 +602,41 @@ defmodule Codec.Test do
   defp directed(port, why) do
     bytes =
       case why do
-        "an integer over the size limit" -> <<131, 111, 600::32, 0, :binary.copy(<<1>>, 600)::binary>>
-        "compressed terms are refused" -> :erlang.term_to_binary(:binary.copy("a", 1000), [:compressed])
-        "references into a VM's memory are refused" -> <<131, 73, 0, 1>>
+        "an integer over the size limit" ->
+          <<131, 111, 600::32, 0, :binary.copy(<<1>>, 600)::binary>>
+
+        "compressed terms are refused" ->
+          :erlang.term_to_binary(:binary.copy("a", 1000), [:compressed])
+
+        "references into a VM's memory are refused" ->
+          <<131, 73, 0, 1>>
+
         "a fun without its index or uniq" ->
-          body = <<1, 0::128, 0::32, 0::32, 119, 2, "ok", 110, 1, 0, 1, 97, 0, 88, 119, 3, "a@b", 1::32, 0::32, 1::32>>
+          body =
+            <<1, 0::128, 0::32, 0::32, 119, 2, "ok", 110, 1, 0, 1, 97, 0, 88, 119, 3, "a@b",
+              1::32, 0::32, 1::32>>
+
           <<131, 112, byte_size(body) + 4::32, body::binary>>
+
         "a fun that is not as long as it says" ->
-          body = <<1, 0::128, 0::32, 0::32, 119, 2, "ok", 97, 0, 97, 0, 88, 119, 3, "a@b", 1::32, 0::32, 1::32>>
+          body =
+            <<1, 0::128, 0::32, 0::32, 119, 2, "ok", 97, 0, 97, 0, 88, 119, 3, "a@b", 1::32,
+              0::32, 1::32>>
+
           <<131, 112, byte_size(body) + 3::32, body::binary>>
-        "an external fun without its arity" -> <<131, 113, 119, 2, "ok", 119, 2, "ok", 98, 3::32>>
+
+        "an external fun without its arity" ->
+          <<131, 113, 119, 2, "ok", 119, 2, "ok", 98, 3::32>>
+
         "a fun inside a map key" ->
-          body = <<1, 0::128, 0::32, 0::32, 119, 2, "ok", 97, 0, 97, 0, 88, 119, 3, "a@b", 1::32, 0::32, 1::32>>
+          body =
+            <<1, 0::128, 0::32, 0::32, 119, 2, "ok", 97, 0, 97, 0, 88, 119, 3, "a@b", 1::32,
+              0::32, 1::32>>
+
           <<131, 116, 2::32, 112, byte_size(body) + 4::32, body::binary, 97, 1, 97, 2, 97, 3>>
-        _ -> <<>>
+
+        _ ->
+          <<>>
       end
 
     each([
@@ -509,10 +653,18 @@ defmodule Codec.Test do
 
   defp opaque?(term) do
     case term do
-      m when is_map(m) -> Enum.any?(m, fn {k, v} -> opaque?(k) or opaque?(v) end)
-      t when is_tuple(t) -> opaque?(Tuple.to_list(t))
-      [h | t] -> opaque?(h) or opaque?(t)
-      t -> is_pid(t) or is_port(t) or is_reference(t) or (is_function(t) and :erlang.fun_info(t, :type) == {:type, :local})
+      m when is_map(m) ->
+        Enum.any?(m, fn {k, v} -> opaque?(k) or opaque?(v) end)
+
+      t when is_tuple(t) ->
+        opaque?(Tuple.to_list(t))
+
+      [h | t] ->
+        opaque?(h) or opaque?(t)
+
+      t ->
+        is_pid(t) or is_port(t) or is_reference(t) or
+          (is_function(t) and :erlang.fun_info(t, :type) == {:type, :local})
     end
   end
 
@@ -528,40 +680,268 @@ defmodule Codec.Test do
   # Text that both read, to the same term.
   defp readable do
     [
-      "1", "-1", "+1", "1_000", "1_0_0", "0xFF", "0xff", "0xFF_FF", "-0xFF", "0o17", "0b101", "0x0",
-      "00012", "1.0", "-1.5", "1.5e3", "1.5e+3", "1.5E-3", "1_0.2_5", "0.1", "1.0e308", "5.0e-324", "-0.0",
-      "123456789012345678901234567890", "?a", "?\\n", "?\\\\", "?é", "? ",
-      ":a", ":a?", ":a!", ":A", ":a@b", ":_", ":\"a b\"", ":'a b'", ":\"\"", ":\"a\\nb\"", ":+", ":..//", ":%{}", ":{}", ":<<>>",
-      ":é", ":αβγ", "true", "false", "nil", ":true", "Foo", "Foo.Bar", "Foo.Bar1_a", "Elixir", "Elixir.Foo", "Elixir.Elixir.Foo",
-      "\"\"", "\"abc\"", "\"é☎😀\"", "\"a\\\"b\"", "\"\\a\\b\\d\\e\\f\\n\\r\\s\\t\\v\\0\\\\\\#\"", "\"\\x41\\xff\"", "\"\\u00e9\\u{1F600}\"",
-      "\"a\\\nb\"", "\"a\nb\"", "\"#a\"", "\"\\\#{a}\"", "\"\\q\"",
-      "''", "'abc'", "'é'", "'a\\'b'", "'\"'",
-      "[]", "[1]", "[1, 2]", "[1,2]", "[ 1 , 2 ]", "[1 | 2]", "[1, 2 | 3]", "[1 | [2, 3]]", "[a: 1]", "[a: 1, b: 2]", "[1, a: 2]",
-      "[a: [b: 1]]", "[\"a b\": 1]", "[+: 1]", "[nil: 1]", "[A: 1]", "[{:a, 1}]", "[{Foo, 1}]", "[%{}: 1]", "[{}: 1]",
-      "{}", "{1}", "{1, 2}", "{ }", "{:a, [b: 1]}", "%{}", "%{ }", "%{a: 1}", "%{:a => 1}", "%{\"a\" => 1}", "%{1 => 2, a: 3}",
-      "%{\"a b\": 1}", "%{a: %{b: 1}}", "%{[1] => {2}}", "%{%{} => []}", "%{1=>2}",
-      "<<>>", "<<1>>", "<<1, 2>>", "<<1,2>>", "<< 1 , 2 >>", "<<1::1>>", "<<1::size(1)>>", "<<5::3>>", "<<300>>", "<<300::16>>", "<<-1>>", "<<-1::4>>",
-      "<<1, 2, 3::size(7)>>", "<<\"abc\">>", "<<\"abc\", 0>>", "<<\"a\", 1::1>>", "<<1::1, \"a\">>", "<<0::0>>", "<<1::64>>", "<<255::8, 1::4, 15::4>>",
-      " 1 ", "\n1\n", "\t{1,\n 2}\n", "{1,\n[2\n|3]\n}", "%{a: 1,\n b: 2}"
+      "1",
+      "-1",
+      "+1",
+      "1_000",
+      "1_0_0",
+      "0xFF",
+      "0xff",
+      "0xFF_FF",
+      "-0xFF",
+      "0o17",
+      "0b101",
+      "0x0",
+      "00012",
+      "1.0",
+      "-1.5",
+      "1.5e3",
+      "1.5e+3",
+      "1.5E-3",
+      "1_0.2_5",
+      "0.1",
+      "1.0e308",
+      "5.0e-324",
+      "-0.0",
+      "123456789012345678901234567890",
+      "?a",
+      "?\\n",
+      "?\\\\",
+      "?é",
+      "? ",
+      ":a",
+      ":a?",
+      ":a!",
+      ":A",
+      ":a@b",
+      ":_",
+      ":\"a b\"",
+      ":'a b'",
+      ":\"\"",
+      ":\"a\\nb\"",
+      ":+",
+      ":..//",
+      ":%{}",
+      ":{}",
+      ":<<>>",
+      ":é",
+      ":αβγ",
+      "true",
+      "false",
+      "nil",
+      ":true",
+      "Foo",
+      "Foo.Bar",
+      "Foo.Bar1_a",
+      "Elixir",
+      "Elixir.Foo",
+      "Elixir.Elixir.Foo",
+      "\"\"",
+      "\"abc\"",
+      "\"é☎😀\"",
+      "\"a\\\"b\"",
+      "\"\\a\\b\\d\\e\\f\\n\\r\\s\\t\\v\\0\\\\\\#\"",
+      "\"\\x41\\xff\"",
+      "\"\\u00e9\\u{1F600}\"",
+      "\"a\\\nb\"",
+      "\"a\nb\"",
+      "\"#a\"",
+      "\"\\\#{a}\"",
+      "\"\\q\"",
+      "''",
+      "'abc'",
+      "'é'",
+      "'a\\'b'",
+      "'\"'",
+      "[]",
+      "[1]",
+      "[1, 2]",
+      "[1,2]",
+      "[ 1 , 2 ]",
+      "[1 | 2]",
+      "[1, 2 | 3]",
+      "[1 | [2, 3]]",
+      "[a: 1]",
+      "[a: 1, b: 2]",
+      "[1, a: 2]",
+      "[a: [b: 1]]",
+      "[\"a b\": 1]",
+      "[+: 1]",
+      "[nil: 1]",
+      "[A: 1]",
+      "[{:a, 1}]",
+      "[{Foo, 1}]",
+      "[%{}: 1]",
+      "[{}: 1]",
+      "{}",
+      "{1}",
+      "{1, 2}",
+      "{ }",
+      "{:a, [b: 1]}",
+      "%{}",
+      "%{ }",
+      "%{a: 1}",
+      "%{:a => 1}",
+      "%{\"a\" => 1}",
+      "%{1 => 2, a: 3}",
+      "%{\"a b\": 1}",
+      "%{a: %{b: 1}}",
+      "%{[1] => {2}}",
+      "%{%{} => []}",
+      "%{1=>2}",
+      "<<>>",
+      "<<1>>",
+      "<<1, 2>>",
+      "<<1,2>>",
+      "<< 1 , 2 >>",
+      "<<1::1>>",
+      "<<1::size(1)>>",
+      "<<5::3>>",
+      "<<300>>",
+      "<<300::16>>",
+      "<<-1>>",
+      "<<-1::4>>",
+      "<<1, 2, 3::size(7)>>",
+      "<<\"abc\">>",
+      "<<\"abc\", 0>>",
+      "<<\"a\", 1::1>>",
+      "<<1::1, \"a\">>",
+      "<<0::0>>",
+      "<<1::64>>",
+      "<<255::8, 1::4, 15::4>>",
+      " 1 ",
+      "\n1\n",
+      "\t{1,\n 2}\n",
+      "{1,\n[2\n|3]\n}",
+      "%{a: 1,\n b: 2}"
     ]
   end
 
   defp readable(port, text) do
     Tap.test("codec/text/reads #{inspect(text)}", fn ->
       {:ok, term} = eval(text)
-      with {:ok, bytes} <- Driver.text(port, text), do: same(:erlang.binary_to_term(bytes), term, "term")
+
+      with {:ok, bytes} <- Driver.text(port, text),
+           do: same(:erlang.binary_to_term(bytes), term, "term")
     end)
   end
 
   # Text that neither reads as a term (Elixir may read some as code).
   defp unreadable do
     [
-      "", " ", "a", "foo(1)", "1 +", "1 + 1", "1 2", "1_", "1__0", "_1", "1.", "1.e3", ".5", "1e3", "1.0e", "1.0e400", "0x", "0xG", "0b2", "0o8", "--1", "- 1a",
-      "1a", "0xFFg", "1.5x", ":", ": a", ":1", ":\"a", ":\"\\x\"", "\"", "\"a", "\"\\", "\"\\x\"", "\"\\xZ\"", "\"\\u12\"", "\"\\u{}\"", "\"\\u{110000}\"", "\"\\u{D800}\"",
-      "\"\#{1}\"", "'a", "'\#{1}'", "\"\"\"\na\n\"\"\"x", "?", "[", "[1", "[1,", "[1 2]", "[,]", "[1,,2]", "[|1]", "[1|]", "[1|2|3]", "[1|2,3]", "[a: 1, 2]", "[a:", "[a: ]",
-      "{", "{1", "{1 2}", "{,}", "}", "]", "{]", "[}", "%", "%{", "%{1}", "%{a}", "%{a: }", "%{a: 1", "%{1 => }", "%{1 => 2 3}", "%{a: 1, 2 => 3}", "%{=> 1}", "%{1, 2}", "%{1 => 2 => 3}", "%{a: 1]",
-      "<<", "<<1", "<<1>", "<<1,>>", "<<,>>", "<<1 2>>", "<<a>>", "<<1::>>", "<<1::65>>", "<<1::size>>", "<<1::size(>>", "<<1::size(1>>", "<<1.0>>", "<<99999999999999999999>>",
-      "%Foo{}", "%Foo{a: 1}", "&foo/1", "fn -> 1 end", "#PID<0.1.0>", "self()", "~r/a/", "~s(a)", "1..2", "foo", "Foo.bar", "Foo.", "(1)", "not true", "!true", "\\", "$", "@a", "\x00", "é", "%{a: 1} %{b: 2}"
+      "",
+      " ",
+      "a",
+      "foo(1)",
+      "1 +",
+      "1 + 1",
+      "1 2",
+      "1_",
+      "1__0",
+      "_1",
+      "1.",
+      "1.e3",
+      ".5",
+      "1e3",
+      "1.0e",
+      "1.0e400",
+      "0x",
+      "0xG",
+      "0b2",
+      "0o8",
+      "--1",
+      "- 1a",
+      "1a",
+      "0xFFg",
+      "1.5x",
+      ":",
+      ": a",
+      ":1",
+      ":\"a",
+      ":\"\\x\"",
+      "\"",
+      "\"a",
+      "\"\\",
+      "\"\\x\"",
+      "\"\\xZ\"",
+      "\"\\u12\"",
+      "\"\\u{}\"",
+      "\"\\u{110000}\"",
+      "\"\\u{D800}\"",
+      "\"\#{1}\"",
+      "'a",
+      "'\#{1}'",
+      "\"\"\"\na\n\"\"\"x",
+      "?",
+      "[",
+      "[1",
+      "[1,",
+      "[1 2]",
+      "[,]",
+      "[1,,2]",
+      "[|1]",
+      "[1|]",
+      "[1|2|3]",
+      "[1|2,3]",
+      "[a: 1, 2]",
+      "[a:",
+      "[a: ]",
+      "{",
+      "{1",
+      "{1 2}",
+      "{,}",
+      "}",
+      "]",
+      "{]",
+      "[}",
+      "%",
+      "%{",
+      "%{1}",
+      "%{a}",
+      "%{a: }",
+      "%{a: 1",
+      "%{1 => }",
+      "%{1 => 2 3}",
+      "%{a: 1, 2 => 3}",
+      "%{=> 1}",
+      "%{1, 2}",
+      "%{1 => 2 => 3}",
+      "%{a: 1]",
+      "<<",
+      "<<1",
+      "<<1>",
+      "<<1,>>",
+      "<<,>>",
+      "<<1 2>>",
+      "<<a>>",
+      "<<1::>>",
+      "<<1::65>>",
+      "<<1::size>>",
+      "<<1::size(>>",
+      "<<1::size(1>>",
+      "<<1.0>>",
+      "<<99999999999999999999>>",
+      "%Foo{}",
+      "%Foo{a: 1}",
+      "&foo/1",
+      "fn -> 1 end",
+      "#PID<0.1.0>",
+      "self()",
+      "~r/a/",
+      "~s(a)",
+      "1..2",
+      "foo",
+      "Foo.bar",
+      "Foo.",
+      "(1)",
+      "not true",
+      "!true",
+      "\\",
+      "$",
+      "@a",
+      "\x00",
+      "é",
+      "%{a: 1} %{b: 2}"
     ]
   end
 
@@ -575,24 +955,48 @@ defmodule Codec.Test do
   defp characters(port) do
     all = Enum.concat(0..0xD7FF, 0xE000..0x10FFFF)
     # Some thousands of the rest are enough; the edges are all below.
-    some = Enum.filter(all, &(&1 < 0x3000 or rem(&1, 97) == 0 or &1 in 0xFF00..0x10100 or &1 > 0x10FF00))
+    some =
+      Enum.filter(
+        all,
+        &(&1 < 0x3000 or rem(&1, 97) == 0 or &1 in 0xFF00..0x10100 or &1 > 0x10FF00)
+      )
 
-    all("codec/text/every character in a string, #{length(some)} of them", Enum.chunk_every(some, 50), fn cps ->
-      term = for cp <- cps, do: <<cp::utf8>>
-      with {:ok, _, text} <- Driver.decode(port, canonical(term)), do: same(text, inspect(term, @inspect), "text")
-    end)
+    all(
+      "codec/text/every character in a string, #{length(some)} of them",
+      Enum.chunk_every(some, 50),
+      fn cps ->
+        term = for cp <- cps, do: <<cp::utf8>>
+
+        with {:ok, _, text} <- Driver.decode(port, canonical(term)),
+             do: same(text, inspect(term, @inspect), "text")
+      end
+    )
 
     # Few enough not to fill the atom table.
     few = Enum.filter(some, &(&1 < 0x3000 or rem(&1, 970) == 0))
 
-    all("codec/text/every character in an atom, #{length(few)} of them", Enum.chunk_every(few, 20), fn cps ->
-      term = Enum.flat_map(cps, fn cp -> Enum.map([<<cp::utf8>>, <<"a", cp::utf8>>, <<cp::utf8, "_">>, <<"é", cp::utf8>>], &String.to_atom/1) end)
-      with {:ok, _, text} <- Driver.decode(port, canonical(term)), do: same(text, inspect(term, @inspect), "text")
-    end)
+    all(
+      "codec/text/every character in an atom, #{length(few)} of them",
+      Enum.chunk_every(few, 20),
+      fn cps ->
+        term =
+          Enum.flat_map(cps, fn cp ->
+            Enum.map(
+              [<<cp::utf8>>, <<"a", cp::utf8>>, <<cp::utf8, "_">>, <<"é", cp::utf8>>],
+              &String.to_atom/1
+            )
+          end)
+
+        with {:ok, _, text} <- Driver.decode(port, canonical(term)),
+             do: same(text, inspect(term, @inspect), "text")
+      end
+    )
 
     all("codec/text/every character's atom read back", Enum.chunk_every(few, 20), fn cps ->
       term = Enum.map(cps, fn cp -> String.to_atom(<<"a", cp::utf8, "b">>) end)
-      with {:ok, bytes} <- Driver.text(port, inspect(term, @inspect)), do: same(bytes, canonical(term), "bytes")
+
+      with {:ok, bytes} <- Driver.text(port, inspect(term, @inspect)),
+           do: same(bytes, canonical(term), "bytes")
     end)
   end
 
@@ -600,18 +1004,28 @@ defmodule Codec.Test do
   defp short_atoms(port) do
     ones = for a <- 0..127, do: <<a>>
     twos = for a <- 32..126, b <- 32..126, do: <<a, b>>
-    threes = for a <- '.<>=&|+-~!{%}', b <- '.<>=&|+-~!{%}', c <- '.<>=&|+-~!{%}/', do: <<a, b, c>>
-    names = ones ++ twos ++ threes ++ ~w(<<>> ..// Elixir.A Elixir.A. Elixir..A Elixir.A.b Elixir.1 Elixir.A_ ElixirA)
 
-    all("codec/text/short atoms and keys, #{length(names)} of them", Enum.chunk_every(names, 100), fn names ->
-      atoms = Enum.map(names, &String.to_atom/1)
-      term = {atoms, Enum.map(atoms, &[{&1, 1}]), Enum.map(atoms, &%{&1 => 1})}
+    threes =
+      for a <- '.<>=&|+-~!{%}', b <- '.<>=&|+-~!{%}', c <- '.<>=&|+-~!{%}/', do: <<a, b, c>>
 
-      with {:ok, _, text} <- Driver.decode(port, canonical(term)),
-           true <- same(text, inspect(term, @inspect), "text"),
-           {:ok, bytes} <- Driver.text(port, text),
-           do: same(bytes, canonical(term), "bytes")
-    end)
+    names =
+      ones ++
+        twos ++
+        threes ++ ~w(<<>> ..// Elixir.A Elixir.A. Elixir..A Elixir.A.b Elixir.1 Elixir.A_ ElixirA)
+
+    all(
+      "codec/text/short atoms and keys, #{length(names)} of them",
+      Enum.chunk_every(names, 100),
+      fn names ->
+        atoms = Enum.map(names, &String.to_atom/1)
+        term = {atoms, Enum.map(atoms, &[{&1, 1}]), Enum.map(atoms, &%{&1 => 1})}
+
+        with {:ok, _, text} <- Driver.decode(port, canonical(term)),
+             true <- same(text, inspect(term, @inspect), "text"),
+             {:ok, bytes} <- Driver.text(port, text),
+             do: same(bytes, canonical(term), "bytes")
+      end
+    )
   end
 end
 

@@ -606,6 +606,8 @@ defmodule Link do
       expect(g <> "/a call is behind it", t, rpc.("{Integer, :add, [1, 1]}"), {:ok, "2"})
       expect(g <> "/cast arrived", o, "seen", {:ok, "[[\"hi\"]]"})
       expect(g <> "/Logger.info", t, rpc.("{Logger, :info, [\"from afar\"]}"), {:ok, ":ok"})
+      # The log may come a moment after the reply.
+      Process.sleep(100)
       expect_like(g <> "/is logged", o, "notes", :ok, ~r/from afar/)
 
       expect_like(

@@ -46,7 +46,8 @@ defmodule TrustInterop do
     ours!(dir, ["pair", base32(key(3)), "Zoë ☎"])
     list = read(dir)
 
-    Tap.same("trust_interop/keys and labels, newest first",
+    Tap.same(
+      "trust_interop/keys and labels, newest first",
       Enum.map(list, &{&1.pubkey, &1.label}),
       [{key(3), "Zoë ☎"}, {key(2), "Alice's phone"}, {key(1), nil}]
     )
@@ -186,7 +187,8 @@ defmodule TrustInterop do
     good = entry(1, "one", now)
 
     bad = [
-      {"compressed", :erlang.term_to_binary([entry(1, String.duplicate("x", 500), now)], [:compressed])},
+      {"compressed",
+       :erlang.term_to_binary([entry(1, String.duplicate("x", 500), now)], [:compressed])},
       {"no list", :erlang.term_to_binary(good)},
       {"improper list", :erlang.term_to_binary([good | :x])},
       {"one key twice", :erlang.term_to_binary([good, entry(1, "two", now)])},
@@ -199,7 +201,8 @@ defmodule TrustInterop do
       {"empty", ""}
     ]
 
-    for {name, bytes} <- bad, verb <- [["list"], ["pair", base32(key(9))], ["unpair", base32(key(1))]] do
+    for {name, bytes} <- bad,
+        verb <- [["list"], ["pair", base32(key(9))], ["unpair", base32(key(1))]] do
       Tap.test("trust_interop/refused/#{name}/#{hd(verb)}", fn ->
         File.write!(trust(dir), bytes)
         {text, status} = ours(dir, verb)

@@ -21,6 +21,7 @@ defmodule Peer.Drive do
     port = Port.open({:spawn_executable, program}, options)
     dir = Path.join(System.tmp_dir!(), "pn-#{System.pid()}-#{System.unique_integer([:positive])}")
     Process.put({:dirs, dir}, true)
+    Process.put({:port, port}, program)
     node = %{port: port, dir: dir, key: nil, tcp: nil}
     open(node, 0, settings)
   end
@@ -32,17 +33,28 @@ defmodule Peer.Drive do
     %{node | key: key, tcp: String.to_integer(tcp)}
   end
 
-  def stop(node) do
-    send(node.port, {self(), :close})
-    receive(do: ({port, :closed} when port == node.port -> :ok))
-  catch
-    :error, _ -> :ok
-  end
-
   def kill(node) do
     {:os_pid, pid} = Port.info(node.port, :os_pid)
+    Process.delete({:port, node.port})
     System.cmd("kill", ["-9", to_string(pid)])
     receive(do: ({port, {:exit_status, _}} when port == node.port -> :ok))
+  end
+
+  # What a sanitizer has to say at the end is an exit status, too.
+  defp end_nodes(group) do
+    for {{:port, port}, program} <- Process.get() do
+      Port.command(port, "quit\n")
+
+      receive do
+        {^port, {:exit_status, 0}} ->
+          :ok
+
+        {^port, {:exit_status, n}} ->
+          test("#{group}/#{program} ends well", fn -> "status #{n}" end)
+      after
+        20_000 -> test("#{group}/#{program} ends", fn -> "it is still there" end)
+      end
+    end
   end
 
   @doc "Removes what the nodes of this process left on disk."
@@ -159,6 +171,7 @@ defmodule Peer.Drive do
         test(name <> "/ran to its end", fn -> text end)
     end
 
+    end_nodes(name)
     took = System.monotonic_time(:millisecond) - started
     IO.puts("# #{name}: #{took} ms")
     clean()
