@@ -16,7 +16,7 @@
 static cli_exit fail_store(
     const cli_app *app, pn_err err, const pn_store_error *error)
 {
-    return cli_fail(app, CLI_LOCAL, "%s",
+    return cli_fail(app, err == PN_INVALID ? CLI_USAGE : CLI_LOCAL, "%s",
         error->text[0] == '\0' ? pn_strerror(err) : error->text);
 }
 

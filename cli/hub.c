@@ -220,7 +220,10 @@ static void on_log(void *user, const pn_log_event *event)
     cli_hub *hub = user;
     cli_text t = {0};
 
-    if (event->level < PN_LOG_WARNING && !hub->verbose) {
+    /* A denial is an event as well. */
+    if (!hub->verbose
+        && (event->level < PN_LOG_WARNING
+            || strcmp(event->what, "denied") == 0)) {
         return;
     }
     cli_text_printf(

@@ -16,11 +16,13 @@
 #define DEFAULT_TIMEOUT_MS 5000
 #define DEFAULT_WAIT_MS 7000 /* an announce comes every five seconds */
 #define CONFIRM_MS 300
+#define REASON_MS 100
 
 typedef enum op_stage {
     OP_WAITS_FOR_LINK,
     OP_CALLED, /* the node has it, and reports once */
     OP_SENT,   /* over a new link: will it stay? */
+    OP_CLOSED, /* its link ended; why comes in a moment */
     OP_DONE
 } op_stage;
 
@@ -148,17 +150,40 @@ static void op_fail_link(hub_op *op)
     cli_text_fini(&t);
 }
 
+static void op_fail_closed(hub_op *op)
+{
+    cli_text t = {0};
+
+    cli_text_puts(&t, "the link ended before the answer");
+    if (op->last_reason == PN_REASON_NOT_PAIRED_THERE) {
+        cli_text_puts(&t, ": the peer has probably not paired this node");
+    } else if (op->last_reason != PN_REASON_NONE) {
+        cli_text_printf(&t, ": %s", pn_reason_text(op->last_reason));
+    }
+    op_fail(op, "closed", cli_text_string(&t));
+    cli_text_fini(&t);
+}
+
 static void op_fail_call(hub_op *op, pn_err err)
 {
-    if (err == PN_CLOSED || err == PN_NOT_CONNECTED) {
-        op_fail(op, "closed",
-            "the link ended before the answer; perhaps the peer has not "
-            "paired this node's key");
-    } else if (err == PN_TIMEOUT) {
+    if (err == PN_TIMEOUT) {
         op_fail(op, "timeout", "no reply in time");
     } else {
         op_fail(op, hub_error_name(err), pn_strerror(err));
     }
+}
+
+static void on_no_reason(uv_timer_t *timer)
+{
+    op_fail_closed(timer->data);
+}
+
+/* The event that says why follows in the same turn. */
+static void op_closed(hub_op *op)
+{
+    op->stage = OP_CLOSED;
+    op->last_reason = PN_REASON_NONE;
+    (void)uv_timer_start(&op->timer, on_no_reason, REASON_MS, 0);
 }
 
 static void op_answer(hub_op *op, pn_term value)
@@ -201,6 +226,8 @@ static void on_call_done(void *user, pn_err outcome, pn_term value)
         op_answer(op, value);
     } else if (outcome == PN_REMOTE) {
         op_answer_remote(op, value);
+    } else if (outcome == PN_CLOSED) {
+        op_closed(op);
     } else {
         op_fail_call(op, outcome);
     }
@@ -243,7 +270,8 @@ static void on_no_link(uv_timer_t *timer)
 static bool is_final(pn_reason reason)
 {
     return reason == PN_REASON_KEY_MISMATCH || reason == PN_REASON_OWN_KEY
-           || reason == PN_REASON_UNPAIRED;
+           || reason == PN_REASON_UNPAIRED
+           || reason == PN_REASON_NOT_PAIRED_THERE;
 }
 
 static void op_event(hub_op *op, const pn_event *event)
@@ -263,8 +291,8 @@ static void op_event(hub_op *op, const pn_event *event)
         op->last_address, event->address, sizeof(op->last_address) - 1);
     if (op->stage == OP_WAITS_FOR_LINK && is_final(event->reason)) {
         op_fail_link(op);
-    } else if (op->stage == OP_SENT) {
-        op_fail_call(op, PN_CLOSED);
+    } else if (op->stage == OP_SENT || op->stage == OP_CLOSED) {
+        op_fail_closed(op);
     }
 }
 
