@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What the scripts about the program share: TAP, a folder that goes away,
+# nodes in the background, waiting for what is printed.
+# The script sets `suite` (a prefix of test names) and sources this with the
+# program in $peernet.
+set -u
+
+n=0
+failed=0
+work=$(mktemp -d)
+pids=()
+
+# Short paths: a socket's name has 107 bytes.
+export XDG_RUNTIME_DIR=$work/run XDG_STATE_HOME=$work/state
+unset CDPATH
+mkdir -m 700 "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME"
+# Announces of other tests on this machine are not heard on this port.
+udp=$((20000 + RANDOM % 20000))
+
+cleanup() {
+    [ ${#pids[@]} -gt 0 ] && kill -9 "${pids[@]}" 2>/dev/null
+    wait 2>/dev/null
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+# ok STATUS NAME
+ok() {
+    n=$((n + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $n - $suite/$2"
+    else
+        echo "not ok $n - $suite/$2"
+        [ -n "${out-}${err-}" ] && printf '# status %s\n# out: %s\n# err: %s\n' \
+            "${status-}" "${out-}" "${err-}" | head -20
+        failed=1
+    fi
+}
+
+done_testing() {
+    echo "1..$n"
+    exit $failed
+}
+
+# run ARG...: the program; sets out, err and status.
+run() {
+    timeout 60 "$peernet" "$@" >"$work/out" 2>"$work/err" </dev/null
+    status=$?
+    out=$(cat "$work/out")
+    err=$(cat "$work/err")
+}
+
+# has TEXT PART: PART is in TEXT.
+has() {
+    case $1 in
+    *"$2"*) return 0 ;;
+    esac
+    return 1
+}
+
+# expect STATUS PART NAME: of the last run; PART is in what it printed.
+expect() {
+    [ "$status" -eq "$1" ] && has "$out$err" "$2"
+    ok $? "$3"
+}
+
+# until_true SECONDS COMMAND...: tries again and again.
+until_true() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.05
+    done
+}
+
+# heard NAME PATTERN: a node has printed it.
+heard() {
+    grep -q -e "$2" "$work/$1.out" 2>/dev/null
+}
+
+# start NAME ARG...: `peernet run` in the background with $work/NAME as its
+# directory; waits until it is ready; sets pid_NAME and port_NAME.
+start() {
+    local name=$1
+    shift
+    "$peernet" -d "$work/$name" run --discovery-address 127.255.255.255 \
+        --discovery-port "$udp" --announce-every 300 "$@" \
+        >"$work/$name.out" 2>"$work/$name.err" </dev/null &
+    pids+=($!)
+    printf -v "pid_$name" %s $!
+    until_true 10 heard "$name" '^ready\|"event":"ready"' || return 1
+    printf -v "port_$name" %s "$(sed -n \
+        's/^ready [A-Z2-7]* port //p; s/.*"ready".*"port":\([0-9]*\).*/\1/p' \
+        "$work/$name.out")"
+}
+
+# stop NAME: an orderly end.
+stop() {
+    local name=pid_$1
+    kill -INT "${!name}" 2>/dev/null
+    wait "${!name}" 2>/dev/null
+}

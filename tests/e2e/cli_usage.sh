@@ -1,0 +1,143 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Goal: a command line that is not understood says what was expected and quotes
+# what was found, changes nothing, and ends with 2 (5 for a peer nobody knows).
+# Usage: cli_usage.sh PEERNET
+peernet=$1
+suite=cli/usage
+# shellcheck source=tests/e2e/cli_lib.sh
+. "$(dirname "$0")/cli_lib.sh"
+
+key=$("$peernet" -d "$work/other" id)
+own=$("$peernet" id)
+"$peernet" pair "$key" --label bob >/dev/null
+before=$(cd "$XDG_STATE_HOME/peernet" && cat identity.keys trust.bin | cksum)
+
+# row STATUS PART NAME ARG...
+row() {
+    local want=$1 part=$2 name=$3
+    shift 3
+    run "$@"
+    expect "$want" "$part" "$name"
+}
+
+row 2 "usage: peernet" no_command
+row 0 "usage: peernet" help_option --help
+row 0 "usage: peernet call" help_of_command call --help
+row 0 "usage: peernet call" help_word help call
+row 2 "name of a command" help_unknown help nope
+row 0 "libpeernet" version --version
+row 0 '"version":' version_json --version --json
+row 2 "expected a command" unknown_command frobnicate
+row 2 "found 'call'" call_without_arguments call
+row 2 "found 'call bob'" call_without_handle call bob
+row 2 "found 'call bob echo'" call_without_term call bob echo
+row 2 "found 'x'" call_with_too_much call bob echo 1 x
+row 2 "found '--tiemout'" unknown_option call bob echo 1 --tiemout 5
+row 2 "found '0'" timeout_zero call bob echo 1 --timeout 0
+row 2 "found 'soon'" timeout_word call bob echo 1 --timeout soon
+row 2 "1 to 86400000" timeout_large call bob echo 1 --timeout 86400001
+row 2 "found '99999'" discovery_port_large discover --discovery-port 99999
+row 2 "'udp' or 'none'" discovery_word call bob echo 1 --discovery mdns
+row 2 "after '--listen'" listen_word call bob echo 1 --listen here:there
+row 2 "after '--listen'" listen_port_large call bob echo 1 --listen 65536
+row 2 "expected HOST:PORT" at_port call bob echo 1 --at localhost:0
+row 2 "expected HOST:PORT" at_port_large call bob echo 1 --at localhost:65536
+row 2 "expected HOST:PORT" at_word call bob echo 1 --at "a b:c"
+row 2 "expected HOST:PORT" at_empty call bob echo 1 --at ""
+row 2 "expected HOST:PORT" at_bracket call bob echo 1 --at "[::1"
+row 2 "expected" term_empty call bob echo ""
+row 2 "expected" term_open call bob echo "{1, "
+row 2 "expected" term_trailing call bob echo "1 2"
+row 2 "expected a term as JSON" json_term call bob echo "{" --json-term
+# shellcheck disable=SC2016 # a key of JSON
+row 2 "not sent" json_term_opaque \
+    call bob echo '{"$opaque": "AA=="}' --json-term
+row 5 "no paired peer is \"carol\"" unknown_peer \
+    call carol echo 1 --discovery none --listen 127.0.0.1:0
+row 5 "no paired peer" unknown_peer_json \
+    --json call carol echo 1 --discovery none --listen 127.0.0.1:0
+row 5 "no paired peer" unknown_peer_unpair unpair carol
+row 5 "at least 4 digits" short_fingerprint unpair abc
+row 2 "expected a key" pair_word pair bob
+row 2 "expected a key" pair_short pair "${key%?}"
+row 2 "expected a key" pair_long pair "${key}A"
+row 2 "expected a key" pair_escape pair $'\033[2J'
+row 2 "own key" pair_self pair "$own"
+row 2 "at most 255 bytes" pair_label_long pair "$key" \
+    --label "$(printf '%0256d' 0)"
+row 2 "UTF-8" pair_label_binary pair "$key" --label $'\xff'
+row 2 "expected HOST:PORT" pair_address pair "$key" --address nowhere:x
+row 2 "NAME=PROGRAM" expose_no_name run --expose ./x
+row 2 "NAME=PROGRAM" expose_empty_name run --expose =./x
+row 2 "NAME=PROGRAM" expose_upper run --expose Temp=/bin/true
+row 2 "NAME=PROGRAM" expose_dash run --expose -x=/bin/true
+row 2 "NAME=PROGRAM" expose_slash run --expose ../x=/bin/true
+row 2 "NAME=PROGRAM" expose_space run --expose "a b=/bin/true"
+row 2 "NAME=PROGRAM" expose_quote run --expose "a'=/bin/true"
+# shellcheck disable=SC2016 # as it is
+row 2 "NAME=PROGRAM" expose_dollar run --expose 'a$(x)=/bin/true'
+row 2 "NAME=PROGRAM" expose_utf8 run --expose "é=/bin/true"
+row 2 "NAME=PROGRAM" expose_long run \
+    --expose "$(printf '%065d' 0)=/bin/true" --allow x=paired
+row 2 "can be run" expose_missing run --expose t=./missing --allow t=paired
+row 2 "can be run" expose_not_executable run --expose "t=$work/out" \
+    --allow t=paired
+row 2 "can be run" expose_not_in_path run --expose t=no-such-program-here \
+    --allow t=paired
+row 2 "each NAME once" expose_twice run --expose t=/bin/true \
+    --expose t=/bin/false --allow t=paired
+row 2 "nobody" expose_without_allow run --expose t=/bin/true
+row 2 "nobody may use 'u'" expose_one_without_allow run --expose t=/bin/true \
+    --expose u=/bin/true --allow t=paired
+row 2 "NAME exposed" allow_unknown_name run --expose t=/bin/true \
+    --allow u=paired
+row 2 "NAME exposed" allow_no_peer run --expose t=/bin/true --allow t=
+row 2 "NAME exposed" allow_no_equals run --expose t=/bin/true --allow t
+row 2 "NAME exposed" allow_echo_not_exposed run --allow echo=paired
+row 5 "no paired peer" allow_unknown_peer run --expose t=/bin/true \
+    --allow t=carol --discovery none --listen 127.0.0.1:0
+row 2 "NAME exposed" arg_unknown run --arg t=1
+row 2 "found 'echo'" expose_builtin run --echo --expose echo=/bin/true \
+    --allow echo=paired
+row 2 "1 to 3600000" program_timeout run --program-timeout 0
+row 2 "100 to 3600000" announce_every run --announce-every 99
+row 3 "no node runs" metrics_without_node metrics
+row 2 "one of --qr and --json" qr_json id --qr --json
+
+# An escape in what is quoted does not reach the terminal.
+run pair $'\033]52;c;eA==\a'
+[ "$status" -eq 2 ] && ! has "$err" $'\033' && has "$err" '\x1B]52'
+ok $? quoted_escape
+
+# Where nothing says where the data is.
+(unset HOME XDG_STATE_HOME && "$peernet" id) >"$work/out" 2>"$work/err"
+status=$?
+out=$(cat "$work/out") err=$(cat "$work/err")
+expect 2 "expected --data-dir" no_home
+(unset XDG_STATE_HOME && HOME=$work/home "$peernet" id) >/dev/null
+[ -f "$work/home/.local/state/peernet/identity.keys" ]
+ok $? home_is_the_default
+(XDG_STATE_HOME=relative HOME=$work/home2 "$peernet" id) >/dev/null
+[ -f "$work/home2/.local/state/peernet/identity.keys" ] && [ ! -e relative ]
+ok $? relative_state_home_is_ignored
+
+# Every limit: 64 characters are a name, 65 are none.
+name=$(printf '%064d' 0)
+run run --expose "$name=/bin/true" --allow "$name=carol" --discovery none \
+    --listen 127.0.0.1:0
+expect 5 "no paired peer" expose_name_of_64
+
+# With --json a mistake in what was asked is an object on standard output.
+run --json unpair carol
+[ "$status" -eq 5 ] && [ -z "$err" ] &&
+    printf '%s' "$out" | python3 -c 'import json, sys
+o = json.load(sys.stdin)
+assert o["ok"] is False and o["error"] == "no-such-peer" and o["message"]'
+ok $? json_error
+
+after=$(cd "$XDG_STATE_HOME/peernet" && cat identity.keys trust.bin | cksum)
+[ "$before" = "$after" ]
+ok $? nothing_was_stored
+
+done_testing
