@@ -229,6 +229,34 @@ void pn_link_end(pn_link *link, pn_reason reason)
     pn_link_touch(link);
 }
 
+static uint64_t link_deadline(const pn_link *link)
+{
+    return link->opened_us + link->node->session_limits.handshake_us;
+}
+
+/* A stranger who came as far as the last handshake message holds the link for
+ * up already. Closing at once would look like a drop: an Elixir node redials
+ * every half second and loses all its links with the fourth (wire section 6).
+ * So whoever is refused there, for whatever reason, gets silence until the
+ * handshake deadline. */
+static void link_fail(pn_link *link, pn_reason reason)
+{
+    bool is_refusal = reason == PN_REASON_UNTRUSTED_PEER
+                      || reason == PN_REASON_BAD_HANDSHAKE
+                      || reason == PN_REASON_OWN_KEY;
+
+    if (link->stage != PN_LINK_HANDSHAKE || link->is_dialled
+        || !link->has_answered || !is_refusal || link->node->is_closing) {
+        pn_link_end(link, reason);
+        return;
+    }
+    link->stage = PN_LINK_REFUSED;
+    link->reason = reason;
+    link_count_auth_failure(link);
+    link_report_refusal(link, reason);
+    pn_link_touch(link);
+}
+
 /* ---- session callbacks (lock held, any thread) --------------------------- */
 
 static bool on_is_trusted(void *user, const pn_public_key *key)
@@ -369,7 +397,7 @@ static size_t on_conn_data(void *user, uint8_t *data, size_t len, size_t *want)
     pn_err err;
 
     pn_node_lock(node);
-    if (link->stage == PN_LINK_ENDED || link->session == NULL) {
+    if (link->stage != PN_LINK_HANDSHAKE && link->stage != PN_LINK_UP) {
         pn_node_unlock(node);
         return len;
     }
@@ -378,7 +406,7 @@ static size_t on_conn_data(void *user, uint8_t *data, size_t len, size_t *want)
     node->metrics.bytes_in += len;
     err = pn_session_input(link->session, pn_node_now(node), data, len, &used);
     if (err != PN_OK) {
-        pn_link_end(link, pn_session_reason(link->session));
+        link_fail(link, pn_session_reason(link->session));
         used = len;
     } else if (link->stage != PN_LINK_ENDED) {
         *want = pn_session_need(link->session, data + used, len - used);
@@ -521,6 +549,32 @@ const pn_listener_callbacks pn_link_listener_callbacks = {
 /* ---- turn end (loop, lock held) --------------------------------------------
  */
 
+/* What is due on a link; a session's time-outs call the application. */
+static void link_tick(pn_link *link, uint64_t now_us)
+{
+    switch (link->stage) {
+    case PN_LINK_DIALLING:
+        if (now_us >= link->connect_deadline_us) {
+            pn_link_end(link, PN_REASON_CONNECT_TIMEOUT);
+        }
+        return;
+    case PN_LINK_REFUSED:
+        if (now_us >= link_deadline(link)) {
+            pn_link_end(link, link->reason);
+        }
+        return;
+    case PN_LINK_HANDSHAKE:
+    case PN_LINK_UP:
+        if (pn_session_tick(link->session, now_us) != PN_OK) {
+            pn_link_end(link, pn_session_reason(link->session));
+        }
+        return;
+    case PN_LINK_WANTS_DIAL:
+    case PN_LINK_ENDED:
+        return;
+    }
+}
+
 static void on_link_timer(void *user)
 {
     pn_link *link = user;
@@ -528,18 +582,8 @@ static void on_link_timer(void *user)
 
     pn_node_lock(node);
     link->armed_us = PN_TIME_NEVER;
-    if (link->stage == PN_LINK_DIALLING) {
-        if (pn_node_now(node) >= link->connect_deadline_us) {
-            pn_link_end(link, PN_REASON_CONNECT_TIMEOUT);
-        }
-    } else if (link->stage != PN_LINK_ENDED && link->session != NULL) {
-        link->refs++;
-        if (pn_session_tick(link->session, pn_node_now(node)) != PN_OK) {
-            pn_link_end(link, pn_session_reason(link->session));
-        }
-        pn_link_unref(link);
-    }
-    pn_link_touch(link);
+    link_tick(link, pn_node_now(node));
+    pn_link_touch(link); /* the loop buries links at its turn end only */
     pn_node_unlock(node);
 }
 
@@ -575,6 +619,7 @@ static void link_flush(pn_link *link)
             return; /* on_end follows */
         }
         node->metrics.bytes_out += written;
+        link->has_answered = true;
         pn_session_written(link->session, now, written);
         if (written < out.len) {
             return; /* on_writable follows */
@@ -606,6 +651,8 @@ static void link_arm(pn_link *link)
 
     if (link->stage == PN_LINK_DIALLING) {
         deadline = link->connect_deadline_us;
+    } else if (link->stage == PN_LINK_REFUSED) {
+        deadline = link_deadline(link);
     } else if (link->session != NULL) {
         deadline = pn_session_deadline(link->session);
     }
@@ -691,6 +738,8 @@ static void link_bury(pn_link *link)
 
 void pn_link_turn_end(pn_link *link)
 {
+    const pn_node *node = link->node;
+
     if (link->wants_pump) {
         link->wants_pump = false;
         pn_dispatch_pump(link);
@@ -701,6 +750,10 @@ void pn_link_turn_end(pn_link *link)
     if (link->stage == PN_LINK_HANDSHAKE || link->stage == PN_LINK_UP) {
         link_flush(link);
         link_back_pressure(link);
+    }
+    if (link->stage == PN_LINK_REFUSED && !link->is_blocked) {
+        link->is_blocked = true;
+        node->transport->set_reading(link->conn, false);
     }
     if (link->stage != PN_LINK_ENDED) {
         link_arm(link);

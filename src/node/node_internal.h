@@ -76,7 +76,8 @@ typedef enum pn_link_stage {
     PN_LINK_DIALLING,
     PN_LINK_HANDSHAKE,
     PN_LINK_UP,
-    PN_LINK_ENDED /* the connection goes at turn end, the rest with refs */
+    PN_LINK_REFUSED, /* a stranger: silence until its deadline, then the end */
+    PN_LINK_ENDED    /* the connection goes at turn end, the rest with refs */
 } pn_link_stage;
 
 /* Rate limit of one handle for one link. */
@@ -103,8 +104,9 @@ struct pn_link {
     pn_public_key key;      /* of the dialled or authenticated peer */
     pn_principal principal; /* the authenticated peer as a caller */
     bool is_dialled;
-    bool is_stranger; /* counted by the gate */
-    bool is_blocked;  /* reading stopped: output has to drain first */
+    bool is_stranger;  /* counted by the gate */
+    bool has_answered; /* something was written */
+    bool is_blocked;   /* reading stopped: output has to drain first */
     pn_address remote;
     pn_address local;
     pn_reason reason; /* of the end */

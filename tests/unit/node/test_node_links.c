@@ -177,6 +177,56 @@ static bool eve_knows_why(void *user)
     return knows;
 }
 
+static void short_handshake(pn_node_options *opt, bool is_alice)
+{
+    if (!is_alice) {
+        opt->handshake_timeout_ms = 1200;
+    }
+}
+
+static bool eve_is_up(void *user)
+{
+    pn_metrics m;
+
+    assert_int_equal(pn_node_metrics(user, &m), PN_OK);
+    return m.auth_ok_initiator > 0;
+}
+
+/* Etiquette (wire section 6): whoever is refused at the last message of the
+ * handshake is up on its own side. It gets silence until the deadline, so it
+ * does not redial every half second. */
+static void test_node_refused_gets_silence_until_the_deadline(void **state)
+{
+    char dir[64];
+    char address[32];
+    pn_node_options opt;
+    pn_node *eve = NULL;
+    pn_metrics m;
+    struct timespec half = {.tv_nsec = 600000000};
+    two_nodes t;
+
+    (void)state;
+    two_nodes_open(&t, short_handshake);
+    make_dir(dir);
+    two_nodes_options(&opt);
+    opt.data_dir = dir;
+    assert_int_equal(pn_node_open(&opt, &eve), PN_OK);
+    node_address(t.bob, address);
+    assert_int_equal(pn_pair_at(eve, &t.bob_key, "bob", address), PN_OK);
+    two_nodes_wait(eve_is_up, eve);
+    two_nodes_wait_event(&t, PN_EVENT_DENIED, 1);
+    (void)nanosleep(&half, NULL);
+    assert_true(pn_connected(eve, &t.bob_key));
+    assert_int_equal(pn_node_metrics(t.bob, &m), PN_OK);
+    assert_int_equal(m.strangers, 1); /* and it keeps a stranger's place */
+    two_nodes_wait(eve_knows_why, eve);
+    assert_int_equal(pn_node_metrics(t.bob, &m), PN_OK);
+    assert_int_equal(m.auth_failed_responder, 1);
+    pn_node_close(eve);
+    remove_dir(dir);
+    two_nodes_close(&t);
+}
+
 static void test_node_stranger_gets_silence(void **state)
 {
     char dir[64];
@@ -186,7 +236,7 @@ static void test_node_stranger_gets_silence(void **state)
     two_nodes t;
 
     (void)state;
-    two_nodes_open(&t, NULL);
+    two_nodes_open(&t, short_handshake);
     make_dir(dir);
     two_nodes_options(&opt);
     opt.data_dir = dir;
@@ -546,6 +596,8 @@ int main(void)
         test_node_t22_damaged_list_fails_closed, NULL);
     pn_test_add(
         "node/stranger/gets_silence", test_node_stranger_gets_silence, NULL);
+    pn_test_add("node/stranger/silence_until_the_deadline",
+        test_node_refused_gets_silence_until_the_deadline, NULL);
     pn_test_add("node/t30/wrong_peer_at_address",
         test_node_t30_wrong_peer_at_address, NULL);
     pn_test_add(
