@@ -26,8 +26,9 @@ enum {
     NAME_CAP = 64, /* of our file names, suffix included */
     READ_CHUNK = 65536,
     MODE_LOOSE = 07777 & ~0600,
-    LOCK_NAP_MIN_US = 500,
-    LOCK_NAP_MAX_US = 8000
+    /* Short against an edit: one who edits again and again lets go of the lock
+     * for moments only, and a waiter must meet one of them. */
+    LOCK_NAP_US = 500
 };
 
 /* Following a link would check one file and then trust another (T20). */
@@ -561,7 +562,6 @@ static int64_t monotonic_ms(void)
 static pn_err lock_within(int fd, int64_t wait_ms, int *ret_errno)
 {
     const int64_t end = monotonic_ms() + wait_ms;
-    long nap_us = LOCK_NAP_MIN_US;
 
     for (;;) {
         if (!PN_CHECK(file_lock, flock(fd, LOCK_EX | LOCK_NB) != 0)) {
@@ -574,8 +574,8 @@ static pn_err lock_within(int fd, int64_t wait_ms, int *ret_errno)
             *ret_errno = EWOULDBLOCK;
             return PN_LOCKED;
         }
-        (void)nanosleep(&(struct timespec){.tv_nsec = nap_us * 1000}, NULL);
-        nap_us = nap_us * 2 < LOCK_NAP_MAX_US ? nap_us * 2 : LOCK_NAP_MAX_US;
+        (void)nanosleep(
+            &(struct timespec){.tv_nsec = LOCK_NAP_US * 1000L}, NULL);
     }
 }
 
