@@ -47,6 +47,12 @@ PN_MUST_USE pn_err pn_sha256(uint8_t ret_hash[static PN_HASH_LEN],
 PN_MUST_USE pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN],
     const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len);
 
+/* HKDF-SHA256 with empty info and two outputs of 32 bytes; either may be salt
+ * itself. Errors: PN_SYS. Source: RFC 5869; Noise section 4.3. */
+PN_MUST_USE pn_err pn_hkdf2_sha256(const uint8_t salt[static PN_HASH_LEN],
+    const uint8_t *ikm, size_t ikm_len, uint8_t ret_1[static PN_HASH_LEN],
+    uint8_t ret_2[static PN_HASH_LEN]);
+
 /* The public key of 32 secret bytes (any bytes will do). Errors: PN_SYS. */
 PN_MUST_USE pn_err pn_x25519_public(
     const pn_secret_key *secret, pn_public_key *ret_public);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256, and HMAC over it (RFC 2104) as two hashes. */
+/* SHA-256, HMAC over it (RFC 2104) as two hashes, HKDF (RFC 5869) as three
+ * HMACs. */
 #include <string.h>
 
 #include "crypto/library.h"
@@ -72,6 +73,35 @@ pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN], const uint8_t *key,
 {
     EVP_MD_CTX *ctx = hash_new();
     bool ok = ctx != NULL && hmac(ctx, ret_mac, key, key_len, data, data_len);
+
+    EVP_MD_CTX_free(ctx);
+    return ok ? PN_OK : PN_SYS;
+}
+
+static bool hkdf2(EVP_MD_CTX *ctx, const uint8_t *salt, const uint8_t *ikm,
+    size_t ikm_len, uint8_t *ret_1, uint8_t *ret_2)
+{
+    uint8_t key[PN_HASH_LEN];
+    uint8_t block[PN_HASH_LEN + 1] = {1};
+    bool ok = hmac(ctx, key, salt, PN_HASH_LEN, ikm, ikm_len)
+              && hmac(ctx, ret_1, key, sizeof(key), block, 1);
+
+    if (ok) {
+        memcpy(block, ret_1, PN_HASH_LEN);
+        block[PN_HASH_LEN] = 2;
+        ok = hmac(ctx, ret_2, key, sizeof(key), block, sizeof(block));
+    }
+    pn_wipe(key, sizeof(key));
+    pn_wipe(block, sizeof(block));
+    return ok;
+}
+
+pn_err pn_hkdf2_sha256(const uint8_t salt[static PN_HASH_LEN],
+    const uint8_t *ikm, size_t ikm_len, uint8_t ret_1[static PN_HASH_LEN],
+    uint8_t ret_2[static PN_HASH_LEN])
+{
+    EVP_MD_CTX *ctx = hash_new();
+    bool ok = ctx != NULL && hkdf2(ctx, salt, ikm, ikm_len, ret_1, ret_2);
 
     EVP_MD_CTX_free(ctx);
     return ok ? PN_OK : PN_SYS;

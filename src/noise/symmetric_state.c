@@ -1,32 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SymmetricState: Noise revision 34, sections 5.2 and 4.3 (HKDF). */
+/* SymmetricState: Noise revision 34, section 5.2. */
 #include <string.h>
 
 #include "noise/symmetric_state.h"
-
-/* HKDF with two outputs; either may be ck itself. */
-static pn_err hkdf2(const uint8_t ck[static PN_HASH_LEN], const uint8_t *ikm,
-    size_t ikm_len, uint8_t ret_1[static PN_HASH_LEN],
-    uint8_t ret_2[static PN_HASH_LEN])
-{
-    uint8_t temp[PN_HASH_LEN];
-    uint8_t block[PN_HASH_LEN + 1];
-    pn_err err;
-
-    err = pn_hmac_sha256(temp, ck, PN_HASH_LEN, ikm, ikm_len);
-    if (err == PN_OK) {
-        block[0] = 1;
-        err = pn_hmac_sha256(ret_1, temp, sizeof(temp), block, 1);
-    }
-    if (err == PN_OK) {
-        memcpy(block, ret_1, PN_HASH_LEN);
-        block[PN_HASH_LEN] = 2;
-        err = pn_hmac_sha256(ret_2, temp, sizeof(temp), block, sizeof(block));
-    }
-    pn_wipe(temp, sizeof(temp));
-    pn_wipe(block, sizeof(block));
-    return err;
-}
 
 pn_err pn_symmetric_init(pn_symmetric *s, const char *name, size_t len)
 {
@@ -55,7 +31,7 @@ pn_err pn_symmetric_mix_hash(pn_symmetric *s, const uint8_t *data, size_t len)
 pn_err pn_symmetric_mix_key(
     pn_symmetric *s, const uint8_t ikm[static PN_KEY_LEN])
 {
-    pn_err err = hkdf2(s->ck, ikm, PN_KEY_LEN, s->ck, s->k.bytes);
+    pn_err err = pn_hkdf2_sha256(s->ck, ikm, PN_KEY_LEN, s->ck, s->k.bytes);
 
     s->n = 0;
     s->has_key = err == PN_OK;
@@ -123,7 +99,7 @@ pn_err pn_symmetric_split(
     pn_cipher first = {0};
     pn_err err;
 
-    err = hkdf2(s->ck, NULL, 0, k1.bytes, k2.bytes);
+    err = pn_hkdf2_sha256(s->ck, NULL, 0, k1.bytes, k2.bytes);
     if (err == PN_OK) {
         err = pn_cipher_init(&first, &k1);
     }

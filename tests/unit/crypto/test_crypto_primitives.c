@@ -98,6 +98,26 @@ static void test_hmac(void **state)
     free(mac);
 }
 
+/* RFC 5869 A.3: no salt (the same as zeros) and no info; 42 bytes of ours. */
+static void test_hkdf(void **state)
+{
+    static const char okm[] =
+        "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
+        "9d201395faa4b61a96c8";
+    uint8_t out[2 * PN_HASH_LEN] = {0};
+    uint8_t ikm[22];
+    size_t n;
+    uint8_t *want = pn_unhex(okm, &n);
+
+    (void)state;
+    memset(ikm, 0x0b, sizeof(ikm));
+    /* The first output is written over the salt, as MixKey does. */
+    assert_int_equal(
+        pn_hkdf2_sha256(out, ikm, sizeof(ikm), out, out + PN_HASH_LEN), PN_OK);
+    pn_assert_bytes(out, n, want, 42);
+    free(want);
+}
+
 /* ---- X25519 (RFC 7748) --------------------------------------------------- */
 
 static void from_hex(const char *hex, uint8_t out[static PN_KEY_LEN])
@@ -398,6 +418,7 @@ int main(void)
         pn_test_addf(test_hmac, (void *)(uintptr_t)&hmac_rows[i],
             "crypto/hmac/%s", hmac_rows[i].name);
     }
+    pn_test_add("crypto/hkdf/rfc5869_a3", test_hkdf, NULL);
     pn_test_add("crypto/x25519/rfc7748_5_2", test_x25519_5_2, NULL);
     pn_test_add("crypto/x25519/rfc7748_1000_times", test_x25519_iterated, NULL);
     pn_test_add("crypto/x25519/rfc7748_6_1", test_x25519_6_1, NULL);
