@@ -38,7 +38,7 @@ bench: $(B)-release/build.ninja ## measure speed and memory beside their ceiling
 
 $(B)-release/build.ninja:
 	@tools/deps
-	meson setup $(B)-release -Dbuildtype=release
+	meson setup $(B)-release -Dbuildtype=release -Doptimization=2
 
 lint: build ## format, clang-tidy, shell scripts, manual pages, headers, ABI
 	tools/lint $(B)
