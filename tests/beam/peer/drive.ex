@@ -74,6 +74,14 @@ defmodule Peer.Drive do
     end
   end
 
+  @doc "Two commands as close together as can be; skew in ms."
+  def ask_both({a, line_a}, {b, line_b}, skew) do
+    Port.command(a.port, [line_a, "\n"])
+    if skew > 0, do: Process.sleep(skew)
+    Port.command(b.port, [line_b, "\n"])
+    for node <- [a, b], do: answer(node.port, "", @patience_ms)
+  end
+
   @doc "The text of an answer that has to be ok."
   def ok(node, line) do
     case ask(node, line) do
@@ -146,7 +154,7 @@ defmodule Peer.Drive do
   defp cut(text), do: String.slice(text, 0, 400)
 
   @doc "Runs groups, some at a time, and reports as one TAP stream."
-  def run(groups, at_a_time) do
+  def run(groups, at_a_time, at_the_end \\ fn -> :ok end) do
     Peer.Tap.run(fn ->
       groups
       |> Task.async_stream(&group/1,
@@ -157,6 +165,8 @@ defmodule Peer.Drive do
       |> Enum.each(fn {:ok, cases} ->
         for {name, outcome} <- cases, do: Peer.Tap.test(name, fn -> outcome end)
       end)
+
+      at_the_end.()
     end)
   end
 
