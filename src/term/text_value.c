@@ -287,17 +287,17 @@ bool pn_text_take_name(pn_text *t, pn_slice *ret_name)
 static bool read_charlist(pn_text *t)
 {
     pn_slice s;
-    const uint8_t *p;
+    size_t i = 0;
 
     if (!pn_text_read_quoted(t, false)) {
         return false;
     }
     s = scratch_of(t);
     pn_term_write_list_begin(t->w);
-    for (p = s.data; p < s.data + s.len;) {
+    while (i < s.len) {
         uint32_t c = 0;
 
-        p += pn_utf8_decode(p, s.data + s.len, &c);
+        i += pn_utf8_decode(s.data + i, s.data + s.len, &c);
         pn_term_write_int64(t->w, c);
     }
     pn_term_write_list_end(t->w);
