@@ -35,7 +35,7 @@ size_t pn_utf8_decode(const uint8_t *p, const uint8_t *end, uint32_t *ret_char)
 
 bool pn_utf8_check(const uint8_t *p, size_t len, size_t *ret_chars)
 {
-    const uint8_t *end = p + len;
+    const uint8_t *end = len == 0 ? p : p + len; /* p may be NULL */
     size_t chars = 0;
 
     while (p < end) {

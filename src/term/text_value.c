@@ -105,21 +105,22 @@ static char unescape(char c)
 
 static bool read_escape(pn_text *t, bool is_binary)
 {
-    char c;
+    uint32_t c = 0;
+    size_t n;
 
     t->at++;
-    if (t->at == t->end) {
+    n = pn_utf8_decode(rest_of(t).data, (const uint8_t *)t->end, &c);
+    if (n == 0) {
         return pn_text_fail(t, "a character behind '\\'");
     }
-    c = *t->at++;
+    t->at += n;
     if (c == 'x' || c == 'u') {
         return read_hex_escape(t, c == 'u', is_binary);
     }
     if (c == '\n') {
         return true; /* the line goes on */
     }
-    c = unescape(c);
-    return scratch_put(t, &c, 1);
+    return scratch_put_char(t, c < 128 ? (uint8_t)unescape((char)c) : c);
 }
 
 /* Plain characters up to the next quote, backslash or interpolation. */

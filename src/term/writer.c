@@ -390,7 +390,9 @@ void pn_term_write_atom_n(pn_term_writer *w, const char *name, size_t len)
         p[0] = TAG_ATOM_UTF8;
         pn_store_be16(p + 1, (uint16_t)len);
     }
-    memcpy(p + head, name, len);
+    if (len > 0) {
+        memcpy(p + head, name, len);
+    }
 }
 
 void pn_term_write_bool(pn_term_writer *w, bool value)
