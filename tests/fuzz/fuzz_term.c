@@ -2,7 +2,7 @@
 /*
  * FZ-1: any bytes. What is accepted is written again and read again, must be
  * equal and must stay the same; printed and parsed, it must come back. Input
- * that is no term is tried as Elixir text and, cut in two, as a pattern.
+ * that is no term is tried as Elixir text and as a pattern.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -67,13 +67,13 @@ static void check_again(pn_term term, pn_term_writer *w)
     pn_slice bytes;
     pn_slice bytes2;
     pn_term again;
+    pn_term_limits limits;
     pn_hash hash;
 
     pn_term_writer_init(w, NO_LIMIT);
     pn_term_write_canonical(w, term);
     MUST(pn_term_writer_finish(w, &bytes, NULL) == PN_OK);
     /* Latin-1 atoms grow: size is no reason. */
-    pn_term_limits limits;
     pn_term_limits_init(&limits);
     limits.max_bytes = NO_LIMIT;
     MUST(pn_term_parse(bytes.data, bytes.len, &limits, &again, NULL) == PN_OK);
@@ -142,26 +142,24 @@ static void fuzz_text(const uint8_t *data, size_t size)
     pn_term_writer_free(&w);
 }
 
-/* Bytes as a pattern without directives: what it writes, it matches. */
+/* Bytes as a pattern without directives, written and matched. */
 static void fuzz_pattern(const uint8_t *data, size_t size)
 {
     char *pattern = malloc(size + 1);
     pn_term_writer w;
     pn_term term;
+    bool is_match = false;
 
     MUST(pattern != NULL);
     memcpy(pattern, data, size);
     pattern[size] = '\0';
     if (strchr(pattern, '~') == NULL) {
         pn_term_writer_init(&w, NO_LIMIT);
-        pn_term_write_format(&w, "~s", pattern);
-        MUST(pn_term_writer_finish(&w, NULL, &term) == PN_OK);
-        pn_term_writer_reset(&w);
-        pn_term_write_string(&w, "");
-        pn_term_writer_reset(&w);
         pn_term_write_vformat(&w, pattern, (va_list){0});
         if (pn_term_writer_finish(&w, NULL, &term) == PN_OK) {
-            (void)pn_term_vmatch(term, pattern, (va_list){0});
+            is_match = pn_term_vmatch(term, pattern, (va_list){0});
+            /* What has neither lists nor maps matches itself. */
+            MUST(is_match || strpbrk(pattern, "[%") != NULL);
         }
         pn_term_writer_free(&w);
     }
