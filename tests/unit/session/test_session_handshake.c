@@ -390,6 +390,128 @@ static void test_bit_flips(void **state)
     }
 }
 
+/* A byte dropped, said twice, or exchanged with the next, header included. */
+typedef enum damage { DROP, REPEAT, SWAP } damage;
+
+static void spoil(pn_buf *b, damage how, size_t at)
+{
+    size_t rest = pn_buf_used(b) - at;
+    uint8_t *p;
+    uint8_t was;
+
+    assert_int_equal(pn_buf_append(b, "", 1), PN_OK);
+    p = b->data + b->off + at;
+    was = p[0];
+    b->len--;
+    switch (how) {
+    case DROP:
+        memmove(p, p + 1, rest - 1);
+        b->len--;
+        break;
+    case REPEAT:
+        memmove(p + 1, p, rest);
+        b->len++;
+        break;
+    case SWAP:
+        p[0] = p[1];
+        p[1] = was;
+        break;
+    }
+}
+
+/* One handshake in which message M is spoiled. True when the responder has let
+ * somebody in, or the initiator has after a spoiled M1 or M2. *ret_same:
+ * the message is what it was. */
+static bool spoiled_authenticates(
+    unsigned message, damage how, size_t at, bool *ret_same)
+{
+    pn_buf out = {0};
+    pn_buf before = {0};
+    bool opened;
+    end a;
+    end b;
+    end *from = message == 1 ? &b : &a;
+    end *to = message == 1 ? &a : &b;
+
+    fresh_ends(&a, &b);
+    for (unsigned m = 0; m < message; m++) {
+        assert_true(m % 2 == 0 ? end_pass(&a, &b, 0) : end_pass(&b, &a, 0));
+    }
+    end_take(from, 0, &out);
+    assert_int_equal(
+        pn_buf_append(&before, pn_buf_head(&out), pn_buf_used(&out)), PN_OK);
+    spoil(&out, how, at);
+    /* Nothing has changed: two equal bytes exchanged, or the last one said
+     * twice, which is a byte behind a good message. */
+    *ret_same = pn_buf_used(&out) >= pn_buf_used(&before)
+                && memcmp(out.data + out.off, before.data + before.off,
+                       pn_buf_used(&before))
+                       == 0;
+    (void)end_feed(to, 0, pn_buf_head(&out), pn_buf_used(&out));
+    link_settle(&a, &b, 0);
+    opened = b.n_open > 0 || (message < 2 && a.n_open > 0);
+    pn_buf_fini(&out);
+    pn_buf_fini(&before);
+    link_fini(&a, &b);
+    return opened;
+}
+
+static void test_spoiled(void **state)
+{
+    static const size_t lengths[] = {42, 106, 74};
+    unsigned message = *(const unsigned *)*state;
+
+    for (size_t at = 0; at < lengths[message]; at++) {
+        for (unsigned how = DROP; how <= SWAP; how++) {
+            bool is_last = at + 1 == lengths[message];
+            bool is_same;
+
+            if (how == SWAP && is_last) {
+                continue;
+            }
+            if (spoiled_authenticates(message, how, at, &is_same) && !is_same) {
+                fail_msg("M%u, byte %zu, damage %u", message + 1, at, how);
+            }
+        }
+    }
+}
+
+/* Every bit of three sealed frames: what is before the flip is delivered,
+ * nothing of the frame it is in, nothing after. */
+static void test_transport_flips(void **state)
+{
+    uint64_t now = 0;
+    pn_buf out = {0};
+    size_t frame_len;
+    end a;
+    end b;
+
+    (void)state;
+    link_init(&a, &b, &now);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(end_send(&a, now, "x", 2), PN_OK);
+    }
+    end_take(&a, now, &out);
+    frame_len = pn_buf_used(&out) / 3;
+    link_fini(&a, &b);
+    for (size_t bit = 0; bit < 8 * 3 * frame_len; bit++) {
+        pn_buf copy = {0};
+
+        now = 0;
+        link_init(&a, &b, &now);
+        assert_int_equal(
+            pn_buf_append(&copy, pn_buf_head(&out), 3 * frame_len), PN_OK);
+        copy.data[copy.off + bit / 8] ^= (uint8_t)(1 << bit % 8);
+        (void)end_feed(&b, now, pn_buf_head(&copy), pn_buf_used(&copy));
+        assert_int_equal(b.n_sends, bit / 8 / frame_len);
+        /* A longer length in the header may still be waited for. */
+        assert_true(pn_session_is_closed(b.s) || bit / 8 % frame_len < 4);
+        pn_buf_fini(&copy);
+        link_fini(&a, &b);
+    }
+    pn_buf_fini(&out);
+}
+
 /* ---- threats by number ----------------------------------------------------
  */
 
@@ -669,6 +791,41 @@ static void low_order_into(const char *hex, unsigned message)
     free(key);
     pn_buf_fini(&out);
     link_fini(&a, &b);
+}
+
+/* The same points as a static key, sealed as it should be: a responder that
+ * claims one in M2, an initiator in M3 (BAD-8). */
+static void low_order_static(const char *hex, unsigned message)
+{
+    size_t len;
+    uint8_t *key = pn_unhex(hex, &len);
+    end a;
+    end b;
+    end *to = message == 1 ? &a : &b;
+    end *from = message == 1 ? &b : &a;
+
+    fresh_ends(&a, &b);
+    memcpy(from->identity.public_key.bytes, key, len);
+    assert_true(end_pass(&a, &b, 0));
+    if (message == 2) {
+        assert_true(end_pass(&b, &a, 0));
+    }
+    assert_true(end_pass(from, to, 0));
+    assert_int_equal(to->err, PN_AUTH);
+    assert_closed(to, PN_REASON_BAD_HANDSHAKE);
+    assert_int_equal(to->n_trust, 0);
+    free(key);
+    link_fini(&a, &b);
+}
+
+static void test_t31_low_order_static_m2(void **state)
+{
+    low_order_static(*state, 1);
+}
+
+static void test_t31_low_order_static_m3(void **state)
+{
+    low_order_static(*state, 2);
 }
 
 static void test_t31_low_order_m1(void **state)
@@ -968,6 +1125,8 @@ static void add_threats(void)
     static unsigned messages[] = {0, 1, 2};
 
     for (size_t i = 0; i < 3; i++) {
+        pn_test_addf(test_spoiled, &messages[i], "session/bytes_moved/m%u_all",
+            messages[i] + 1);
         pn_test_addf(test_bit_flips, &messages[i], "session/bit_flips/m%u_all",
             messages[i] + 1);
     }
@@ -978,6 +1137,10 @@ static void add_threats(void)
             low_order[i].name);
         pn_test_addf(test_t31_low_order_m2, hex, "session/t31/low_order/m2/%s",
             low_order[i].name);
+        pn_test_addf(test_t31_low_order_static_m2, hex,
+            "session/t31/low_order/static_m2/%s", low_order[i].name);
+        pn_test_addf(test_t31_low_order_static_m3, hex,
+            "session/t31/low_order/static_m3/%s", low_order[i].name);
     }
 }
 
@@ -985,6 +1148,7 @@ static const struct {
     const char *name;
     CMUnitTestFunction run;
 } tests[] = {
+    {"session/bit_flips/transport_all", test_transport_flips},
     {"session/t01/no_parser", test_t01_no_parser},
     {"session/t01/nothing_before", test_t01_nothing_before},
     {"session/t03/absolute_deadline", test_t03_absolute_deadline},
