@@ -131,10 +131,31 @@ static void op_fail(hub_op *op, const char *error, const char *message)
     op_finish(op, &t);
 }
 
+/* What the registry remembers of attempts before this request. */
+static void recall_reason(hub_op *op)
+{
+    pn_peer_info *peers = NULL;
+    size_t n = 0;
+
+    if (op->last_reason != PN_REASON_NONE
+        || pn_list_peers(op->hub->node, &peers, &n) != PN_OK) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (pn_key_equal(&peers[i].key, &op->key)) {
+            op->last_reason = peers[i].last_reason;
+            memcpy(
+                op->last_address, peers[i].address, sizeof(op->last_address));
+        }
+    }
+    free(peers);
+}
+
 static void op_fail_link(hub_op *op)
 {
     cli_text t = {0};
 
+    recall_reason(op);
     cli_text_puts(&t, "no link to the peer");
     if (op->last_reason != PN_REASON_NONE) {
         cli_text_printf(&t, ": %s", pn_reason_text(op->last_reason));
