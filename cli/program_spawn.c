@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,20 @@ static void child_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Linux before 5.9 closes one at a time. */
+static void close_from(unsigned first)
+{
+    struct rlimit files;
+
+    if (syscall(SYS_close_range, first, ~0U, 0U) == 0
+        || getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        return;
+    }
+    for (rlim_t fd = first; fd < files.rlim_cur && fd < INT_MAX; fd++) {
+        (void)close((int)fd);
+    }
+}
+
 static bool child_files(const spawn_pipes *p)
 {
     if (dup2(p->in[0], 0) != 0 || dup2(p->out[1], 1) != 1
@@ -125,8 +140,7 @@ static bool child_files(const spawn_pipes *p)
         return false;
     }
     if (PN_CHECK(cli_program_close_range, true)) {
-        return syscall(SYS_close_range, REPORT_FD + 1U, ~0U, 0U) == 0
-               || errno == ENOSYS;
+        close_from(REPORT_FD + 1);
     }
     return true;
 }

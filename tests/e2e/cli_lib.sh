@@ -15,6 +15,14 @@ pids=()
 export XDG_RUNTIME_DIR=$work/run XDG_STATE_HOME=$work/state
 unset CDPATH
 mkdir -m 700 "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME"
+# The whole script under valgrind, say: tools/valgrind sets this.
+if [ -n "${PEERNET_WRAPPER-}" ]; then
+    printf '#!/bin/sh\nexec %s "%s" "$@"\n' "$PEERNET_WRAPPER" \
+        "$(realpath "$peernet")" >"$work/peernet"
+    chmod +x "$work/peernet"
+    peernet=$work/peernet
+fi
+
 # Announces of other tests on this machine are not heard on this port.
 udp=$((20000 + RANDOM % 20000))
 
