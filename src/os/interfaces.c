@@ -39,7 +39,8 @@ static void copy_address(pn_address *to, const struct sockaddr *from)
 static void fill(pn_interface *to, const struct ifaddrs *from)
 {
     *to = (pn_interface){.name = {0}};
-    strncpy(to->name, from->ifa_name, sizeof(to->name) - 1);
+    memcpy(to->name, from->ifa_name,
+        strnlen(from->ifa_name, sizeof(to->name) - 1));
     to->index = if_nametoindex(to->name);
     to->is_up = (from->ifa_flags & IFF_UP) != 0
                 && (from->ifa_flags & IFF_RUNNING) != 0;
@@ -73,7 +74,7 @@ pn_err pn_interfaces_list(pn_interface **ret_interfaces, size_t *ret_n)
         }
     }
     for (const struct ifaddrs *ifa = list; ifa != NULL; ifa = ifa->ifa_next) {
-        if (has_address(ifa)) {
+        if (i < n && has_address(ifa)) {
             fill(&interfaces[i++], ifa);
         }
     }
