@@ -9,7 +9,7 @@ defmodule CliTest do
 
   def main(argv) do
     {opts, []} = OptionParser.parse!(argv, strict: [ebin: :string, peernet: :string])
-    :persistent_term.put(:cli, Map.new(opts))
+    :persistent_term.put(:cli, Map.new(opts, fn {name, path} -> {name, Path.expand(path)} end))
 
     run(
       [
