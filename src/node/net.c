@@ -109,6 +109,20 @@ static void on_found(void *user, const pn_public_key *key, const char *text)
     pn_node_unlock(node);
 }
 
+/* A source says once where a peer is, maybe before it was paired. */
+void pn_node_net_recall(pn_node *node, pn_peer *peer)
+{
+    for (size_t i = 0; node->net != NULL && i < MAX_HEARD; i++) {
+        const heard *h = &node->net->heard[i];
+
+        if (h->is_used && pn_key_equal(&h->key, &peer->key)) {
+            peer->was_discovered = true;
+            (void)pn_registry_hint(node->registry, &h->key, &h->address,
+                PN_REG_DISCOVERED, pn_node_now(node));
+        }
+    }
+}
+
 static void on_lost(void *user, const pn_public_key *key, const char *text)
 {
     pn_source_slot *slot = user;

@@ -307,6 +307,8 @@ PN_MUST_USE pn_err pn_node_net_start(pn_node *node);
 void pn_node_net_stop(pn_node *node); /* nothing is announced or heard */
 void pn_node_net_free(pn_node *node);
 void pn_node_net_turn(pn_node *node); /* lock held */
+/* Dials peer where a source has seen it. Lock held. */
+void pn_node_net_recall(pn_node *node, pn_peer *peer);
 
 /* ---- events.c ---- */
 void pn_node_event(pn_node *node, pn_event_type type, const pn_public_key *key,

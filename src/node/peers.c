@@ -102,6 +102,7 @@ static pn_err peer_add(pn_node *node, const pn_trust_entry *entry)
         return err;
     }
     node->peers[node->n_peers++] = peer;
+    pn_node_net_recall(node, peer);
     pn_node_event(node, PN_EVENT_TRUST_CHANGED, &peer->key, peer->label, NULL,
         "paired", 6, PN_REASON_NONE);
     return PN_OK;
