@@ -6,6 +6,8 @@
  *     PeerNet.BeamDist.call(key, MyApp.Led, :set, [true])
  *
  *     led DIR PHONEKEY        PHONEKEY may read and switch; others may read
+ *
+ * `lock/0` takes the right to switch away again, until the next start.
  */
 #include <stdatomic.h>
 #include <unistd.h>
@@ -36,6 +38,18 @@ static void on_set(pn_request *req, pn_term args, void *user)
     pn_request_reply(req, "ok");
 }
 
+static void on_lock(pn_request *req, pn_term args, void *user)
+{
+    (void)args;
+    if (pn_beam_dist_ungrant(
+            user, "MyApp.Led", "set", 1, pn_request_caller(req))
+        == PN_OK) {
+        pn_request_reply(req, "ok");
+    } else {
+        pn_request_fail(req, "error");
+    }
+}
+
 static pn_err serve(pn_node *node, const pn_principal *phone)
 {
     pn_beam_dist *table = NULL;
@@ -48,10 +62,17 @@ static pn_err serve(pn_node *node, const pn_principal *phone)
         err = pn_beam_dist_export(table, "MyApp.Led", "set", 1, on_set, NULL);
     }
     if (err == PN_OK) {
+        err = pn_beam_dist_export(
+            table, "MyApp.Led", "lock", 0, on_lock, table);
+    }
+    if (err == PN_OK) {
         err = pn_beam_dist_grant(table, "MyApp.Led", "get", 0, NULL);
     }
     if (err == PN_OK) {
         err = pn_beam_dist_grant(table, "MyApp.Led", "set", 1, phone);
+    }
+    if (err == PN_OK) {
+        err = pn_beam_dist_grant(table, "MyApp.Led", "lock", 0, phone);
     }
     return err;
 }

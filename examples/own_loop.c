@@ -73,8 +73,7 @@ int main(int argc, char **argv)
     pn_term_write_format(&w, "%{unit: ~s}", "C");
     err = pn_term_writer_finish(&w, NULL, &args);
     if (err == PN_OK) {
-        err = pn_call_async(
-            a.node, &peer, argv[4], 5000, args, on_reply, &a);
+        err = pn_call_async(a.node, &peer, argv[4], 5000, args, on_reply, &a);
     }
     pn_term_writer_free(&w);
     if (err != PN_OK) {

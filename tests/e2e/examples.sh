@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Goal: every program under examples/ does what its first comment says.
 #
-#     examples.sh EXAMPLES_DIR
+#     PEERNET=PROGRAM examples.sh EXAMPLES_DIR
 set -u
 examples=$1
 work=$(mktemp -d)
@@ -59,11 +59,13 @@ key_of()
     sed -n 's/^key //p' "$work/key"
 }
 
-echo "1..6"
+echo "1..17"
 
 client=$(key_of "$work/client")
 "$examples/example-greet" "$work/server" --pair "$client"
 start greet "$examples/example-greet" "$work/server"
+greet_key=$key
+greet_at=$at
 out=$(timeout 20 "$examples/example-greet" "$work/client" "$key" "$at" world)
 [ "$out" = "hello world" ]
 ok $? "greet: a call is answered"
@@ -80,7 +82,7 @@ mkfifo "$work/typed"
 "$examples/example-chat" "$work/bob" "$alice" <"$work/typed" \
     >"$work/bob.out" 2>&1 &
 pids+=($!)
-exec 3>"$work/typed"
+exec 3<>"$work/typed" # both ways: opening never waits
 for _ in $(seq 100); do
     grep -q '^port' "$work/bob.out" && break
     sleep 0.1
@@ -113,4 +115,58 @@ else
     ok 1 "led: PEERNET is not set"
     ok 1 "led: PEERNET is not set"
 fi
+
+timeout 20 "$examples/example-remote" "$work/client" "$key" "$at" \
+    >"$work/remote.out" 2>&1
+cat >"$work/want" <<'END'
+set: OK :ok
+get: OK true
+lock: OK
+set: REMOTE {:forbidden, {MyApp.Led, :set, 1}}
+reboot: REMOTE :no_such_handle
+END
+diff "$work/want" "$work/remote.out" >&2
+ok $? "remote: calls and casts by BeamDist, a grant taken back, a refusal"
+
+# Paired while it runs: the server sees the file change.
+"$examples/example-greet" "$work/server" --pair "$(key_of "$work/finder")"
+echo "$greet_key $greet_at" >"$work/hosts"
+timeout 30 "$examples/example-discovery" "$work/finder" "$work/hosts" \
+    "$greet_key" >"$work/discovery.out" 2>&1
+ok $? "discovery: runs to its end"
+for line in 'announce: our port' 'discovered: by hosts' 'peer-up' \
+    'reply: found you' 'network-changed' 'announce: no longer'; do
+    grep -qxF "$line" "$work/discovery.out"
+    ok $? "discovery: $line"
+done
+
+"$examples/example-terms" >"$work/terms.out" 2>&1
+cat >"$work/want" <<'END'
+scalars: [-1, 18446744073709551615, -18446744073709551616, 1.5, :ok, :error, true, <<0, 1>>, "hi", <<1, 5::size(3)>>]
+containers: {%{a: 1}, [1 | 2]}
+format: {:reading, %{unit: "C", value: 21.5}}
+vformat: {:ok, [7, {:reading, %{unit: "C", value: 21.5}}]}
+term in a term: {{:reading, %{unit: "C", value: 21.5}}}
+match: 21.5 C
+vmatch: 1
+no match: as it should be
+numbers: -1, 18446744073709551615, negative of 9 bytes, 1.5
+true: 1
+list: 10 elements, atom ok, binary of 2, 2 bytes with 3 bits in the last: success
+tuple of 2, map of 1, key a (1)
+next is a list: 1
+left over: the term has another shape
+parsed: [1, 2]
+a list: 1, the same value: 1
+refused at byte 3
+text: %{text: "hi", at: {:ok, 255}}
+END
+diff "$work/want" "$work/terms.out" >&2
+ok $? "terms: every step prints what it says"
+[ "$("$examples/example-terms" '[a: <<1, 2::3>>]')" = \
+    'text: [a: <<1, 2::size(3)>>]' ]
+ok $? "terms: text is read and printed"
+out=$("$examples/example-terms" '{:ok, ')
+[ $? -eq 1 ] && [ "$out" = 'at byte 6: expected a value' ]
+ok $? "terms: text that is no term is refused with its place"
 exit $failed
