@@ -178,7 +178,7 @@ void pn_dispatch_expire(pn_node *node, uint64_t now_us)
  * ------------------------------------------------------------------ */
 
 /* After the handler has returned: what it left open is closed. */
-void pn_dispatch_finish(pn_request *req)
+static void request_finish(pn_request *req)
 {
     pn_link *link = req->link;
 
@@ -189,9 +189,6 @@ void pn_dispatch_finish(pn_request *req)
     }
     if (req->holds_turn) {
         link->is_turn_taken = false;
-    }
-    if (link->queue_head != NULL) {
-        pn_dispatch_pump(link);
     }
 }
 
@@ -204,11 +201,9 @@ static void handler_run(pn_request *req)
     pn_node_lock(node);
 }
 
-static void on_job(pn_node *node, pn_job *job)
+/* From the queue or a worker: much may have changed since it came. */
+static void request_run(pn_request *req)
 {
-    pn_request *req = (pn_request *)(void *)job;
-
-    (void)node;
     if (PN_CHECK(trust_at_start, req->link->stage != PN_LINK_UP)) {
         req->is_answered = true;
     } else if (PN_CHECK(revoke_waiting, req->handle->is_revoked)) {
@@ -216,8 +211,20 @@ static void on_job(pn_node *node, pn_job *job)
     } else {
         handler_run(req);
     }
-    pn_dispatch_finish(req);
+    request_finish(req);
     pn_request_free(req);
+}
+
+static void on_job(pn_node *node, pn_job *job)
+{
+    pn_request *req = (pn_request *)(void *)job;
+    pn_link *link = req->link;
+
+    (void)node;
+    link->refs++;
+    request_run(req);
+    pn_dispatch_pump(link);
+    pn_link_unref(link);
 }
 
 static uint64_t handler_deadline(const pn_request *req)
@@ -293,10 +300,10 @@ static bool queue_start_head(pn_link *link)
     req = queue_take(link);
     request_begin(req);
     if (req->is_inline) {
-        on_job(node, &req->job);
+        request_run(req);
     } else if (pn_dispatch_job(node, &req->job) != PN_OK) {
         pn_request_refuse(req, PN_REASON_QUEUE_FULL, NULL);
-        pn_dispatch_finish(req);
+        request_finish(req);
         pn_request_free(req);
     }
     return true;
@@ -304,8 +311,8 @@ static bool queue_start_head(pn_link *link)
 
 void pn_dispatch_pump(pn_link *link)
 {
-    /* An inline handler that ends here pumps again: the loop below goes on,
-     * the stack does not grow. */
+    /* A handler that runs inside lets go of the lock: whoever comes then finds
+     * this loop going on. */
     if (link->is_pumping) {
         return;
     }
@@ -360,8 +367,11 @@ static void run_at_once(const arrival *a)
     request_fill(&req, a);
     request_begin(&req);
     handler_run(&req);
-    pn_dispatch_finish(&req);
+    request_finish(&req);
     pn_handle_unref(req.handle);
+    if (a->link->queue_head != NULL) {
+        pn_dispatch_pump(a->link); /* one that had to wait for this one */
+    }
     pn_link_unref(req.link);
 }
 

@@ -272,7 +272,6 @@ void pn_dispatch_message(
 /* Starts what may start; inline requests only on the loop. */
 void pn_dispatch_pump(pn_link *link);
 void pn_dispatch_drop_queue(pn_link *link);
-void pn_dispatch_finish(pn_request *req);
 void pn_dispatch_expire(pn_node *node, uint64_t now_us);
 uint64_t pn_dispatch_deadline(const pn_node *node);
 void pn_dispatch_untime(pn_request *req);

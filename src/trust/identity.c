@@ -16,14 +16,14 @@ enum {
     VERSION = 2
 };
 
-static const uint8_t MAGIC[AT_VERSION] = {'P', 'N', 'I', 'D'};
+static const uint8_t magic[AT_VERSION] = {'P', 'N', 'I', 'D'};
 
 static const char *check_form(const uint8_t *data, size_t len)
 {
     if (len <= AT_VERSION) {
         return "it is too short to be a keyfile";
     }
-    if (PN_CHECK(identity_magic, memcmp(data, MAGIC, sizeof(MAGIC)) != 0)) {
+    if (PN_CHECK(identity_magic, memcmp(data, magic, sizeof(magic)) != 0)) {
         return "it does not begin as a keyfile does";
     }
     if (data[AT_VERSION] == VERSION_ED25519) {
@@ -75,7 +75,7 @@ pn_err pn_identity_read(const uint8_t *data, size_t len, pn_key_pair *ret_pair,
 void pn_identity_write(
     const pn_key_pair *pair, uint8_t out[static PN_IDENTITY_LEN])
 {
-    memcpy(out, MAGIC, sizeof(MAGIC));
+    memcpy(out, magic, sizeof(magic));
     out[AT_VERSION] = VERSION;
     out[AT_PUBLIC_LEN] = PN_PUBLIC_KEY_LEN;
     memcpy(out + AT_PUBLIC, pair->public_key.bytes, PN_PUBLIC_KEY_LEN);
