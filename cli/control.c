@@ -313,7 +313,7 @@ pn_err cli_control_open(uv_loop_t *loop, const cli_runtime *runtime,
         return PN_NOMEM;
     }
     control->callbacks = *callbacks;
-    (void)strcpy(control->path, path);
+    (void)snprintf(control->path, sizeof(control->path), "%s", path);
     (void)uv_pipe_init(loop, &control->pipe, 0);
     control->pipe.data = control;
     error = listen_at(control, path);

@@ -189,7 +189,7 @@ static pn_err call_and_wait(pn_node *node, const pn_public_key *peer,
             (void)pthread_cond_wait(&cond, &node->lock);
         }
         err = op.outcome;
-        if (op.reply != NULL) {
+        if (op.reply != NULL && ret_reply != NULL) {
             *ret_reply = op.reply;
         }
     }

@@ -440,12 +440,10 @@ static bool is_authorized(const arrival *a)
     if (handle->options.authorize == NULL) {
         return true;
     }
-    (void)pn_handle_ref(handle);
     pn_node_unlock(node);
     yes = handle->options.authorize(
         handle->user, &a->link->principal, handle->name, a->args);
     pn_node_lock(node);
-    pn_handle_unref(handle);
     return yes;
 }
 
@@ -453,8 +451,8 @@ static bool is_authorized(const arrival *a)
 static pn_reason decide(const arrival *a)
 {
     pn_link *link = a->link;
-    pn_reason reason = pn_decide(a->handle == NULL ? NULL : &a->handle->grants,
-        &link->principal, link->peer != NULL);
+    pn_reason reason = pn_decide(
+        &a->handle->grants, &link->principal, link->peer != NULL);
 
     if (reason != PN_REASON_NONE) {
         return reason;
@@ -485,10 +483,31 @@ static void refuse(const arrival *a, pn_slice name, pn_reason reason)
     }
 }
 
+/* Runs it, or queues it. */
+static pn_reason start(const arrival *a)
+{
+    pn_link *link = a->link;
+    bool is_inline = (a->handle->options.flags & PN_EXPOSE_INLINE) != 0;
+    pn_reason reason;
+
+    if (a->handle->is_revoked) {
+        return PN_REASON_NO_SUCH_HANDLE;
+    }
+    if (is_inline && link->queue_head == NULL && may_start(link, a->handle)) {
+        run_at_once(a);
+        return PN_REASON_NONE;
+    }
+    reason = enqueue(a);
+    if (reason == PN_REASON_NONE) {
+        pn_dispatch_pump(link);
+    }
+    return reason;
+}
+
 void pn_dispatch_message(
     pn_link *link, bool is_call, uint64_t id, pn_slice handle, pn_term args)
 {
-    pn_node *node = link->node;
+    pn_metrics *metrics = &link->node->metrics;
     arrival a = {.link = link, .is_call = is_call, .id = id, .args = args};
     pn_reason reason;
 
@@ -497,32 +516,24 @@ void pn_dispatch_message(
     if (link->stage != PN_LINK_UP) {
         return;
     }
-    if (is_call) {
-        node->metrics.calls_in++;
-    } else {
-        node->metrics.sends_in++;
-    }
-    a.handle = pn_handles_find(&node->handles, handle);
-    reason = decide(&a);
-    if (link->stage != PN_LINK_UP) {
-        return; /* unpaired while the application was asked */
-    }
-    if (reason == PN_REASON_NONE && a.handle->is_revoked) {
-        reason = PN_REASON_NO_SUCH_HANDLE;
-    }
-    if (reason == PN_REASON_NONE) {
-        bool is_inline = (a.handle->options.flags & PN_EXPOSE_INLINE) != 0;
-
-        if (is_inline && link->queue_head == NULL
-            && may_start(link, a.handle)) {
-            run_at_once(&a);
-            return;
-        }
-        reason = enqueue(&a);
-    }
-    if (reason != PN_REASON_NONE) {
-        refuse(&a, handle, reason);
+    metrics->calls_in += is_call ? 1 : 0;
+    metrics->sends_in += is_call ? 0 : 1;
+    a.handle = pn_handles_find(&link->node->handles, handle);
+    if (a.handle == NULL) {
+        refuse(&a, handle, PN_REASON_NO_SUCH_HANDLE);
         return;
     }
-    pn_dispatch_pump(link);
+    /* The application is asked without the lock: it may revoke the handle, or
+     * unpair the peer. */
+    (void)pn_handle_ref(a.handle);
+    reason = decide(&a);
+    if (link->stage == PN_LINK_UP) {
+        if (reason == PN_REASON_NONE) {
+            reason = start(&a);
+        }
+        if (reason != PN_REASON_NONE) {
+            refuse(&a, handle, reason);
+        }
+    }
+    pn_handle_unref(a.handle);
 }

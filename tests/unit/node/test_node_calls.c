@@ -562,13 +562,13 @@ static void test_node_queue_limit(void **state)
     assert_int_equal(pn_expose(t.bob, "slow", on_slow, NULL, NULL), PN_OK);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(
-            pn_send(t.alice, &t.bob_key, "slow", "~i", i == 0 ? 300 : 0),
+            pn_send(t.alice, &t.bob_key, "slow", "~i", i == 0 ? 1500 : 0),
             PN_OK);
         sleep_ms(20);
     }
     assert_call(&t, "slow", "0", PN_REMOTE, ":busy");
     assert_int_equal(pn_send(t.alice, &t.bob_key, "slow", "~i", 0), PN_OK);
-    sleep_ms(400);
+    sleep_ms(1700);
     assert_call(&t, "slow", "0", PN_OK, ":done");
     assert_int_equal(pn_node_metrics(t.bob, &m), PN_OK);
     assert_int_equal(m.queue_refused, 1);
@@ -584,11 +584,10 @@ static void test_node_t12_rate_limit(void **state)
     (void)state;
     two_nodes_open(&t, NULL);
     pn_expose_options_init(&opt);
-    opt.calls_per_second = 2;
+    opt.calls_per_second = 1;
     assert_int_equal(pn_expose(t.bob, "echo", on_echo, NULL, &opt), PN_OK);
     assert_call(&t, "echo", "1", PN_OK, "1");
-    assert_call(&t, "echo", "2", PN_OK, "2");
-    assert_call(&t, "echo", "3", PN_REMOTE, ":busy");
+    assert_call(&t, "echo", "2", PN_REMOTE, ":busy");
     two_nodes_close(&t);
 }
 
@@ -601,7 +600,7 @@ static void test_node_revoke_answers_the_waiting(void **state)
     two_nodes_open(&t, NULL);
     assert_int_equal(pn_expose(t.bob, "slow", on_slow, NULL, NULL), PN_OK);
     assert_int_equal(pn_expose(t.bob, "echo", on_echo, NULL, NULL), PN_OK);
-    assert_int_equal(pn_send(t.alice, &t.bob_key, "slow", "~i", 200), PN_OK);
+    assert_int_equal(pn_send(t.alice, &t.bob_key, "slow", "~i", 600), PN_OK);
     assert_int_equal(pn_call_async(t.alice, &t.bob_key, "echo", 5000,
                          small_term(), on_done, &waiting),
         PN_OK);
