@@ -8,10 +8,19 @@ defmodule UpstreamBackend do
   @name :under_test
 
   def open(opts) do
-    {:ok, pid} = PeerNet.start_link(name: @name, data_dir: opts.dir, port: opts.port)
+    start = [name: @name, data_dir: opts.dir, port: opts.port] ++ discovery(opts)
+    {:ok, pid} = PeerNet.start_link(start)
     Process.unlink(pid)
     pid
   end
+
+  # It always announces to 255.255.255.255: only for a network of one's own.
+  defp discovery(%{discovery: "255.255.255.255"} = opts) do
+    udp = [listen_port: opts.discovery_port, interval_ms: opts.announce_ms]
+    [discovery: Module.concat(["PeerNet", "Discovery", "UDP"]), discovery_opts: udp]
+  end
+
+  defp discovery(_), do: []
 
   def close(pid) do
     if Process.alive?(pid), do: Supervisor.stop(pid)
