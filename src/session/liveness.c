@@ -5,6 +5,7 @@
  * when the ping has been written: while a peer does not read, because a
  * handler of an Elixir node runs, the stall time-out is what counts (T11).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mutant.h"
@@ -73,6 +74,12 @@ pn_err pn_session_ping(pn_session *s, uint64_t now_us)
     }
     if (PN_CHECK(session_pings_max, s->n_pings == PN_PINGS_MAX)) {
         return PN_BUSY;
+    }
+    if (s->pings == NULL) {
+        s->pings = calloc(PN_PINGS_MAX, sizeof(*s->pings));
+        if (s->pings == NULL) {
+            return PN_NOMEM;
+        }
     }
     err = s->env->random(s->env->user, ping.nonce, sizeof(ping.nonce));
     if (err != PN_OK) {

@@ -94,6 +94,7 @@ void pn_session_free(pn_session *s)
     }
     pn_session_close(s, PN_REASON_LOCAL_CLOSE);
     pn_buf_fini(&s->out);
+    free(s->pings);
     free(s);
 }
 

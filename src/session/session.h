@@ -47,9 +47,9 @@ typedef void pn_call_done_fn(
 
 /*
  * What a session tells its owner. Called from within input, tick, written,
- * commit, close and free; may call any pn_session function of the same session
- * except input, tick and free, and from within free none. Every member is set,
- * except the last, which may be NULL.
+ * commit, ping, close and free; may call any pn_session function of the same
+ * session except input, tick and free, and from within free none. Every member
+ * is set, except the last, which may be NULL.
  */
 typedef struct pn_session_callbacks {
     /* Asked once per handshake after every DH and AEAD check has passed (T18):
@@ -176,7 +176,8 @@ void pn_session_forget(pn_session *s, void *call);
 
 /* Sends a ping now (to measure, or to probe after a network change). The link
  * ends when its pong does not come in time, as for any ping. Errors:
- * PN_NOT_CONNECTED, PN_BUSY output full or too many pings unanswered, PN_SYS.
+ * PN_NOT_CONNECTED, PN_BUSY output full or too many pings unanswered, PN_NOMEM,
+ * PN_SYS.
  */
 PN_MUST_USE pn_err pn_session_ping(pn_session *s, uint64_t now_us);
 

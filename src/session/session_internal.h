@@ -66,7 +66,6 @@ struct pn_session {
 
     pn_buf out;
     uint64_t out_written;    /* position in the stream of out's first byte */
-    uint64_t hold_end;       /* position behind M3 */
     uint32_t out_messages;   /* not wholly written */
     uint32_t out_front_left; /* bytes left of the first; 0: a header is next */
     size_t begun_at;         /* bytes queued before the message being written */
@@ -75,7 +74,10 @@ struct pn_session {
     uint64_t begun_call; /* id of the call being written; 0: it is none */
 
     uint64_t handshake_deadline_us;
-    uint64_t hold_until_us;
+    union {
+        uint64_t hold_end;      /* PN_HOLD_M3: position behind M3 */
+        uint64_t hold_until_us; /* PN_HOLD_TURN */
+    };
     uint64_t nudge_at_us;
     uint64_t stall_at_us; /* PN_TIME_NEVER while nothing is queued */
     uint64_t
@@ -88,7 +90,8 @@ struct pn_session {
     uint32_t n_answered;
     uint32_t n_nudges;
     uint32_t n_pings;
-    pn_session_ping_sent pings[PN_PINGS_MAX]; /* oldest first */
+    pn_session_ping_sent *pings; /* PN_PINGS_MAX, oldest first; made when the
+                                    first is sent: strangers get none (T1) */
 };
 
 /* A point in time, never past the end of it. */

@@ -5,15 +5,14 @@
  * error and nothing worse (FI-8). Linked with --wrap, which catches what our
  * own code asks for and not what libcrypto does inside.
  */
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "link.h"
 #include "wire/frame.h"
 
-static size_t held;      /* bytes, as the allocator rounds them */
-static size_t secure;    /* bytes of secure memory, as asked for */
+static size_t held;      /* bytes, as asked for */
+static size_t secure;    /* bytes of secure memory */
 static unsigned asked;   /* allocations so far */
 static unsigned fail_at; /* this one fails; 0: none */
 
@@ -36,25 +35,49 @@ static bool must_fail(void)
     return asked == fail_at;
 }
 
-static void *count(void *p)
+/* What is allocated now. What libc allocates (strdup) is freed by us without
+ * having been seen, and not found here. */
+static struct {
+    void *p;
+    size_t n;
+} live[1024];
+
+static void *count(void *p, size_t n)
 {
-    held += malloc_usable_size(p);
+    for (size_t i = 0; p != NULL && i < sizeof(live) / sizeof(live[0]); i++) {
+        if (live[i].p == NULL) {
+            live[i].p = p;
+            live[i].n = n;
+            held += n;
+            return p;
+        }
+    }
     return p;
+}
+
+static void uncount(const void *p)
+{
+    for (size_t i = 0; p != NULL && i < sizeof(live) / sizeof(live[0]); i++) {
+        if (live[i].p == p) {
+            live[i].p = NULL;
+            held -= live[i].n;
+            return;
+        }
+    }
 }
 
 void *__wrap_malloc(size_t n)
 {
-    return must_fail() ? NULL : count(__real_malloc(n));
+    return must_fail() ? NULL : count(__real_malloc(n), n);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-    return must_fail() ? NULL : count(__real_calloc(n, size));
+    return must_fail() ? NULL : count(__real_calloc(n, size), n * size);
 }
 
 void *__wrap_realloc(void *p, size_t n)
 {
-    size_t was = malloc_usable_size(p);
     void *q;
 
     if (must_fail()) {
@@ -62,16 +85,22 @@ void *__wrap_realloc(void *p, size_t n)
     }
     q = __real_realloc(p, n);
     if (q != NULL) {
-        held -= was;
-        (void)count(q);
+        uncount(p);
+        (void)count(q, n);
     }
     return q;
 }
 
 void __wrap_free(void *p)
 {
-    held -= malloc_usable_size(p);
+    uncount(p);
     __real_free(p);
+}
+
+/* Secure memory is given in pieces of this size. */
+static size_t slot(size_t n)
+{
+    return (n + 511) / 512 * 512;
 }
 
 void *__wrap_pn_secure_alloc(size_t n)
@@ -79,14 +108,14 @@ void *__wrap_pn_secure_alloc(size_t n)
     if (must_fail()) {
         return NULL;
     }
-    secure += n;
+    secure += slot(n);
     return __real_pn_secure_alloc(n);
 }
 
 void __wrap_pn_secure_free(void *p, size_t n)
 {
     if (p != NULL) {
-        secure -= n;
+        secure -= slot(n);
     }
     __real_pn_secure_free(p, n);
 }
