@@ -40,6 +40,7 @@ static pn_err frame_seal(pn_session *s, size_t max_bytes, size_t max_messages)
     uint8_t *frame;
     pn_err err;
 
+    /* The cipher says so too, but later than PN_BUSY, which may pass. */
     if (PN_CHECK(
             session_send_too_large, plain_len > PN_FRAME_MAX - PN_TAG_LEN)) {
         return PN_TOO_LARGE;

@@ -583,6 +583,24 @@ static void test_too_large(void **state)
     }
 }
 
+/* Busy may pass, too large never does: it is said first. */
+static void test_too_large_before_busy(void **state)
+{
+    uint64_t now = 0;
+    end a;
+    end b;
+
+    (void)state;
+    link_init(&a, &b, &now);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(end_send(&a, now, "x", 1000000), PN_OK);
+    }
+    assert_int_equal(end_send(&a, now, "x", 1000000), PN_BUSY);
+    assert_int_equal(
+        end_send(&a, now, "x", 1048576 - 16 - 12 - 5 + 1), PN_TOO_LARGE);
+    link_fini(&a, &b);
+}
+
 /* A handle can be as long as an atom, in the way of the argument too. */
 static void test_too_large_with_handle(void **state)
 {
@@ -865,6 +883,7 @@ static const struct {
     {"session/t11/replies_bytes", test_t11_replies_bytes},
     {"session/t11/writable_event", test_t11_writable_event},
     {"session/output/too_large", test_too_large},
+    {"session/output/too_large_before_busy", test_too_large_before_busy},
     {"session/output/too_large_with_handle", test_too_large_with_handle},
     {"session/output/abort_leaves_nothing", test_abort_leaves_nothing},
     {"session/output/commit_refuses", test_commit_refuses},
