@@ -13,8 +13,7 @@
 #include "escape.h"
 #include "jsonout.h"
 
-/* ---- where ------------------------------------------------------------------
- */
+/* ---- where -------------------------------------------------------------- */
 
 /* Parents of the data directory; it is the store's own to make. */
 static void make_parents(const char *path)
@@ -62,8 +61,7 @@ cli_exit cli_app_init(cli_app *app, const cli_args *args)
     return CLI_OK;
 }
 
-/* ---- printing
- * ----------------------------------------------------------------- */
+/* ---- printing ----------------------------------------------------------- */
 
 void cli_print(cli_text *line)
 {
@@ -178,8 +176,7 @@ void cli_add_who(cli_text *t, const json_t *object)
     cli_escape(t, label, strlen(label), 64);
 }
 
-/* ---- tables
- * -------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------- */
 
 void cli_table_init(cli_table *table, size_t n_columns)
 {
@@ -259,8 +256,7 @@ void cli_table_print(cli_table *table)
     cli_text_fini(&t);
 }
 
-/* ---- addresses
- * -------------------------------------------------------------------- */
+/* ---- addresses ---------------------------------------------------------- */
 
 /* Splits "[V6]:PORT", "HOST:PORT", "HOST" and a bare IPv6 address. */
 static bool split_address(const char *text, char *host, size_t room,
@@ -333,8 +329,7 @@ bool cli_resolve(const char *text, char ret_address[64], cli_text *error)
            < 64;
 }
 
-/* ---- nodes
- * -------------------------------------------------------------------------- */
+/* ---- nodes -------------------------------------------------------------- */
 
 const cli_option cli_node_option_table[] = {
     {"listen", 0, "ADDRESS:PORT",

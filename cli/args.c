@@ -34,8 +34,7 @@ static bool fail(parser *p, const char *expected, const char *found)
     return false;
 }
 
-/* ---- options ----------------------------------------------------------------
- */
+/* ---- options ------------------------------------------------------------ */
 
 static bool is_option(
     const cli_option *o, const char *name, size_t len, char short_name)
@@ -139,8 +138,7 @@ static bool short_option(parser *p, const char *word)
     return take_option(p, option, word[2] == '\0' ? NULL : word + 2);
 }
 
-/* ---- words
- * -------------------------------------------------------------------- */
+/* ---- words -------------------------------------------------------------- */
 
 static bool take_word(parser *p, const char *word)
 {
@@ -228,8 +226,7 @@ bool cli_args_parse(int argc, char *const *argv, const cli_command *commands,
     return has_enough(&p);
 }
 
-/* ---- what was given
- * --------------------------------------------------------------- */
+/* ---- what was given ----------------------------------------------------- */
 
 const char *cli_args_next(const cli_args *args, const char *name, unsigned *i)
 {

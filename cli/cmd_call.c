@@ -11,8 +11,7 @@
 
 #define MAX_STDIN ((size_t)4 << 20)
 
-/* ---- the term
- * -------------------------------------------------------------------- */
+/* ---- the term ----------------------------------------------------------- */
 
 static cli_exit read_stdin(const cli_app *app, cli_text *ret_text)
 {
@@ -114,8 +113,7 @@ static cli_exit read_term(
     return status == CLI_OK ? check_text(app, ret_text) : status;
 }
 
-/* ---- the request
- * --------------------------------------------------------------------- */
+/* ---- the request -------------------------------------------------------- */
 
 typedef struct call {
     const char *cmd;

@@ -18,8 +18,8 @@
 
 #define HISTORY_LINES 500
 #define MAX_LINE 4096
-/* Lines that were sent and not confirmed when input ends. */
-#define LEAVE_MS 10000
+/* Lines on their way; more wait for their answers first. */
+#define MAX_UNANSWERED 16
 
 typedef struct chat {
     const cli_app *app;
@@ -30,12 +30,12 @@ typedef struct chat {
     uv_poll_t input;
     bool has_input;
     bool watches_input;
-    cli_text line; /* without an editor */
-    bool failed;   /* a line did not go out */
+    cli_text line;         /* without an editor */
+    unsigned n_unanswered; /* lines on their way */
+    bool failed;           /* one did not go out */
 } chat;
 
-/* ---- what is shown
- * ------------------------------------------------------------------ */
+/* ---- what is shown ------------------------------------------------------ */
 
 /* A line above the prompt and what is being typed. */
 static void show(chat *c, cli_text *t)
@@ -50,6 +50,26 @@ static void show(chat *c, cli_text *t)
     }
 }
 
+/* How a line of ours fared: nothing is said when it went out. */
+static void show_answer(
+    chat *c, const json_t *answer, const char *line, size_t len)
+{
+    cli_text t = {0};
+
+    c->n_unanswered -= c->n_unanswered > 0;
+    if (json_is_true(json_object_get(answer, "ok"))) {
+        return;
+    }
+    c->failed = true;
+    if (c->app->json) {
+        cli_text_add(&t, line, len);
+    } else {
+        cli_text_printf(&t, "peernet: %s", cli_field(answer, "message"));
+    }
+    show(c, &t);
+    cli_text_fini(&t);
+}
+
 static void on_event(
     void *user, const json_t *event, const char *line, size_t len)
 {
@@ -57,6 +77,10 @@ static void on_event(
     const json_t *text = json_object_get(event, "text");
     cli_text t = {0};
 
+    if (json_object_get(event, "event") == NULL) {
+        show_answer(c, event, line, len);
+        return;
+    }
     if (strcmp(cli_field(event, "event"), "chat") != 0) {
         return;
     }
@@ -71,13 +95,11 @@ static void on_event(
     cli_text_fini(&t);
 }
 
-/* ---- what is said
- * -------------------------------------------------------------------- */
+/* ---- what is said ------------------------------------------------------- */
 
-/* Waits for the answer, while what the peer says goes on being shown. */
+/* The answer comes later: keys are not kept waiting for it. */
 static void say(chat *c, const char *text, size_t len)
 {
-    cli_answer answer = {0};
     cli_text t = {0};
 
     cli_request_begin(c->session, &t, "send");
@@ -86,17 +108,14 @@ static void say(chat *c, const char *text, size_t len)
     cli_json_open(&t, "args", '{');
     cli_json_bytes(&t, ":text", text, len);
     cli_json_close(&t, '}');
-    if (!cli_request_end(c->session, &t, &answer)
-        || !json_is_true(json_object_get(answer.json, "ok"))) {
+    c->n_unanswered++;
+    if (!cli_request_end(c->session, &t, NULL)) {
+        c->n_unanswered--;
         c->failed = true;
-        (void)cli_fail_answer(c->app, c->session, &answer);
     }
-    cli_answer_fini(&answer);
 }
 
-/* ---- keys
- * -------------------------------------------------------------------------------
- */
+/* ---- keys --------------------------------------------------------------- */
 
 static void on_input(uv_poll_t *poll, int status, int events)
 {
@@ -180,9 +199,7 @@ static char *prompt(EditLine *editor)
     return text;
 }
 
-/* ---- the editor
- * ----------------------------------------------------------------------------
- */
+/* ---- the editor --------------------------------------------------------- */
 
 /* The history tells what was said: it is ours to read and nobody else's. */
 static void load_history(chat *c)
@@ -272,9 +289,15 @@ static const char *plain_line(chat *c, int *ret_len)
     return byte < 0 && c->line.len == 0 ? NULL : cli_text_string(&c->line);
 }
 
-/* ---- the command
- * ------------------------------------------------------------------------------
- */
+/* ---- the command -------------------------------------------------------- */
+
+/* Each is answered: within the time that a link is waited for, if need be. */
+static void wait_answers(chat *c, unsigned n)
+{
+    while (c->n_unanswered > n && !is_over(c)) {
+        (void)uv_run(cli_session_loop(c->session), UV_RUN_ONCE);
+    }
+}
 
 static void talk(chat *c)
 {
@@ -285,8 +308,10 @@ static void talk(chat *c)
         line = c->editor != NULL ? edited_line(c, &len) : plain_line(c, &len);
         if (line != NULL && len > 0) {
             say(c, line, (size_t)len);
+            wait_answers(c, MAX_UNANSWERED);
         }
     } while (line != NULL && !is_over(c));
+    wait_answers(c, 0);
 }
 
 static cli_exit attend(chat *c)

@@ -54,8 +54,7 @@ typedef struct running {
     size_t n_programs;
 } running;
 
-/* ---- the command line
- * -------------------------------------------------------------- */
+/* ---- the command line --------------------------------------------------- */
 
 static cli_exit fail_word(
     const running *r, const char *expected, const char *word)
@@ -238,8 +237,7 @@ static cli_exit read_exposures(running *r)
     return status == CLI_OK ? check_allowed(r) : status;
 }
 
-/* ---- exposing
- * ------------------------------------------------------------------------- */
+/* ---- exposing ----------------------------------------------------------- */
 
 static cli_exit fail_err(const running *r, const char *what, pn_err err)
 {
@@ -324,8 +322,7 @@ static cli_exit expose_all(running *r)
     return grant_all(r);
 }
 
-/* ---- the control socket
- * ------------------------------------------------------------------ */
+/* ---- the control socket ------------------------------------------------- */
 
 static void deliver_to_client(void *user, const char *line, size_t len)
 {
@@ -377,8 +374,7 @@ static cli_exit open_control(running *r)
     return status;
 }
 
-/* ---- what is printed
- * -------------------------------------------------------------------------- */
+/* ---- what is printed ---------------------------------------------------- */
 
 static void print_line(void *user, const char *line, size_t len)
 {
@@ -434,9 +430,7 @@ static void print_ready(const running *r)
     cli_text_fini(&t);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------
- */
+/* ---- life --------------------------------------------------------------- */
 
 static void on_signal(uv_signal_t *handle, int signum)
 {

@@ -10,8 +10,7 @@
 #include "jsonout.h"
 #include "peername.h"
 
-/* ---- the store
- * ---------------------------------------------------------------- */
+/* ---- the store ---------------------------------------------------------- */
 
 static cli_exit fail_store(
     const cli_app *app, pn_err err, const pn_store_error *error)
@@ -46,8 +45,7 @@ static void json_peer(cli_text *t, const pn_public_key *key)
     cli_json_string(t, "fingerprint", fingerprint);
 }
 
-/* ---- id
- * -------------------------------------------------------------------------- */
+/* ---- id ----------------------------------------------------------------- */
 
 static void print_id(const cli_app *app, const pn_public_key *key)
 {
@@ -97,9 +95,7 @@ cli_exit cli_cmd_id(const cli_args *args)
     return status;
 }
 
-/* ---- pair
- * ---------------------------------------------------------------------------
- */
+/* ---- pair --------------------------------------------------------------- */
 
 typedef struct pairing {
     pn_public_key key;
@@ -227,9 +223,7 @@ cli_exit cli_cmd_pair(const cli_args *args)
     return status;
 }
 
-/* ---- unpair
- * ----------------------------------------------------------------------------
- */
+/* ---- unpair ------------------------------------------------------------- */
 
 static void print_unpaired(const cli_app *app, const pn_public_key *key)
 {
@@ -331,9 +325,7 @@ cli_exit cli_cmd_unpair(const cli_args *args)
     return status;
 }
 
-/* ---- peers
- * -------------------------------------------------------------------------------
- */
+/* ---- peers -------------------------------------------------------------- */
 
 static void add_header(cli_table *table)
 {

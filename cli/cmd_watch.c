@@ -9,8 +9,7 @@
 /* Announces are not authenticated: somebody may make them up. */
 #define MAX_SEEN ((size_t)1 << 20)
 
-/* ---- events
- * ----------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------- */
 
 /* "2026-01-02T03:04:05.678Z" as hours, minutes and seconds here. */
 static void add_local_time(cli_text *t, const char *utc)
@@ -130,8 +129,7 @@ cli_exit cli_cmd_events(const cli_args *args)
     return status;
 }
 
-/* ---- discover
- * -------------------------------------------------------------------------- */
+/* ---- discover ----------------------------------------------------------- */
 
 /* Who was printed already: a peer may be known and announce itself again. */
 typedef struct discovery {
@@ -230,9 +228,7 @@ cli_exit cli_cmd_discover(const cli_args *args)
     return status;
 }
 
-/* ---- metrics
- * ----------------------------------------------------------------------------
- */
+/* ---- metrics ------------------------------------------------------------ */
 
 cli_exit cli_cmd_metrics(const cli_args *args)
 {

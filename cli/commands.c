@@ -116,8 +116,7 @@ const cli_command cli_commands[] = {
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-/* ---- help
- * -------------------------------------------------------------------- */
+/* ---- help --------------------------------------------------------------- */
 
 static void print_option_table(const cli_option *table)
 {
@@ -236,8 +235,7 @@ cli_exit cli_cmd_help(const cli_args *args)
     return CLI_OK;
 }
 
-/* ---- dispatch
- * -------------------------------------------------------------------- */
+/* ---- dispatch ----------------------------------------------------------- */
 
 static cli_exit print_version(const cli_args *args)
 {

@@ -38,8 +38,7 @@ typedef struct output {
     char *data;
 } output;
 
-/* ---- clients --------------------------------------------------------------
- */
+/* ---- clients ------------------------------------------------------------ */
 
 static void on_client_closed(uv_handle_t *handle)
 {
@@ -259,8 +258,7 @@ static void on_connection(uv_stream_t *server, int status)
     client_begin(c);
 }
 
-/* ---- the server ------------------------------------------------------------
- */
+/* ---- the server --------------------------------------------------------- */
 
 static void on_control_closed(uv_handle_t *handle)
 {

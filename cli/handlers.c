@@ -40,8 +40,7 @@ bool cli_handle_name_is_good(const char *name)
     return !PN_CHECK(cli_handle_name, len < 1 || len > 64 || name[len] != '\0');
 }
 
-/* ---- the reply --------------------------------------------------------------
- */
+/* ---- the reply ---------------------------------------------------------- */
 
 static void log_bad_output(
     const running *r, const char *handle, const char *why)
@@ -123,8 +122,7 @@ static void on_program_done(void *user, const cli_program_result *result)
     free(r);
 }
 
-/* ---- the request
- * -------------------------------------------------------------- */
+/* ---- the request -------------------------------------------------------- */
 
 static running *defer(pn_request *req, exposure *e)
 {
@@ -207,8 +205,7 @@ static void on_stderr(
     }
 }
 
-/* ---- life
- * ---------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 cli_handlers *cli_handlers_new(uv_loop_t *loop, cli_hub *hub)
 {

@@ -14,8 +14,7 @@
 #include "jsonout.h"
 #include "peername.h"
 
-/* ---- answers ---------------------------------------------------------------
- */
+/* ---- answers ------------------------------------------------------------ */
 
 void hub_answer_begin(cli_text *t, bool has_id, json_int_t id, bool ok)
 {
@@ -109,8 +108,7 @@ void hub_json_peer(cli_text *t, const pn_public_key *key, const char *label)
     }
 }
 
-/* ---- events
- * ------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------- */
 
 void hub_event_begin(cli_text *t, const char *name)
 {
@@ -268,8 +266,7 @@ void cli_hub_log(cli_hub *hub, const char *format, ...)
     }
 }
 
-/* ---- fields of requests -----------------------------------------------------
- */
+/* ---- fields of requests ------------------------------------------------- */
 
 bool hub_string(const hub_request *request, const char *key, bool needed,
     const char **ret_string)
@@ -324,8 +321,7 @@ bool hub_peer(cli_hub *hub, const hub_request *request, pn_public_key *ret_key)
     return err == PN_OK;
 }
 
-/* ---- plain requests
- * ------------------------------------------------------------ */
+/* ---- plain requests ----------------------------------------------------- */
 
 static void hub_status(cli_hub *hub, const hub_request *request)
 {
@@ -534,8 +530,7 @@ static void hub_part(cli_hub *hub, const hub_request *request)
     hub_answer_ok(request);
 }
 
-/* ---- requests
- * --------------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -598,8 +593,7 @@ void cli_hub_request(cli_caller *caller, const char *line, size_t len)
     json_decref(json);
 }
 
-/* ---- callers
- * ------------------------------------------------------------------------ */
+/* ---- callers ------------------------------------------------------------ */
 
 cli_caller *cli_hub_join(cli_hub *hub, cli_deliver *deliver_line, void *user)
 {
@@ -644,8 +638,7 @@ static void free_gone(cli_hub *hub)
     }
 }
 
-/* ---- the node on the loop
- * -------------------------------------------------------------- */
+/* ---- the node on the loop ----------------------------------------------- */
 
 static void run_node(cli_hub *hub)
 {
@@ -703,9 +696,7 @@ static void on_handle_closed(uv_handle_t *handle)
     hub->n_handles--;
 }
 
-/* ---- life
- * --------------------------------------------------------------------------------
- */
+/* ---- life --------------------------------------------------------------- */
 
 pn_err cli_hub_open(uv_loop_t *loop, const cli_hub_options *options,
     cli_hub **ret_hub, cli_text *ret_error)

@@ -2,8 +2,8 @@
 /*
  * Calls and sends: each waits for a link if there is none, goes out, and is
  * answered once. A link to a peer that has not paired us looks like any other
- * until the peer closes it, so a send over a new link is confirmed only after
- * a moment in which the link has stayed.
+ * until the peer closes it, so a send over a new link is confirmed when the
+ * peer has answered a ping, or the link has stayed for a while.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,8 @@
 
 #define DEFAULT_TIMEOUT_MS 5000
 #define DEFAULT_WAIT_MS 7000 /* an announce comes every five seconds */
-#define CONFIRM_MS 300
+#define CONFIRM_MS 20
+#define CONFIRM_TIMES 100
 #define REASON_MS 100
 
 typedef enum op_stage {
@@ -40,6 +41,7 @@ struct hub_op {
     pn_term_writer writer;
     pn_term args;
     uint32_t timeout_ms;
+    unsigned n_looks; /* whether the new link is answered */
     pn_reason last_reason;
     char last_address[64];
     uv_timer_t timer;
@@ -47,8 +49,7 @@ struct hub_op {
     bool closed;
 };
 
-/* ---- life
- * --------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 static void op_free(hub_op *op)
 {
@@ -84,8 +85,7 @@ static void op_end(hub_op *op)
     uv_close((uv_handle_t *)&op->timer, on_op_closed);
 }
 
-/* ---- answers
- * -------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------ */
 
 static bool add_term(hub_op *op, cli_text *t, const char *key, pn_term term)
 {
@@ -131,24 +131,34 @@ static void op_fail(hub_op *op, const char *error, const char *message)
     op_finish(op, &t);
 }
 
-/* What the registry remembers of attempts before this request. */
-static void recall_reason(hub_op *op)
+static bool peer_info(const hub_op *op, pn_peer_info *ret_info)
 {
     pn_peer_info *peers = NULL;
     size_t n = 0;
+    bool found = false;
 
-    if (op->last_reason != PN_REASON_NONE
-        || pn_list_peers(op->hub->node, &peers, &n) != PN_OK) {
-        return;
+    if (pn_list_peers(op->hub->node, &peers, &n) != PN_OK) {
+        return false;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (pn_key_equal(&peers[i].key, &op->key)) {
-            op->last_reason = peers[i].last_reason;
-            memcpy(
-                op->last_address, peers[i].address, sizeof(op->last_address));
+    for (size_t i = 0; i < n && !found; i++) {
+        found = pn_key_equal(&peers[i].key, &op->key);
+        if (found) {
+            *ret_info = peers[i];
         }
     }
     free(peers);
+    return found;
+}
+
+/* What the registry remembers of attempts before this request. */
+static void recall_reason(hub_op *op)
+{
+    pn_peer_info info;
+
+    if (op->last_reason == PN_REASON_NONE && peer_info(op, &info)) {
+        op->last_reason = info.last_reason;
+        memcpy(op->last_address, info.address, sizeof(op->last_address));
+    }
 }
 
 static void op_fail_link(hub_op *op)
@@ -231,8 +241,7 @@ static void op_answer_remote(hub_op *op, pn_term reason)
     op_finish(op, &t);
 }
 
-/* ---- going out
- * -------------------------------------------------------------------- */
+/* ---- going out ---------------------------------------------------------- */
 
 static void on_call_done(void *user, pn_err outcome, pn_term value)
 {
@@ -254,9 +263,18 @@ static void on_call_done(void *user, pn_err outcome, pn_term value)
     }
 }
 
-static void on_confirmed(uv_timer_t *timer)
+/* The library pings over a link that we dialled when nothing comes back. */
+static void on_look(uv_timer_t *timer)
 {
-    op_answer(timer->data, (pn_term){NULL, 0});
+    hub_op *op = timer->data;
+    pn_peer_info info;
+
+    if (++op->n_looks < CONFIRM_TIMES && peer_info(op, &info)
+        && info.rtt_us == 0) {
+        return;
+    }
+    (void)uv_timer_stop(timer);
+    op_answer(op, (pn_term){NULL, 0});
 }
 
 static void op_go(hub_op *op, bool is_new_link)
@@ -276,7 +294,7 @@ static void op_go(hub_op *op, bool is_new_link)
     if (err != PN_OK) {
         op_fail_call(op, err);
     } else if (op->is_send && is_new_link) {
-        (void)uv_timer_start(&op->timer, on_confirmed, CONFIRM_MS, 0);
+        (void)uv_timer_start(&op->timer, on_look, CONFIRM_MS, CONFIRM_MS);
     } else if (op->is_send) {
         op_answer(op, (pn_term){NULL, 0});
     }
@@ -345,8 +363,7 @@ void hub_ops_cancel(cli_hub *hub)
     }
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------ */
+/* ---- requests ----------------------------------------------------------- */
 
 /* Writes the argument: "args" as JSON, "term" as text, or the parts sent
  * before ("parts": true). */
@@ -424,10 +441,15 @@ static hub_op *op_new(cli_hub *hub, const hub_request *request)
 /* From here on it is the hub's, and is answered through op_fail. */
 static void op_take(hub_op *op, cli_caller *caller)
 {
+    hub_op **end = &op->hub->ops;
+
+    /* In the order they came: messages to one peer keep it. */
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = op;
     op->caller = caller;
     caller->n_pending++;
-    op->next = op->hub->ops;
-    op->hub->ops = op;
     (void)uv_timer_init(op->hub->loop, &op->timer);
     op->timer.data = op;
 }
@@ -496,8 +518,7 @@ void hub_send(cli_hub *hub, const hub_request *request)
     start_plain(hub, request, true);
 }
 
-/* ---- BeamDist: {rpc | cast, Mod, Fun, Args}
- * -------------------------------------------- */
+/* ---- BeamDist: {rpc | cast, Mod, Fun, Args} ----------------------------- */
 
 /* As people write modules: "MyApp.Led" is 'Elixir.MyApp.Led', ":led" is
  * led. */

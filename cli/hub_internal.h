@@ -63,7 +63,7 @@ typedef struct hub_request {
 
 typedef void hub_command(cli_hub *hub, const hub_request *request);
 
-/* ---- answers (hub.c) ----------------------------------------------------- */
+/* ---- answers (hub.c) ---------------------------------------------------- */
 
 /* Begins an answer: {"id":N,"ok":... */
 void hub_answer_begin(cli_text *t, bool has_id, json_int_t id, bool ok);
@@ -82,8 +82,7 @@ void hub_broadcast(
     cli_hub *hub, const cli_text *line, const pn_public_key *chat_key);
 void hub_event_begin(cli_text *t, const char *name);
 
-/* ---- fields of requests (hub.c); each answers its own error ---------------
- */
+/* ---- fields of requests (hub.c); each answers its own error ------------- */
 
 /* NULL, or a string; false when it is something else or must be there. */
 bool hub_string(const hub_request *request, const char *key, bool needed,
@@ -94,8 +93,7 @@ bool hub_milliseconds(const hub_request *request, const char *key,
 /* The paired peer named by "peer". */
 bool hub_peer(cli_hub *hub, const hub_request *request, pn_public_key *ret_key);
 
-/* ---- calls (hub_call.c) ---------------------------------------------------
- */
+/* ---- calls (hub_call.c) ------------------------------------------------- */
 
 hub_command hub_call;
 hub_command hub_send;
@@ -108,8 +106,7 @@ void hub_ops_forget(cli_hub *hub, const cli_caller *caller);
 /* Ends all that has not reached the node. */
 void hub_ops_cancel(cli_hub *hub);
 
-/* ---- chat (hub_chat.c) ----------------------------------------------------
- */
+/* ---- chat (hub_chat.c) -------------------------------------------------- */
 
 hub_command hub_chat;
 /* Exposes `chat` to everybody who is paired; PN_NOMEM. */

@@ -33,7 +33,7 @@ typedef struct walk {
     cli_text scratch;
 } walk;
 
-/* ---- errors ------------------------------------------------------------ */
+/* ---- errors ------------------------------------------------------------- */
 
 static pn_err refuse(walk *w, const char *format, ...) PN_PRINTF(2, 3);
 
@@ -70,7 +70,7 @@ static pn_err write_atom(walk *w, const char *name, size_t len)
     return PN_OK;
 }
 
-/* ---- tagged values ----------------------------------------------------- */
+/* ---- tagged values ------------------------------------------------------ */
 
 static pn_err read_atom(walk *w, const json_t *value)
 {
@@ -196,7 +196,7 @@ static pn_err read_charlist(walk *w, const json_t *value)
     return PN_OK;
 }
 
-/* ---- containers -------------------------------------------------------- */
+/* ---- containers --------------------------------------------------------- */
 
 static pn_err push(walk *w, frame_kind kind, const json_t *json, void *iter)
 {
@@ -329,7 +329,7 @@ static pn_err read_value(walk *w, const json_t *json)
     return PN_OK;
 }
 
-/* ---- steps ------------------------------------------------------------- */
+/* ---- steps -------------------------------------------------------------- */
 
 /* {"$tail": X} as the last element of an array; else NULL. */
 static const json_t *tail_of(const json_t *element)

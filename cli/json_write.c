@@ -74,7 +74,7 @@ static void put(walk *w, const char *text)
     }
 }
 
-/* ---- keys of maps ------------------------------------------------------ */
+/* ---- keys of maps ------------------------------------------------------- */
 
 /* An object's key: UTF-8 without a NUL, and not one of our marks in front. */
 static bool fits_key(pn_term key)
@@ -113,7 +113,7 @@ static void judge_key(walk *w, bool fits)
     }
 }
 
-/* ---- leaves ------------------------------------------------------------ */
+/* ---- leaves ------------------------------------------------------------- */
 
 static void write_integer(walk *w)
 {
@@ -249,7 +249,7 @@ static void write_leaf(walk *w, pn_term_type type, bool as_key)
     }
 }
 
-/* ---- containers -------------------------------------------------------- */
+/* ---- containers --------------------------------------------------------- */
 
 static void open_map(walk *w)
 {

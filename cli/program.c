@@ -58,7 +58,7 @@ struct cli_programs {
     bool closing;
 };
 
-/* ---- life of a job ------------------------------------------------------- */
+/* ---- life of a job ------------------------------------------------------ */
 
 static void job_free(job *j)
 {
@@ -172,8 +172,7 @@ static void job_end(job *j, cli_program_outcome outcome, int status)
     }
 }
 
-/* ---- ending a run ---------------------------------------------------------
- */
+/* ---- ending a run ------------------------------------------------------- */
 
 /* The group dies now; the leader's end is noticed like any other. */
 static void job_kill(job *j, cli_program_outcome why)
@@ -264,8 +263,7 @@ static void on_child_signal(uv_signal_t *handle, int signum)
     }
 }
 
-/* ---- what happens during a run ---------------------------------------------
- */
+/* ---- what happens during a run ------------------------------------------ */
 
 static void on_timeout(uv_timer_t *timer)
 {
@@ -342,8 +340,7 @@ static void job_watch(job *j, const cli_spawned *spawned)
     }
 }
 
-/* ---- who runs --------------------------------------------------------------
- */
+/* ---- who runs ----------------------------------------------------------- */
 
 static void job_start(job *j)
 {
@@ -430,8 +427,7 @@ bool cli_programs_run(cli_programs *pool, const cli_program_job *from)
     return true;
 }
 
-/* ---- the pool ---------------------------------------------------------------
- */
+/* ---- the pool ----------------------------------------------------------- */
 
 void cli_programs_options_init(cli_programs_options *options)
 {

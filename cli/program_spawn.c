@@ -72,7 +72,7 @@ static int open_pipes(spawn_pipes *p)
     return 0;
 }
 
-/* ---- the child; only calls that are safe after fork ---------------------- */
+/* ---- the child; only calls that are safe after fork --------------------- */
 
 static void limit(int resource, rlim_t value)
 {
@@ -161,7 +161,7 @@ static void child(const cli_spawn *spawn, const spawn_pipes *p)
     _exit(127);
 }
 
-/* ---- the parent ---------------------------------------------------------- */
+/* ---- the parent --------------------------------------------------------- */
 
 /* No handler of ours may run in the child before its signals are reset. */
 static pid_t fork_blocked(const cli_spawn *spawn, const spawn_pipes *p)

@@ -74,8 +74,7 @@ void cli_answer_fini(cli_answer *answer)
     answer->json = NULL;
 }
 
-/* ---- lines that come
- * --------------------------------------------------------- */
+/* ---- lines that come ---------------------------------------------------- */
 
 /* The answer as people and programs see it: without our number in front. */
 static void keep_answer(
@@ -101,14 +100,14 @@ static void on_line(void *user, const char *line, size_t len)
     json_t *json = cli_json_load(line, len, &error);
     json_int_t id = json_integer_value(json_object_get(json, "id"));
 
-    if (json_object_get(json, "event") != NULL) {
-        if (s->on_event != NULL) {
-            s->on_event(s->user, json, line, len);
-        }
-    } else if (json != NULL
-               && (id == s->awaited || json_object_get(json, "id") == NULL)) {
+    if (json != NULL && json_object_get(json, "event") == NULL
+        && s->awaited != 0
+        && (id == s->awaited || json_object_get(json, "id") == NULL)) {
         keep_answer(s, json, line, len);
         return;
+    }
+    if (json != NULL && s->on_event != NULL) {
+        s->on_event(s->user, json, line, len);
     }
     json_decref(json);
 }
@@ -143,8 +142,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     cli_text_drop(&s->input, at);
 }
 
-/* ---- the running node
- * ------------------------------------------------------------ */
+/* ---- the running node --------------------------------------------------- */
 
 bool cli_canonical_dir(const char *data_dir, char ret_path[])
 {
@@ -202,8 +200,7 @@ static bool join_remote(cli_session *s, const char *data_dir)
     return true;
 }
 
-/* ---- a node of our own
- * -------------------------------------------------------------- */
+/* ---- a node of our own -------------------------------------------------- */
 
 /* Somebody may have the port already; a command can do without. */
 static pn_err open_hub(
@@ -246,9 +243,7 @@ static cli_exit join_local(
     return s->caller == NULL ? CLI_LOCAL : CLI_OK;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------
- */
+/* ---- life --------------------------------------------------------------- */
 
 static void on_signal(uv_signal_t *handle, int signum)
 {
@@ -372,9 +367,7 @@ void cli_session_on_event(
     s->user = user;
 }
 
-/* ---- requests
- * -----------------------------------------------------------------------------
- */
+/* ---- requests ----------------------------------------------------------- */
 
 typedef struct output {
     uv_write_t write;

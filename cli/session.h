@@ -23,7 +23,8 @@ typedef struct cli_session_options {
     cli_hub_options hub; /* of that node */
 } cli_session_options;
 
-/* An event, parsed and as it came. */
+/* An event, or the answer to a request that nobody waits for, parsed and as it
+ * came. */
 typedef void cli_session_event(
     void *user, const json_t *event, const char *line, size_t len);
 

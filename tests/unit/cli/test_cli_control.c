@@ -29,8 +29,7 @@ static size_t last_len;
 static char last_line[CLI_CONTROL_MAX_LINE + 1];
 static size_t answer_len;
 
-/* ---- the owner ------------------------------------------------------------
- */
+/* ---- the owner ---------------------------------------------------------- */
 
 static void *on_client(void *user, cli_control_client *client)
 {
@@ -107,8 +106,7 @@ static void server_close(void)
     assert_int_not_equal(access(runtime.places[0].socket, F_OK), 0);
 }
 
-/* ---- a client --------------------------------------------------------------
- */
+/* ---- a client ----------------------------------------------------------- */
 
 static int dial(void)
 {
@@ -353,8 +351,7 @@ static void test_cli_control_slow_reader(void **state)
     server_close();
 }
 
-/* ---- other users ------------------------------------------------------------
- */
+/* ---- other users -------------------------------------------------------- */
 
 /* As another user: connects, and tells with its exit status what it got. */
 static int stranger(void)
@@ -442,8 +439,7 @@ static void test_cli_control_stale_socket(void **state)
     server_close();
 }
 
-/* ---- the folder
- * -------------------------------------------------------------- */
+/* ---- the folder --------------------------------------------------------- */
 
 typedef struct folder_row {
     const char *name;
@@ -559,8 +555,7 @@ static void test_cli_control_no_folder(void **state)
     cli_text_fini(&error);
 }
 
-/* ---- where it is
- * -------------------------------------------------------------- */
+/* ---- where it is -------------------------------------------------------- */
 
 static void test_cli_control_places(void **state)
 {

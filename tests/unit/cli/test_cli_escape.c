@@ -209,7 +209,7 @@ static void test_cli_escape_code_point(void **state)
     check(in, n, want, 4 * n);
 }
 
-/* ---- the rest ------------------------------------------------------------ */
+/* ---- the rest ----------------------------------------------------------- */
 
 static void test_cli_escape_limit(void **state)
 {

@@ -128,7 +128,7 @@ static void add_vectors(const json_t *root)
     }
 }
 
-/* ---- the table of docs/TERM.md ------------------------------------------- */
+/* ---- the table of docs/TERM.md ------------------------------------------ */
 
 typedef struct form_row {
     const char *name;
@@ -391,8 +391,7 @@ static void test_cli_json_readable(void **state)
     free(bytes);
 }
 
-/* ---- refused ---------------------------------------------------------------
- */
+/* ---- refused ------------------------------------------------------------ */
 
 typedef struct refused_row {
     const char *json;
@@ -506,8 +505,7 @@ static void test_cli_json_atom_limit(void **state)
     }
 }
 
-/* ---- depth and cost
- * ---------------------------------------------------------- */
+/* ---- depth and cost ----------------------------------------------------- */
 
 static void nested(cli_text *t, size_t depth, const char *open,
     const char *inside, const char *close)
@@ -628,8 +626,7 @@ static void test_cli_json_cost(void **state)
     free(bytes);
 }
 
-/* ---- at random
- * ----------------------------------------------------------------- */
+/* ---- at random ---------------------------------------------------------- */
 
 static void random_bytes(uint64_t *seed, uint8_t *out, size_t n)
 {

@@ -311,8 +311,7 @@ static void test_cli_program_resets_signals(void **state)
     (void)sigprocmask(SIG_UNBLOCK, &term, NULL);
 }
 
-/* ---- FI-9 -----------------------------------------------------------------
- */
+/* ---- FI-9 --------------------------------------------------------------- */
 
 static void test_cli_program_exit_status(void **state)
 {
@@ -540,8 +539,7 @@ static void test_cli_program_missing(void **state)
     free(o.output);
 }
 
-/* ---- who runs, who waits, who is refused ------------------------------------
- */
+/* ---- who runs, who waits, who is refused -------------------------------- */
 
 static void test_cli_program_caps(void **state)
 {
