@@ -15,8 +15,9 @@
 
 #define DEFAULT_TIMEOUT_MS 5000
 #define DEFAULT_WAIT_MS 7000 /* an announce comes every five seconds */
+/* Who refuses us says nothing until the handshake deadline of 5 s is over. */
 #define CONFIRM_MS 20
-#define CONFIRM_TIMES 100
+#define CONFIRM_TIMES 300
 #define REASON_MS 100
 
 typedef enum op_stage {
@@ -197,8 +198,16 @@ static void op_fail_closed(hub_op *op)
 
 static void op_fail_call(hub_op *op, pn_err err)
 {
+    pn_peer_info info;
+
     if (err == PN_TIMEOUT) {
-        op_fail(op, "timeout", "no reply in time");
+        bool silent = peer_info(op, &info) && info.state == PN_PEER_UP
+                      && info.dialled_by_us && info.rtt_us == 0;
+
+        op_fail(op, "timeout",
+            silent ? "no reply in time, nor anything else: the peer has "
+                     "probably not paired this node"
+                   : "no reply in time");
     } else {
         op_fail(op, hub_error_name(err), pn_strerror(err));
     }

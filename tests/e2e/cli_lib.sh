@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # suite and peernet are the script's
 # What the scripts about the program share: TAP, a folder that goes away,
 # nodes in the background, waiting for what is printed.
 # The script sets `suite` (a prefix of test names) and sources this with the
