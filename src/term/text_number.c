@@ -42,6 +42,7 @@ bool pn_text_take_uint(pn_text *t, uint64_t max, uint64_t *ret)
         unsigned digit = (unsigned)(*t->at - '0');
 
         if (digit > max || value > (max - digit) / 10) {
+            t->at = from;
             return false;
         }
         value = 10 * value + digit;

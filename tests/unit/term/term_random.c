@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random terms for tests; see term_random.h. Tests may recurse. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +53,24 @@ static void write_integer(pn_term_writer *w, uint64_t *seed)
     }
 }
 
+static double from_bits(uint64_t bits)
+{
+    double value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+static double power_of_ten(uint64_t n)
+{
+    double value = 1;
+
+    while (n-- > 0) {
+        value *= 10;
+    }
+    return value;
+}
+
 static void write_float(pn_term_writer *w, uint64_t *seed)
 {
     uint64_t bits = draw(seed);
@@ -67,20 +84,21 @@ static void write_float(pn_term_writer *w, uint64_t *seed)
         value = (double)(int64_t)draw(seed);
         break;
     case 2: /* a power of two, or beside one */
-        value = ldexp(1.0, (int)below(seed, 2046) - 1022);
-        value = below(seed, 2) == 0 ? value : nextafter(value, 0);
+        value = from_bits((below(seed, 2046) << 52) + below(seed, 3) - 1);
         break;
     case 3:
-        value = (double)below(seed, 100000) * pow(10, (double)below(seed, 24));
+        value = (double)below(seed, 100000) * power_of_ten(below(seed, 24));
         break;
     case 4:
-        value = (double)below(seed, 100000) / pow(10, (double)below(seed, 300));
+        value = (double)below(seed, 100000) / power_of_ten(below(seed, 300));
         break;
     default:
-        memcpy(&value, &bits, sizeof(value));
+        value = from_bits(bits);
         break;
     }
-    pn_term_write_double(w, isfinite(value) ? value : 0.5);
+    /* Neither infinities nor what is not a number. */
+    memcpy(&bits, &value, sizeof(bits));
+    pn_term_write_double(w, (bits >> 52 & 0x7ff) == 0x7ff ? 0.5 : value);
 }
 
 /* Characters of many kinds: escapes, operators, scripts, marks, astral. */
