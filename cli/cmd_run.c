@@ -523,7 +523,7 @@ static void close_all(running *r)
 cli_exit cli_cmd_run(const cli_args *args)
 {
     static running r; /* large, and one per process */
-    cli_app app;
+    static cli_app app;
     cli_exit status = cli_app_init(&app, args);
 
     r.app = &app;

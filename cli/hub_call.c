@@ -545,6 +545,22 @@ static void write_module(pn_term_writer *w, const char *module)
     cli_text_fini(&name);
 }
 
+static bool is_proper_list(pn_term term)
+{
+    pn_term_reader r;
+    uint32_t n;
+
+    pn_term_reader_init(&r, term);
+    n = pn_term_read_list(&r);
+    for (uint32_t i = 0; i < n; i++) {
+        pn_term_read_skip(&r);
+    }
+    if (n > 0) {
+        pn_term_read_nil(&r);
+    }
+    return pn_term_reader_finish(&r) == PN_OK;
+}
+
 static bool write_rpc(
     hub_op *op, const hub_request *request, const char *operation)
 {
@@ -564,7 +580,7 @@ static bool write_rpc(
         return false;
     }
     if (pn_term_writer_finish(&list, NULL, &args) == PN_OK
-        && pn_term_type_of(args) == PN_TERM_LIST) {
+        && is_proper_list(args)) {
         pn_term_write_tuple_begin(&op->writer);
         pn_term_write_atom(&op->writer, operation);
         write_module(&op->writer, module);
