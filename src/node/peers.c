@@ -204,7 +204,8 @@ void pn_node_reload_trust(pn_node *node)
     node->is_trust_damaged = err != PN_OK;
     if (err == PN_OK) {
         err = peers_sync(node);
-    } else {
+    }
+    if (err != PN_OK) {
         pn_node_log(node, PN_LOG_ERROR, "trust list not read", why.text,
             PN_REASON_SYSTEM, 0);
     }
