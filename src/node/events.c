@@ -60,7 +60,8 @@ static pn_note *note_new(pn_node *node)
 {
     pn_note *note = NULL;
 
-    if (node->n_notes < MAX_NOTES) {
+    /* A deferred request may be the last to know a node that is closed. */
+    if (node->n_notes < MAX_NOTES && !node->is_closed) {
         note = calloc(1, sizeof(*note));
     }
     if (note == NULL) {

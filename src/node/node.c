@@ -425,6 +425,7 @@ static void node_free(pn_node *node)
     }
     pn_node_lock(node);
     node->is_closed = true;
+    node->is_in_turn = false;
     pn_waker_free(node->waker);
     node->waker = NULL;
     pn_handles_fini(&node->handles);

@@ -309,9 +309,6 @@ static void test_promise_is_no_memory(void **state)
     size_t before;
 
     (void)state;
-    if (allocated() == 0) {
-        skip(); /* an allocator that does not tell */
-    }
     rig_init(&r, &pn_transport_tcp, "127.0.0.1:0");
     rig_connect(&r);
     r.server.take = 0;
@@ -440,8 +437,10 @@ int main(void)
     pn_test_add("os/tcp/descriptors", test_descriptors, NULL);
     pn_test_add("os/tcp/no_descriptor_leaks", test_no_descriptor_leaks, NULL);
     pn_test_add("os/tcp/peer_with_nagle", test_peer_with_nagle, NULL);
-    pn_test_add(
-        "os/tcp/T5 promise_is_no_memory", test_promise_is_no_memory, NULL);
+    if (allocated() != 0) { /* the sanitizers' allocator does not tell */
+        pn_test_add(
+            "os/tcp/T5 promise_is_no_memory", test_promise_is_no_memory, NULL);
+    }
     pn_test_add("os/tcp/rest_is_freed", test_rest_is_freed, NULL);
     pn_test_add("os/tcp/single_bytes", test_single_bytes, NULL);
     pn_test_add("os/tcp/self", test_self, NULL);
