@@ -54,7 +54,7 @@ done_testing() {
 
 # run ARG...: the program; sets out, err and status.
 run() {
-    timeout 60 "$peernet" "$@" >"$work/out" 2>"$work/err" </dev/null
+    timeout "${limit:-60}" "$peernet" "$@" >"$work/out" 2>"$work/err" </dev/null
     status=$?
     out=$(cat "$work/out")
     err=$(cat "$work/err")

@@ -5,6 +5,7 @@
 # Usage: cli_usage.sh PEERNET
 peernet=$1
 suite=cli/usage
+limit=15 # seconds of one command: none waits for anything
 # shellcheck source=tests/e2e/cli_lib.sh
 . "$(dirname "$0")/cli_lib.sh"
 
