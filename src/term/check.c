@@ -19,7 +19,12 @@ enum {
     TERM_DEPTH_MAX = 65535,
     TERM_BIGNUM_DEFAULT = 512,
     TERM_BIGNUM_MIN = 8,
-    TERM_BIGNUM_MAX = 65535
+    TERM_BIGNUM_MAX = 65535,
+    /* Frames of the first try: nearly all terms are no deeper, and the stack
+     * for the default depth is five pages that would have to be fetched for
+     * each message. */
+    FRAMES_SHALLOW = 24,
+    FRAMES_DEEP = TERM_DEPTH_DEFAULT + 1
 };
 #define TERM_BYTES_MAX (UINT32_C(1) << 31)
 
@@ -193,15 +198,18 @@ static bool check_string(pn_check *c, pn_hash *ret_hash)
 static bool grow_frames(pn_check *c)
 {
     uint32_t cap = 2 * c->frames_cap;
-    bool is_first = c->frames == c->first;
-    pn_check_frame *frames = realloc(
-        is_first ? NULL : c->frames, cap * sizeof(*frames));
+    bool is_given = c->frames == c->given;
+    pn_check_frame *frames;
 
+    if (c->frames_cap < FRAMES_DEEP) {
+        return pn_check_fail(c, PN_AGAIN, NULL); /* with the deep ones */
+    }
+    frames = realloc(is_given ? NULL : c->frames, cap * sizeof(*frames));
     if (frames == NULL) {
         return pn_check_fail(c, PN_NOMEM, "no memory for this depth");
     }
-    if (is_first) {
-        memcpy(frames, c->first, sizeof(c->first));
+    if (is_given) {
+        memcpy(frames, c->given, c->frames_cap * sizeof(*frames));
     }
     c->frames = frames;
     c->frames_cap = cap;
@@ -601,18 +609,20 @@ static bool check_run(pn_check *c)
     return true;
 }
 
-static void check_init(pn_check *c, const uint8_t *start, const uint8_t *end)
+static void check_init(pn_check *c, pn_check_frame *frames, uint32_t cap,
+    const uint8_t *start, size_t len)
 {
     c->start = start;
     c->at = start;
     c->tag = start;
-    c->end = end;
+    c->end = len == 0 ? start : start + len;
     c->owed = 1;
     c->depth = 0;
-    c->max_depth = TERM_DEPTH_DEFAULT;
-    c->max_bignum = TERM_BIGNUM_DEFAULT;
-    c->frames_cap = TERM_DEPTH_DEFAULT + 1;
-    c->frames = c->first;
+    c->max_depth = UINT32_MAX;
+    c->max_bignum = UINT32_MAX;
+    c->frames_cap = cap;
+    c->frames = frames;
+    c->given = frames;
     c->err = PN_OK;
     c->text = NULL;
     c->frames[0] = (pn_check_frame){.left = 1, .kind = FRAME_TOP};
@@ -621,7 +631,7 @@ static void check_init(pn_check *c, const uint8_t *start, const uint8_t *end)
 
 static void check_fini(pn_check *c)
 {
-    if (c->frames != c->first) {
+    if (c->frames != c->given) {
         free(c->frames);
     }
     pn_key_stack_fini(&c->keys);
@@ -664,22 +674,19 @@ static bool check_all(pn_check *c, uint32_t max_bytes)
     return true;
 }
 
-pn_err pn_term_parse(const void *data, size_t len, const pn_term_limits *limits,
-    pn_term *ret_term, pn_term_error *ret_error)
+/* PN_AGAIN: deeper than there are frames. */
+static pn_err parse_with(pn_check_frame *frames, uint32_t cap, pn_slice data,
+    const pn_term_limits *l, pn_term_error *ret_error)
 {
-    static const pn_term_limits none;
-    const pn_term_limits *l = limits == NULL ? &none : limits;
     uint32_t max_bytes = clamp(
         l->max_bytes, TERM_BYTES_DEFAULT, 1, TERM_BYTES_MAX);
     pn_check c;
 
-    check_init(&c, data, len == 0 ? data : (const uint8_t *)data + len);
+    check_init(&c, frames, cap, data.data, data.len);
     c.max_depth = clamp(l->max_depth, TERM_DEPTH_DEFAULT, 1, TERM_DEPTH_MAX);
     c.max_bignum = clamp(
         l->max_bignum, TERM_BIGNUM_DEFAULT, TERM_BIGNUM_MIN, TERM_BIGNUM_MAX);
-    if (check_all(&c, max_bytes)) {
-        *ret_term = (pn_term){(const uint8_t *)data + 1, len - 1};
-    } else if (ret_error != NULL) {
+    if (!check_all(&c, max_bytes) && ret_error != NULL) {
         ret_error->offset = (size_t)(c.tag - c.start);
         ret_error->text = c.text;
     }
@@ -687,17 +694,43 @@ pn_err pn_term_parse(const void *data, size_t len, const pn_term_limits *limits,
     return c.err;
 }
 
+/* Not inlined: what the frames need is taken from the stack only here. */
+__attribute__((noinline)) static pn_err parse_deep(
+    pn_slice data, const pn_term_limits *l, pn_term_error *ret_error)
+{
+    pn_check_frame frames[FRAMES_DEEP];
+
+    return parse_with(frames, FRAMES_DEEP, data, l, ret_error);
+}
+
+pn_err pn_term_parse(const void *data, size_t len, const pn_term_limits *limits,
+    pn_term *ret_term, pn_term_error *ret_error)
+{
+    static const pn_term_limits none;
+    const pn_term_limits *l = limits == NULL ? &none : limits;
+    pn_slice all = {data, len};
+    pn_check_frame frames[FRAMES_SHALLOW];
+    pn_err err = parse_with(frames, FRAMES_SHALLOW, all, l, ret_error);
+
+    if (err == PN_AGAIN) {
+        err = parse_deep(all, l, ret_error);
+    }
+    if (err == PN_OK) {
+        *ret_term = (pn_term){(const uint8_t *)data + 1, len - 1};
+    }
+    return err;
+}
+
 bool pn_check_hash(pn_term term, pn_hash *ret_hash)
 {
+    pn_check_frame frames[FRAMES_DEEP];
     pn_check c;
     bool is_fine;
 
     if (term.len == 0) {
         return false;
     }
-    check_init(&c, term.data, term.data + term.len);
-    c.max_depth = UINT32_MAX;
-    c.max_bignum = UINT32_MAX;
+    check_init(&c, frames, FRAMES_DEEP, term.data, term.len);
     c.frames[0].is_hashing = true;
     is_fine = check_run(&c) && c.at == c.end;
     *ret_hash = c.frames[0].hash;
@@ -707,11 +740,10 @@ bool pn_check_hash(pn_term term, pn_hash *ret_hash)
 
 pn_err pn_check_own(pn_term term)
 {
+    pn_check_frame frames[FRAMES_DEEP];
     pn_check c;
 
-    check_init(&c, term.data, term.data + term.len);
-    c.max_depth = UINT32_MAX;
-    c.max_bignum = UINT32_MAX;
+    check_init(&c, frames, FRAMES_DEEP, term.data, term.len);
     (void)check_run(&c);
     check_fini(&c);
     return c.err;

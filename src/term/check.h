@@ -57,12 +57,12 @@ typedef struct pn_check {
     uint32_t max_depth;
     uint32_t max_bignum;
     uint32_t frames_cap;
-    pn_check_frame *frames;
+    pn_check_frame *frames; /* the caller's, or grown from those */
+    const pn_check_frame *given;
     pn_key_stack keys;
     const uint8_t *tag; /* of the term being looked at */
     pn_err err;
     const char *text;
-    pn_check_frame first[TERM_DEPTH_DEFAULT + 1];
 } pn_check;
 
 /* Always false, so a caller can return it. */
