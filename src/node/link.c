@@ -12,6 +12,9 @@
 #include "base/mutant.h"
 #include "node/node_internal.h"
 
+/* What is worth a system call of its own before the turn ends. */
+enum { EARLY_MESSAGES = 32, EARLY_BYTES = 64 * 1024 };
+
 static const pn_session_callbacks session_callbacks;
 static const pn_conn_callbacks conn_callbacks;
 
@@ -257,6 +260,50 @@ static void link_fail(pn_link *link, pn_reason reason)
     pn_link_touch(link);
 }
 
+/* ---- output (loop) ------------------------------------------------------- */
+
+static void link_flush(pn_link *link)
+{
+    pn_node *node = link->node;
+    uint64_t now = pn_node_now(node);
+
+    for (;;) {
+        pn_slice out = pn_session_output(link->session);
+        size_t written = 0;
+
+        if (out.len == 0) {
+            return;
+        }
+        if (node->transport->write(link->conn, out.data, out.len, &written)
+            != PN_OK) {
+            return; /* on_end follows */
+        }
+        node->metrics.bytes_out += written;
+        link->has_answered = true;
+        pn_session_written(link->session, now, written);
+        if (written < out.len) {
+            return; /* on_writable follows */
+        }
+    }
+}
+
+/* Output goes out at the turn end; what one read brings can keep both ends
+ * waiting for each other meanwhile. So after some of it the peer gets what is
+ * ready, and works on that while we go on. */
+static void link_flush_early(pn_link *link)
+{
+    const pn_node *node = link->node;
+
+    if (link->stage != PN_LINK_UP || !node->is_in_turn
+        || !pn_node_is_loop_thread(node)) {
+        return;
+    }
+    if (pn_session_queued_messages(link->session) >= EARLY_MESSAGES
+        || pn_session_queued_bytes(link->session) >= EARLY_BYTES) {
+        link_flush(link);
+    }
+}
+
 /* ---- session callbacks (lock held, any thread) --------------------------- */
 
 static bool on_is_trusted(void *user, const pn_public_key *key)
@@ -326,11 +373,19 @@ static void on_session_call(
     void *user, uint64_t id, pn_slice handle, pn_term args)
 {
     pn_dispatch_message(user, true, id, handle, args);
+    link_flush_early(user);
 }
 
 static void on_session_send(void *user, pn_slice handle, pn_term args)
 {
     pn_dispatch_message(user, false, 0, handle, args);
+}
+
+static void on_session_reply(
+    void *user, void *call, pn_err outcome, pn_term value)
+{
+    pn_call_on_reply(user, call, outcome, value);
+    link_flush_early(user);
 }
 
 static void on_session_output(void *user)
@@ -351,7 +406,7 @@ static const pn_session_callbacks session_callbacks = {
     .on_open = on_session_open,
     .on_call = on_session_call,
     .on_send = on_session_send,
-    .on_reply = pn_call_on_reply,
+    .on_reply = on_session_reply,
     .on_output = on_session_output,
     .on_writable = on_session_writable,
 };
@@ -600,31 +655,6 @@ static void link_dial(pn_link *link)
         return;
     }
     link->stage = PN_LINK_DIALLING;
-}
-
-static void link_flush(pn_link *link)
-{
-    pn_node *node = link->node;
-    uint64_t now = pn_node_now(node);
-
-    for (;;) {
-        pn_slice out = pn_session_output(link->session);
-        size_t written = 0;
-
-        if (out.len == 0) {
-            return;
-        }
-        if (node->transport->write(link->conn, out.data, out.len, &written)
-            != PN_OK) {
-            return; /* on_end follows */
-        }
-        node->metrics.bytes_out += written;
-        link->has_answered = true;
-        pn_session_written(link->session, now, written);
-        if (written < out.len) {
-            return; /* on_writable follows */
-        }
-    }
 }
 
 /* Replies wait in the output; a peer that does not read them is not asked for
