@@ -615,6 +615,86 @@ static void test_node_revoke_answers_the_waiting(void **state)
     two_nodes_close(&t);
 }
 
+/* ---- one long turn ---------------------------------------------------------
+ */
+
+enum { BATCH = 100, LATE = 64 };
+
+typedef struct batch {
+    two_nodes *t;
+    atomic_int n_asked;       /* calls bob has seen */
+    atomic_int n_replies;     /* replies alice has seen */
+    atomic_bool was_answered; /* one reply was there before bob's call LATE */
+} batch;
+
+/* Inline: call LATE waits for what the calls before it were answered. */
+static void on_batch_asked(pn_request *req, pn_term args, void *user)
+{
+    batch *b = user;
+
+    (void)args;
+    if (atomic_fetch_add(&b->n_asked, 1) == LATE) {
+        for (int i = 0; i < 2500 && atomic_load(&b->n_replies) == 0; i++) {
+            sleep_ms(2);
+        }
+        atomic_store(&b->was_answered, atomic_load(&b->n_replies) > 0);
+    }
+    (void)pn_request_reply(req, "ok");
+}
+
+static void on_batch_reply(void *user, pn_err outcome, pn_term value)
+{
+    batch *b = user;
+
+    (void)value;
+    atomic_fetch_add(&b->n_replies, outcome == PN_OK ? 1 : 1000);
+}
+
+/* From a callback on the loop, so that all of it leaves in one piece. */
+static void on_batch_begin(void *user, pn_err outcome, pn_term value)
+{
+    batch *b = user;
+
+    (void)outcome;
+    (void)value;
+    for (int i = 0; i < BATCH; i++) {
+        if (pn_call_async(b->t->alice, &b->t->bob_key, "batch", 20000,
+                small_term(), on_batch_reply, b)
+            != PN_OK) {
+            abort();
+        }
+    }
+}
+
+static bool batch_is_over(void *user)
+{
+    const batch *b = user;
+
+    return atomic_load(&b->n_replies) >= BATCH;
+}
+
+static void test_node_answers_leave_before_turn_end(void **state)
+{
+    pn_expose_options is_inline;
+    two_nodes t;
+    batch b = {.t = &t};
+
+    (void)state;
+    two_nodes_open(&t, NULL);
+    pn_expose_options_init(&is_inline);
+    is_inline.flags = PN_EXPOSE_INLINE;
+    assert_int_equal(pn_expose(t.bob, "echo", on_echo, NULL, NULL), PN_OK);
+    assert_int_equal(
+        pn_expose(t.bob, "batch", on_batch_asked, &b, &is_inline), PN_OK);
+    assert_int_equal(pn_call_async(t.alice, &t.bob_key, "echo", 5000,
+                         small_term(), on_batch_begin, &b),
+        PN_OK);
+    two_nodes_wait(batch_is_over, &b);
+    assert_int_equal(atomic_load(&b.n_replies), BATCH);
+    assert_true(atomic_load(&b.was_answered));
+    two_nodes_close(&t);
+}
+
 int main(void)
 {
     static unsigned on_worker = 0;
@@ -636,6 +716,8 @@ int main(void)
         test_node_messages_start_in_order, NULL);
     pn_test_add("node/order/concurrent_runs_beside",
         test_node_concurrent_handle_runs_beside, NULL);
+    pn_test_add("node/order/answers_leave_before_turn_end",
+        test_node_answers_leave_before_turn_end, NULL);
     pn_test_add("node/defer/worker", test_node_defer, &on_worker);
     pn_test_add("node/defer/inline", test_node_defer, &is_inline);
     pn_test_add("node/defer/limit", test_node_defer_limit, NULL);
