@@ -124,7 +124,7 @@ defmodule CliTest do
     prints(g <> "/peers", o, ["peers", "--json"], 0, ~r/"t"/)
     Process.sleep(200)
     {:os_pid, pid} = Port.info(port, :os_pid)
-    System.cmd("kill", ["-TERM", to_string(pid)])
+    stop(pid)
     expect(g <> "/SIGTERM ends the link", t, "down #{key(o)} 2000", {:ok, ""})
 
     test(g <> "/and the program, in good order", fn ->
@@ -158,8 +158,11 @@ defmodule CliTest do
       {:ok, Enum.join(Enum.sort([bystander.key, key(o)]), " ")}
     )
 
-    Port.close(port)
+    {:os_pid, pid} = Port.info(port, :os_pid)
+    stop(pid)
   end
+
+  defp stop(pid), do: System.cmd("kill", ["-TERM", to_string(pid)], stderr_to_stdout: true)
 
   # Its port is in the first event it prints.
   defp start_run(o, args) do
@@ -170,6 +173,9 @@ defmodule CliTest do
     env = for {name, value} <- o.env, do: {to_charlist(name), to_charlist(value)}
     options = [:binary, :exit_status, :stderr_to_stdout, line: 4096, args: args, env: env]
     port = Port.open({:spawn_executable, arg(:peernet)}, options)
+    {:os_pid, pid} = Port.info(port, :os_pid)
+    # Also where a case ends early; closing the port would leave it running.
+    System.at_exit(fn _ -> stop(pid) end)
     {port, listening(port)}
   end
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -446,6 +447,7 @@ static pid_t spawn_holder(const pn_tempdir *t)
         int fd;
         int why;
 
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when the test fails */
         if (pn_file_lock(t->fd, "l", false, &fd, &why) == PN_OK) {
             (void)!write(pipe_fds[1], "x", 1);
         }
