@@ -89,13 +89,24 @@ heard() {
     grep -q -e "$2" "$work/$1.out" 2>/dev/null
 }
 
+# How nodes find each other: 127.255.255.255 reaches every listener on
+# loopback.
+discovery=(--discovery-address 127.255.255.255 --discovery-port "$udp"
+    --announce-every 300)
+
 # start NAME ARG...: `peernet run` in the background with $work/NAME as its
 # directory; waits until it is ready; sets pid_NAME and port_NAME.
 start() {
     local name=$1
     shift
-    "$peernet" -d "$work/$name" run --discovery-address 127.255.255.255 \
-        --discovery-port "$udp" --announce-every 300 "$@" \
+    start_by "$name" "$peernet" -d "$work/$name" run "${discovery[@]}" "$@"
+}
+
+# start_by NAME COMMAND...: the same with a command of another form.
+start_by() {
+    local name=$1
+    shift
+    "$@" \
         >"$work/$name.out" 2>"$work/$name.err" </dev/null &
     pids+=($!)
     printf -v "pid_$name" %s $!

@@ -9,15 +9,9 @@
 set -u
 tool=$1
 
-if [ "${2-}" != inside ]; then
-    for how in "unshare -n -m" "unshare -r -n -m"; do
-        if $how true 2>/dev/null; then
-            exec $how "$0" "$tool" inside
-        fi
-    done
-    echo "1..0 # SKIP no right to make network namespaces"
-    exit 0
-fi
+# shellcheck source=tests/e2e/netns_lib.sh
+. "$(dirname "$0")/netns_lib.sh"
+netns_enter "$0" "$@"
 
 n=0
 failed=0
@@ -42,34 +36,14 @@ check() { # check NAME COMMAND...: one test
     fi
 }
 
-# Names of namespaces are files in a /run of our own.
-mount -t tmpfs none /run || {
-    echo "1..0 # SKIP no right to mount"
-    exit 0
-}
+netns_mount
 dir=$(mktemp -d /run/netns_discovery.XXXXXX)
-
-link() { # link HOST INTERFACE BRIDGE
-    ip link add "$3-$1" type veth peer name "$2" netns "$1" &&
-        ip link set "$3-$1" master "$3" up &&
-        ip netns exec "$1" ip link set "$2" up
-}
 setup() {
-    ip link add br0 type bridge && ip link add br1 type bridge &&
-        ip link set br0 up && ip link set br1 up &&
-        ip link set lo up || return 1
-    for host in a b c; do
-        ip netns add $host && ip netns exec $host ip link set lo up || return 1
-    done
-    link a eth0 br0 && link b eth0 br0 && link a eth1 br1 && link c eth0 br1
+    netns_setup "br0 br1" "a b c" &&
+        link a eth0 br0 && link b eth0 br0 && link a eth1 br1 && link c eth0 br1
 }
-in_host() { # in_host HOST COMMAND...
-    ip netns exec "$@"
-}
-if ! setup 2>"$dir/setup"; then
-    echo "1..0 # SKIP no bridges or veth pairs: $(head -n 1 "$dir/setup")"
-    exit 0
-fi
+setup 2>"$dir/setup" ||
+    netns_skip "no bridges or veth pairs: $(head -n 1 "$dir/setup")"
 in_host a ip addr add 10.1.0.1/24 brd + dev eth0
 in_host b ip addr add 10.1.0.2/24 brd + dev eth0
 in_host a ip addr add 10.2.0.1/24 brd + dev eth1
@@ -88,10 +62,10 @@ run_all() { # all three for $1 seconds
 #    limited broadcast cannot leave.
 run_all 2
 wait
-check "per interface: a hears b" heard a "found b at 10.1.0.2:7100"
-check "per interface: b hears a" heard b "found a at 10.1.0.1:7100"
-check "second interface: c hears a" heard c "found a at 10.2.0.1:7100"
-check "second interface: a hears c" heard a "found c at 10.2.0.3:7100"
+check "NET-5 per interface: a hears b" heard a "found b at 10.1.0.2:7100"
+check "NET-5 per interface: b hears a" heard b "found a at 10.1.0.1:7100"
+check "NET-5 second interface: c hears a" heard c "found a at 10.2.0.1:7100"
+check "NET-5 second interface: a hears c" heard a "found c at 10.2.0.3:7100"
 check "b and c are strangers" not_heard b "found c"
 check "own announces are not found" not_heard a "found a"
 check "limited broadcast needs a route" \
@@ -120,9 +94,9 @@ sleep 0.5
 in_host a "$tool" forge 172.16.9.9 255.255.255.255
 in_host a "$tool" forge 10.1.0.1 255.255.255.255
 wait
-check "off link: dropped" not_heard b "found x at 172.16.9.9"
-check "off link: counted" grep -q "off_link 1 " "$dir/out.b"
-check "on link: heard" heard b "found x at 10.1.0.1:7100"
+check "NET-5 off link: dropped" not_heard b "found x at 172.16.9.9"
+check "NET-5 off link: counted" grep -q "off_link 1 " "$dir/out.b"
+check "NET-5 on link: heard" heard b "found x at 10.1.0.1:7100"
 in_host a ip addr del 172.16.9.9/32 dev eth0
 
 # 4. Changes of this host's network are noticed, those of others are not.
