@@ -15,6 +15,9 @@
 /* What is worth a system call of its own before the turn ends. */
 enum { EARLY_MESSAGES = 32, EARLY_BYTES = 64 * 1024 };
 
+/* A peer that cannot read a message closes within this. */
+#define AT_ONCE_US (2 * PN_US_PER_S)
+
 static const pn_session_callbacks session_callbacks;
 static const pn_conn_callbacks conn_callbacks;
 
@@ -171,11 +174,12 @@ static void link_end_up(pn_link *link, pn_reason reason)
 }
 
 /* Guesses, and named as such. A peer that we dialled and that closes without a
- * word has most likely not paired us; one that closes after something of ours
- * may have met an atom its VM does not know (wire section 3). */
+ * word has most likely not paired us; one that closes right after something of
+ * ours may have met an atom its VM does not know (wire section 3). */
 static pn_reason link_guess(const pn_link *link, pn_reason reason)
 {
     uint64_t received;
+    uint64_t sent;
 
     if (link->stage != PN_LINK_UP
         || (reason != PN_REASON_PEER_CLOSED
@@ -186,8 +190,9 @@ static pn_reason link_guess(const pn_link *link, pn_reason reason)
     if (link->is_dialled && received == 0) {
         return PN_REASON_NOT_PAIRED_THERE;
     }
-    if (pn_session_last_sent_us(link->session) != 0
-        && pn_session_last_sent_us(link->session) >= received) {
+    sent = pn_session_last_sent_us(link->session);
+    if (sent != 0 && sent >= received
+        && pn_node_now(link->node) - sent < AT_ONCE_US) {
         return PN_REASON_ATOM_UNKNOWN_TO_PEER;
     }
     return reason;

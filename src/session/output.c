@@ -371,7 +371,9 @@ pn_err pn_session_commit(pn_session *s, uint64_t now_us, pn_term_writer *w)
         }
         return err;
     }
-    s->last_sent_us = now_us;
+    if (!s->is_reply) {
+        s->last_sent_us = now_us;
+    }
     if (s->hold == PN_HOLD_NONE) {
         nudge_later(s, now_us);
     }

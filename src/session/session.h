@@ -135,8 +135,9 @@ const pn_public_key *pn_session_peer(const pn_session *s);
 uint64_t pn_session_rtt_us(const pn_session *s);
 /* When the last authenticated frame came; 0: none. Any after on_open. */
 uint64_t pn_session_last_received_us(const pn_session *s);
-/* When the last call, send or reply was committed; 0: none. A peer that closes
- * and has sent nothing since then may not have known an atom in it. */
+/* When the last call or send was committed; 0: none. A peer that closes at once
+ * and has sent nothing since then may not have known an atom in it. Replies do
+ * not count: whoever asked once often closes after the answer. */
 uint64_t pn_session_last_sent_us(const pn_session *s);
 /* Calls of ours that wait for a reply. After close: 0. */
 uint32_t pn_session_calls_in_flight(const pn_session *s);

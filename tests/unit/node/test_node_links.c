@@ -395,6 +395,61 @@ static void test_node_reconnects(void **state)
     two_nodes_close(&t);
 }
 
+/* ---- why a peer has closed -------------------------------------------------
+ */
+
+static void only_alice_tells(pn_node_options *opt, bool is_alice)
+{
+    if (!is_alice) {
+        opt->on_event = NULL;
+    }
+}
+
+static void on_sink(pn_request *req, pn_term args, void *user)
+{
+    (void)req;
+    (void)args;
+    atomic_store((atomic_bool *)user, true);
+}
+
+static bool is_set(void *user)
+{
+    return atomic_load((atomic_bool *)user);
+}
+
+typedef struct guess_case {
+    bool alice_sends; /* else she has answered bob, who goes then */
+    pn_reason want;
+} guess_case;
+
+/* A close right after a message of ours may mean that it could not be read;
+ * one after our answer is how a command that asks once leaves. */
+static void test_node_guess_why_closed(void **state)
+{
+    const guess_case *g = *state;
+    atomic_bool has_come = false;
+    two_nodes t;
+
+    two_nodes_open(&t, only_alice_tells);
+    assert_int_equal(pn_expose(t.alice, "echo", on_echo, NULL, NULL), PN_OK);
+    assert_int_equal(pn_expose(t.bob, "echo", on_echo, NULL, NULL), PN_OK);
+    assert_int_equal(pn_expose(t.bob, "sink", on_sink, &has_come, NULL), PN_OK);
+    assert_int_equal(echo_call(&t), PN_OK);
+    if (g->alice_sends) {
+        assert_int_equal(pn_send(t.alice, &t.bob_key, "sink", "1"), PN_OK);
+        two_nodes_wait(is_set, &has_come);
+    } else {
+        assert_int_equal(
+            pn_call(t.bob, &t.alice_key, "echo", 5000, NULL, "1"), PN_OK);
+    }
+    pn_node_close(t.bob);
+    t.bob = NULL;
+    two_nodes_wait_event(&t, PN_EVENT_PEER_DOWN, 1);
+    assert_string_equal(pn_reason_text(t.last_reason[PN_EVENT_PEER_DOWN]),
+        pn_reason_text(g->want));
+    two_nodes_close(&t);
+}
+
 /* Two processes never speak with one identity. */
 static void test_node_locked(void **state)
 {
@@ -586,6 +641,9 @@ static void test_node_many_threads(void **state)
 
 int main(void)
 {
+    static guess_case after_answer = {false, PN_REASON_PEER_CLOSED};
+    static guess_case after_send = {true, PN_REASON_ATOM_UNKNOWN_TO_PEER};
+
     pn_test_add("node/t25/unpair_ends_the_link",
         test_node_t25_unpair_ends_the_link, NULL);
     pn_test_add("node/t25/nothing_after_unpair",
@@ -608,6 +666,10 @@ int main(void)
     pn_test_add("node/link/reconnects", test_node_reconnects, NULL);
     pn_test_add("node/link/locked", test_node_locked, NULL);
     pn_test_add("node/t19/both_dial", test_node_t19_both_dial, NULL);
+    pn_test_add("node/link/closed_after_our_answer", test_node_guess_why_closed,
+        &after_answer);
+    pn_test_add("node/link/closed_after_our_send", test_node_guess_why_closed,
+        &after_send);
     pn_test_add("node/link/own_loop", test_node_own_loop, NULL);
     pn_test_add("node/tell/list_peers", test_node_list_peers, NULL);
     pn_test_add("node/tell/metrics_text", test_node_metrics_text, NULL);
