@@ -28,8 +28,9 @@ typedef struct pn_discovery_sink {
 } pn_discovery_sink;
 
 /**
- * One discovery source. All members are called on the node's loop; none may
- * block. user is what the node was given with the table.
+ * One discovery source. start and the first announce are called by
+ * pn_node_open, before it returns; everything else on the node's loop, never
+ * two at once; none may block. user is what the node was given with the table.
  */
 typedef struct pn_discovery_source {
     size_t size;      /* sizeof(pn_discovery_source) */
@@ -57,7 +58,7 @@ typedef struct pn_network_sink {
     void (*changed)(void *node);
 } pn_network_sink;
 
-/** A network monitor. Members are called on the node's loop. */
+/** A network monitor. Members are called as those of a source. */
 typedef struct pn_network_monitor {
     size_t size; /* sizeof(pn_network_monitor) */
     const char *name;

@@ -663,18 +663,17 @@ static void link_dial(pn_link *link)
 }
 
 /* Replies wait in the output; a peer that does not read them is not asked for
- * more calls either (T11). */
+ * more calls either (T11). One that reads is, whatever its handlers do: its
+ * pings are among what we would not hear. */
 static void link_back_pressure(pn_link *link)
 {
     pn_node *node = link->node;
     size_t queued = pn_session_queued_bytes(link->session);
     bool is_full = queued > node->opt.max_output_bytes / 2
-                   || link->n_queued >= node->opt.max_queue_per_link;
+                   || (queued > 0
+                       && link->n_queued >= node->opt.max_queue_per_link);
 
-    if (is_full == link->is_blocked) {
-        return;
-    }
-    if (!is_full || queued > 0) {
+    if (is_full != link->is_blocked) {
         link->is_blocked = is_full;
         node->transport->set_reading(link->conn, !is_full);
     }

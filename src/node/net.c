@@ -89,7 +89,7 @@ static void on_found(void *user, const pn_public_key *key, const char *text)
     pn_address address;
     pn_peer *peer;
 
-    if (pn_address_parse(text, -1, &address) != PN_OK) {
+    if (pn_peer_address_parse(text, &address) != PN_OK) {
         return;
     }
     pn_node_lock(node);
@@ -130,7 +130,7 @@ static void on_lost(void *user, const pn_public_key *key, const char *text)
     pn_address address;
     heard *h;
 
-    if (pn_address_parse(text, -1, &address) != PN_OK) {
+    if (pn_peer_address_parse(text, &address) != PN_OK) {
         return;
     }
     pn_node_lock(node);

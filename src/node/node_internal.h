@@ -299,6 +299,9 @@ void pn_node_peers_fini(pn_node *node);
 extern const pn_reg_callbacks pn_node_registry_callbacks;
 /* Reads the trust list again; both locks are taken inside. */
 void pn_node_reload_trust(pn_node *node);
+/* Where a peer can be dialled: as pn_address_parse, and port 0 is none. */
+PN_MUST_USE pn_err pn_peer_address_parse(
+    const char *text, pn_address *ret_address);
 void pn_peer_remember(pn_node *node, pn_peer *peer, const pn_address *address);
 
 /* ---- net.c: loop's thread, no lock but where it says so ---- */

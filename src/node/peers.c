@@ -108,6 +108,13 @@ static pn_err peer_add(pn_node *node, const pn_trust_entry *entry)
     return PN_OK;
 }
 
+pn_err pn_peer_address_parse(const char *text, pn_address *ret_address)
+{
+    pn_err err = pn_address_parse(text, -1, ret_address);
+
+    return err == PN_OK && pn_address_port(ret_address) == 0 ? PN_INVALID : err;
+}
+
 static void peer_hint_stored(pn_node *node, const pn_peer *peer)
 {
     pn_peer_address stored[PN_ADDRESSES_PER_PEER];
@@ -116,7 +123,7 @@ static void peer_hint_stored(pn_node *node, const pn_peer *peer)
     for (size_t i = 0; i < n; i++) {
         pn_address address;
 
-        if (pn_address_parse(stored[i].text, -1, &address) == PN_OK) {
+        if (pn_peer_address_parse(stored[i].text, &address) == PN_OK) {
             (void)pn_registry_hint(node->registry, &peer->key, &address,
                 stored[i].is_manual ? PN_REG_MANUAL : PN_REG_REMEMBERED,
                 pn_node_now(node));
@@ -387,7 +394,7 @@ pn_err pn_connect(pn_node *node, const pn_public_key *key, const char *address)
     pn_address at;
     pn_err err;
 
-    if (address != NULL && pn_address_parse(address, -1, &at) != PN_OK) {
+    if (address != NULL && pn_peer_address_parse(address, &at) != PN_OK) {
         return PN_INVALID;
     }
     pn_node_lock(node);

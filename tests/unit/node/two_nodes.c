@@ -79,12 +79,9 @@ static void open_one(two_nodes *t, bool is_alice,
     }
 }
 
-void two_nodes_open(
+void two_nodes_open_apart(
     two_nodes *t, void (*change)(pn_node_options *opt, bool is_alice))
 {
-    char address[32];
-    pn_reason why = PN_REASON_NONE;
-
     memset(t, 0, sizeof(*t));
     (void)pthread_mutex_init(&t->lock, NULL);
     (void)pthread_cond_init(&t->changed, NULL);
@@ -95,6 +92,15 @@ void two_nodes_open(
     t->alice_key = *pn_node_key(t->alice);
     t->bob_key = *pn_node_key(t->bob);
     assert_int_equal(pn_pair(t->bob, &t->alice_key, "alice"), PN_OK);
+}
+
+void two_nodes_open(
+    two_nodes *t, void (*change)(pn_node_options *opt, bool is_alice))
+{
+    char address[32];
+    pn_reason why = PN_REASON_NONE;
+
+    two_nodes_open_apart(t, change);
     node_address(t->bob, address);
     assert_int_equal(pn_pair_at(t->alice, &t->bob_key, "bob", address), PN_OK);
     if (pn_wait_connected(t->alice, &t->bob_key, 10000, &why) != PN_OK

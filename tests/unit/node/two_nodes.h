@@ -33,6 +33,9 @@ void two_nodes_options(pn_node_options *opt);
  * called for each node's options first. */
 void two_nodes_open(
     two_nodes *t, void (*change)(pn_node_options *opt, bool is_alice));
+/* Opens only; bob has paired alice. */
+void two_nodes_open_apart(
+    two_nodes *t, void (*change)(pn_node_options *opt, bool is_alice));
 void two_nodes_close(two_nodes *t);
 /* Opens only one of them again on its directory, with its old key. */
 void two_nodes_reopen_bob(two_nodes *t);
