@@ -18,6 +18,9 @@
 void pn_test_add(const char *name, CMUnitTestFunction function, void *row);
 void pn_test_addf(CMUnitTestFunction function, void *row, const char *format,
     ...) __attribute__((format(printf, 3, 4)));
+/* Ends the running test, which counts as skipped; why is told. Memory it holds
+ * is lost. */
+_Noreturn void pn_test_skip(const char *why);
 /* Runs all that were added as one group; the exit status for main. A table
  * that came out empty fails. */
 int pn_test_run(const char *group);

@@ -319,7 +319,7 @@ static void test_faults_partition(void **state)
         took_us[seed - 1] = partition_once(row, seed);
     }
     qsort(took_us, N, sizeof(took_us[0]), by_size);
-    print_message("%s: linked again after %llu ms (median), %llu ms (most)\n",
+    print_message("# %s: linked again after %llu ms (median), %llu ms (most)\n",
         row->name, (unsigned long long)(took_us[N / 2] / MS),
         (unsigned long long)(took_us[N - 1] / MS));
     assert_true(took_us[N / 2] <= row->median_us);

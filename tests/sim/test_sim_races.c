@@ -108,7 +108,7 @@ static void test_races(void **state)
     for (uint64_t seed = 1; seed <= N_RACES; seed++) {
         n += run_race(row, seed);
     }
-    print_message("%s: %u of %d had two links\n", row->name, n, N_RACES);
+    print_message("# %s: %u of %d had two links\n", row->name, n, N_RACES);
     assert_true(n >= row->least_races);
 }
 

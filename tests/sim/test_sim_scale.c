@@ -101,7 +101,7 @@ static void test_scale_a_day(void **state)
             SIM_CHECK(w, sim_is_settled(w->nodes[i], neighbour(w, i, k)));
         }
     }
-    print_message("%llu events, %llu dials, %llu links, %llu ends, "
+    print_message("# %llu events, %llu dials, %llu links, %llu ends, "
                   "%llu duplicates closed\n",
         (unsigned long long)w->n_events, (unsigned long long)w->n_dials,
         (unsigned long long)w->n_links, (unsigned long long)w->n_ends,

@@ -389,7 +389,7 @@ static void test_cli_control_other_user(void **state)
 
     (void)state;
     if (getuid() != 0) {
-        skip(); /* needs somebody else to be */
+        pn_test_skip("needs somebody else to be");
     }
     server_open();
     (void)snprintf(folder, sizeof(folder), "%s", runtime.places[0].folder);
@@ -514,7 +514,7 @@ static void test_cli_control_folder_owner(void **state)
 {
     (void)state;
     if (getuid() != 0) {
-        skip(); /* needs somebody else to give it to */
+        pn_test_skip("needs somebody else to give it to");
     }
     use_folder("owner");
     assert_int_equal(mkdir(runtime.places[0].folder, 0700), 0);

@@ -565,7 +565,7 @@ static void test_no_route(void **state)
     if ((unshare(CLONE_NEWNET) != 0
             && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
         || !lo_up()) {
-        skip();
+        pn_test_skip("no right to make a namespace");
     }
     assert_int_equal(pn_loop_new(&loop), PN_OK);
     open_at(&a, loop, 4040, 'a', NULL, 10, 0);

@@ -91,7 +91,7 @@ static void test_os_file_dir_of_another_owner(void **state)
 
     (void)state;
     if (geteuid() != 0) {
-        skip();
+        pn_test_skip("only root can give files away");
     }
     pn_tempdir_init(&t);
     path = pn_tempdir_path(&t, "d");
@@ -259,7 +259,7 @@ static void test_os_file_read_type(void **state)
     int why;
 
     if (row->why == EPERM && geteuid() != 0) {
-        skip();
+        pn_test_skip("only root can give files away");
     }
     pn_tempdir_init(&t);
     make_types(&t);
@@ -279,7 +279,7 @@ static void test_os_file_lock_type(void **state)
     int why;
 
     if (row->why == EPERM && geteuid() != 0) {
-        skip();
+        pn_test_skip("only root can give files away");
     }
     pn_tempdir_init(&t);
     make_types(&t);
@@ -526,7 +526,7 @@ static void test_os_file_watch(void **state)
     pn_tempdir_init(&t);
     if (pn_dir_watch(t.fd, &fd, &why) != PN_OK) {
         pn_tempdir_fini(&t);
-        skip();
+        pn_test_skip("no inotify");
     }
     assert_false(is_readable(fd));
     assert_false(pn_dir_watch_read(fd, is_f));
@@ -559,7 +559,7 @@ static void test_os_file_watch_sees_the_directory_go(void **state)
     assert_int_equal(
         pn_dir_open(pn_tempdir_path(&t, "d"), &dir_fd, &why), PN_OK);
     if (pn_dir_watch(dir_fd, &fd, &why) != PN_OK) {
-        skip();
+        pn_test_skip("no inotify");
     }
     assert_int_equal(close(dir_fd), 0);
     assert_int_equal(rmdir(pn_tempdir_path(&t, "d")), 0);

@@ -78,7 +78,7 @@ static void test_family(void **state)
     char text[PN_ADDRESS_TEXT_LEN];
 
     if (row->needs_ipv6 && !host_has_ipv6()) {
-        skip();
+        pn_test_skip("no IPv6 here");
     }
     rig_init(&r, &pn_transport_tcp, row->listen);
     to = address_of(row->dial, pn_address_port(&r.at));
@@ -417,7 +417,7 @@ static void test_self(void **state)
     (void)state;
     if (unshare(CLONE_NEWNET) != 0 || !lo_up()
         || !set_ephemeral("45001 45001")) {
-        skip();
+        pn_test_skip("no right to make a namespace");
     }
     rig_init(&r, &pn_transport_tcp, "127.0.0.1:7100");
     r.at = address_of("127.0.0.1", 45001);

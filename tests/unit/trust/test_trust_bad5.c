@@ -314,7 +314,7 @@ static void test_trust_bad5(void **state)
     pn_err err;
 
     if (needs_root(r) && geteuid() != 0) {
-        skip();
+        pn_test_skip("needs root");
     }
     fixture_make(&t);
     (void)snprintf(path, sizeof(path), "%s", object_path(&t, r->object));
