@@ -21,6 +21,7 @@ static pn_job *job_take(pn_node *node)
 {
     pn_job *job = node->jobs_head;
 
+    node->n_jobs--;
     node->jobs_head = job->next;
     if (node->jobs_head == NULL) {
         node->jobs_tail = NULL;
@@ -76,9 +77,11 @@ static bool worker_start(pn_node *node)
 
 pn_err pn_dispatch_job(pn_node *node, pn_job *job)
 {
-    /* Threads come when there is more to do than idle ones. */
-    if (node->n_idle_workers == 0 && node->n_workers < node->opt.max_workers
-        && !worker_start(node) && node->n_workers == 0) {
+    /* Threads come when there is more to do than idle ones: one that was
+     * woken for an earlier job counts as idle until it runs. */
+    if (node->n_jobs >= node->n_idle_workers
+        && node->n_workers < node->opt.max_workers && !worker_start(node)
+        && node->n_workers == 0) {
         return PN_SYS;
     }
     job->next = NULL;
@@ -88,6 +91,7 @@ pn_err pn_dispatch_job(pn_node *node, pn_job *job)
         node->jobs_tail->next = job;
     }
     node->jobs_tail = job;
+    node->n_jobs++;
     (void)pthread_cond_signal(&node->job_ready);
     return PN_OK;
 }

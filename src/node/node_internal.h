@@ -191,6 +191,7 @@ struct pn_node {
     pn_handles handles;
     pn_job *jobs_head;
     pn_job *jobs_tail;
+    uint32_t n_jobs; /* in that list */
     pthread_cond_t job_ready;
     pthread_t *workers;
     uint32_t n_workers;

@@ -695,6 +695,88 @@ static void test_node_answers_leave_before_turn_end(void **state)
     two_nodes_close(&t);
 }
 
+/* ---- workers ---------------------------------------------------------------
+ */
+
+typedef struct meeting {
+    two_nodes *t;
+    atomic_int n_inside;
+    atomic_int n_met;
+    atomic_int n_done;
+} meeting;
+
+/* Both have to be inside at the same time. */
+static void on_meet(pn_request *req, pn_term args, void *user)
+{
+    meeting *m = user;
+
+    (void)args;
+    atomic_fetch_add(&m->n_inside, 1);
+    for (int i = 0; i < 3000 && atomic_load(&m->n_inside) < 2; i++) {
+        sleep_ms(1);
+    }
+    atomic_fetch_add(&m->n_met, atomic_load(&m->n_inside) >= 2);
+    atomic_fetch_add(&m->n_done, 1);
+    (void)pn_request_reply(req, "ok");
+}
+
+static void on_met(void *user, pn_err outcome, pn_term value)
+{
+    (void)user;
+    (void)outcome;
+    (void)value;
+}
+
+/* On alice's loop: both calls leave in one write. */
+static void on_warm(void *user, pn_err outcome, pn_term value)
+{
+    static const uint8_t one[] = {97, 1};
+    meeting *m = user;
+
+    (void)outcome;
+    (void)value;
+    sleep_ms(50); /* bob's worker is idle again */
+    for (int i = 0; i < 2; i++) {
+        (void)!pn_call_async(m->t->alice, &m->t->bob_key, "meet", 5000,
+            (pn_term){one, sizeof(one)}, on_met, NULL);
+    }
+}
+
+static void on_warmed(pn_request *req, pn_term args, void *user)
+{
+    (void)user;
+    (void)pn_request_reply_term(req, args);
+}
+
+static bool both_are_done(void *user)
+{
+    return atomic_load(&((meeting *)user)->n_done) == 2;
+}
+
+/* One idle worker and two messages: the second does not wait for the first,
+ * whoever it is from. */
+static void test_node_two_jobs_one_idle_worker(void **state)
+{
+    static const uint8_t one[] = {97, 1};
+    pn_expose_options opt;
+    meeting m = {0};
+    two_nodes t;
+
+    (void)state;
+    pn_expose_options_init(&opt);
+    opt.flags = PN_EXPOSE_CONCURRENT;
+    two_nodes_open(&t, NULL);
+    m.t = &t;
+    assert_int_equal(pn_expose(t.bob, "meet", on_meet, &m, &opt), PN_OK);
+    assert_int_equal(pn_expose(t.bob, "warm", on_warmed, NULL, NULL), PN_OK);
+    assert_int_equal(pn_call_async(t.alice, &t.bob_key, "warm", 5000,
+                         (pn_term){one, sizeof(one)}, on_warm, &m),
+        PN_OK);
+    two_nodes_wait(both_are_done, &m);
+    assert_int_equal(atomic_load(&m.n_met), 2);
+    two_nodes_close(&t);
+}
+
 int main(void)
 {
     static unsigned on_worker = 0;
@@ -718,6 +800,8 @@ int main(void)
         test_node_concurrent_handle_runs_beside, NULL);
     pn_test_add("node/order/answers_leave_before_turn_end",
         test_node_answers_leave_before_turn_end, NULL);
+    pn_test_add("node/workers/two_jobs_one_idle",
+        test_node_two_jobs_one_idle_worker, NULL);
     pn_test_add("node/defer/worker", test_node_defer, &on_worker);
     pn_test_add("node/defer/inline", test_node_defer, &is_inline);
     pn_test_add("node/defer/limit", test_node_defer_limit, NULL);
