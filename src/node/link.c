@@ -58,7 +58,8 @@ void pn_link_touch(pn_link *link)
 {
     pn_node *node = link->node;
 
-    if (link->is_touched) {
+    /* What is touched is listed, and so is not freed. */
+    if (link->is_touched || !link->is_listed) {
         return;
     }
     link->is_touched = true;
@@ -793,7 +794,8 @@ void pn_link_turn_end(pn_link *link)
         link_arm(link);
         link_account(link);
     }
-    if (link->stage == PN_LINK_ENDED && link->is_listed) {
+    /* One that ended just now is touched again, and its turn comes. */
+    if (link->stage == PN_LINK_ENDED && link->is_listed && !link->is_touched) {
         link_bury(link);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Links between real nodes: trust, its end, reconnection, own loops, limits. */
+#include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include <arpa/inet.h>
 
+#include "node/node_internal.h"
 #include "two_nodes.h"
 
 static void on_echo(pn_request *req, pn_term args, void *user)
@@ -362,6 +364,115 @@ static void test_node_t01_garbage_gets_no_byte(void **state)
     two_nodes_close(&t);
 }
 
+/* ---- ends at awkward moments
+ * ----------------------------------------------------- */
+
+static pn_err no_dial(pn_loop *loop, const pn_address *to,
+    const pn_conn_callbacks *callbacks, void *user, pn_conn **ret_conn,
+    int *ret_errno)
+{
+    (void)loop;
+    (void)to;
+    (void)callbacks;
+    (void)user;
+    (void)ret_conn;
+    *ret_errno = EMFILE;
+    return PN_SYS;
+}
+
+/* Out of descriptors: the link ends in the middle of its own turn end. */
+static void test_node_dial_refused_at_once(void **state)
+{
+    pn_transport_ops ops = pn_transport_tcp;
+    pn_public_key carol = {{9}};
+    pn_node_options opt;
+    pn_node *node = NULL;
+    pn_metrics m;
+    pn_reason why = PN_REASON_NONE;
+    char dir[64];
+
+    (void)state;
+    ops.dial = no_dial;
+    make_dir(dir);
+    two_nodes_options(&opt);
+    opt.data_dir = dir;
+    opt.reconnect_min_ms = 20;
+    assert_int_equal(pn_node_open_over(&opt, &ops, &node), PN_OK);
+    assert_int_equal(pn_pair_at(node, &carol, "carol", "127.0.0.1:9"), PN_OK);
+    assert_int_equal(pn_wait_connected(node, &carol, 300, &why), PN_TIMEOUT);
+    assert_int_equal(why, PN_REASON_SYSTEM);
+    assert_int_equal(pn_node_metrics(node, &m), PN_OK);
+    assert_true(m.dial_failures > 1);
+    pn_node_close(node);
+    remove_dir(dir);
+}
+
+typedef struct gatepost {
+    atomic_bool is_open;
+    atomic_int n_inside;
+} gatepost;
+
+static void on_gatepost(pn_request *req, pn_term args, void *user)
+{
+    struct timespec pause = {.tv_nsec = 1000000};
+    gatepost *g = user;
+
+    (void)req;
+    (void)args;
+    atomic_fetch_add(&g->n_inside, 1);
+    for (int i = 0; i < 8000 && !atomic_load(&g->is_open); i++) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static bool somebody_is_inside(void *user)
+{
+    return atomic_load(&((gatepost *)user)->n_inside) > 0;
+}
+
+/* A handler outlives a link whose reading was off: what it finds is freed with
+ * it, not left on a list. */
+static void test_node_handler_outlives_blocked_link(void **state)
+{
+    static const uint8_t zeros[65536];
+    struct timespec pause = {.tv_nsec = 100000000};
+    pn_expose_options opt;
+    gatepost at_alice = {0};
+    gatepost at_bob = {0};
+    pn_err err;
+    two_nodes t;
+
+    (void)state;
+    pn_expose_options_init(&opt);
+    opt.flags = PN_EXPOSE_INLINE;
+    two_nodes_open(&t, NULL);
+    assert_int_equal(
+        pn_expose(t.alice, "stop", on_gatepost, &at_alice, &opt), PN_OK);
+    assert_int_equal(
+        pn_expose(t.bob, "slow", on_gatepost, &at_bob, NULL), PN_OK);
+    assert_int_equal(pn_send(t.alice, &t.bob_key, "slow", "~i", 1), PN_OK);
+    two_nodes_wait(somebody_is_inside, &at_bob);
+    assert_int_equal(pn_send(t.bob, &t.alice_key, "stop", "~i", 1), PN_OK);
+    two_nodes_wait(somebody_is_inside, &at_alice);
+    /* The system takes more when it has had a moment. */
+    for (int full = 0; full < 4; full++) {
+        err = PN_OK;
+        while (err == PN_OK) {
+            err = pn_send(t.bob, &t.alice_key, "sink", "~b",
+                (pn_slice){zeros, sizeof(zeros)});
+        }
+        assert_int_equal(err, PN_BUSY);
+        (void)nanosleep(&pause, NULL);
+    }
+    assert_int_equal(pn_unpair(t.bob, &t.alice_key), PN_OK);
+    (void)nanosleep(&pause, NULL);
+    atomic_store(&at_bob.is_open, true);
+    (void)nanosleep(&pause, NULL);
+    atomic_store(&at_alice.is_open, true);
+    assert_false(pn_connected(t.bob, &t.alice_key));
+    two_nodes_close(&t);
+}
+
 /* ---- losing a link and getting it back
  * --------------------------------------------- */
 
@@ -663,6 +774,10 @@ int main(void)
     pn_test_add("node/t03/half_open", test_node_t03_half_open, NULL);
     pn_test_add("node/t01/garbage_gets_no_byte",
         test_node_t01_garbage_gets_no_byte, NULL);
+    pn_test_add(
+        "node/link/dial_refused_at_once", test_node_dial_refused_at_once, NULL);
+    pn_test_add("node/link/handler_outlives_blocked_link",
+        test_node_handler_outlives_blocked_link, NULL);
     pn_test_add("node/link/reconnects", test_node_reconnects, NULL);
     pn_test_add("node/link/locked", test_node_locked, NULL);
     pn_test_add("node/t19/both_dial", test_node_t19_both_dial, NULL);
