@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BAD-8, T31 and T34: keys that no honest peer sends, in messages that are
- * otherwise perfect. The attacker here knows that a multiplication with a
+ * BAD-8, T29, T31 and T34: keys that no honest peer sends, in messages that
+ * are otherwise perfect. The attacker here knows that a multiplication with a
  * low-order point gives zero and goes on from there, so nothing but the check
  * of the result stands in the way.
  */
@@ -440,6 +440,115 @@ static void test_own_s_in_m3(void **state)
     noise_end_fini(&victim);
 }
 
+/* ---- T29: our own key is stolen -------------------------------------------
+ */
+
+/* The thief of our static key says it is a friend of ours, and proves that
+ * with a multiplication of what it has. Only the friend's own secret does. */
+typedef enum proof_secret {
+    STOLEN,
+    EPHEMERAL,
+    FRIENDS, /* the control: no thief has it */
+} proof_secret;
+
+typedef struct proof {
+    const char *name;
+    proof_secret secret;
+    bool with_friend; /* with the friend's key, else with our ephemeral */
+} proof;
+
+static const proof proofs[] = {
+    {"stolen_times_our_ephemeral", STOLEN, false},
+    {"ephemeral_times_our_ephemeral", EPHEMERAL, false},
+    {"stolen_times_friend", STOLEN, true},
+    {"ephemeral_times_friend", EPHEMERAL, true},
+    {"control", FRIENDS, false},
+};
+
+static void friend_of_ours(pn_key_pair *friend)
+{
+    uint8_t secret[PN_KEY_LEN];
+
+    memset(secret, 0x77, sizeof(secret));
+    noise_key_pair(friend, secret);
+}
+
+static void mix_proof(attacker *a, const proof *p, const noise_end *victim,
+    const pn_key_pair *friend, const uint8_t *our_e)
+{
+    const pn_key_pair *with = &a->e;
+
+    if (p->secret == STOLEN) {
+        with = &victim->identity;
+    } else if (p->secret == FRIENDS) {
+        with = friend;
+    }
+    mix_dh(a, with, p->with_friend ? friend->public_key.bytes : our_e);
+}
+
+static void check_proof(noise_end *victim, const proof *p, pn_err err)
+{
+    if (p->secret == FRIENDS) {
+        assert_int_equal(err, PN_OK);
+        assert_non_null(pn_handshake_peer(victim->handshake));
+    } else {
+        check_refused(victim, err);
+    }
+    noise_end_fini(victim);
+}
+
+static void test_t29_as_initiator(void **state)
+{
+    const proof *p = *state;
+    noise_end victim;
+    pn_key_pair friend;
+    attacker a;
+    uint8_t m2[96];
+    uint8_t rs[PN_KEY_LEN];
+    size_t n;
+
+    victim_init(&victim, false);
+    friend_of_ours(&friend);
+    attacker_init(&a);
+    say_e(&a, a.e.public_key.bytes);
+    assert_int_equal(victim_hears(&victim, &a), PN_OK);
+    assert_int_equal(
+        pn_handshake_write(victim.handshake, NULL, 0, m2, sizeof(m2), &n),
+        PN_OK);
+    hear_e(&a, m2);
+    mix_dh(&a, &a.e, m2);
+    assert_int_equal(
+        pn_symmetric_decrypt(&a.symmetric, m2 + 32, 48, rs), PN_OK);
+    mix_dh(&a, &a.e, rs);
+    assert_int_equal(
+        pn_symmetric_decrypt(&a.symmetric, m2 + 80, 16, rs), PN_OK);
+    a.len = 0;
+    say(&a, friend.public_key.bytes, PN_KEY_LEN);
+    mix_proof(&a, p, &victim, &friend, m2);
+    say(&a, NULL, 0);
+    check_proof(&victim, p, victim_hears(&victim, &a));
+}
+
+static void test_t29_as_responder(void **state)
+{
+    const proof *p = *state;
+    noise_end victim;
+    pn_key_pair friend;
+    attacker a;
+    uint8_t m1[32];
+
+    victim_init(&victim, true);
+    friend_of_ours(&friend);
+    attacker_init(&a);
+    victim_says_m1(&victim, &a, m1);
+    say_e(&a, a.e.public_key.bytes);
+    mix_dh(&a, &a.e, m1);
+    say(&a, friend.public_key.bytes, PN_KEY_LEN);
+    mix_proof(&a, p, &victim, &friend, m1);
+    say(&a, NULL, 0);
+    check_proof(&victim, p, victim_hears(&victim, &a));
+}
+
 int main(void)
 {
     static const struct {
@@ -461,6 +570,12 @@ int main(void)
                 "noise/keys/our_own_%s%s", own[i].name,
                 spellings[k] == TOP_BIT ? "_top_bit" : "");
         }
+    }
+    for (size_t i = 0; i < sizeof(proofs) / sizeof(proofs[0]); i++) {
+        pn_test_addf(test_t29_as_initiator, (void *)(uintptr_t)&proofs[i],
+            "noise/t29/as_initiator/%s", proofs[i].name);
+        pn_test_addf(test_t29_as_responder, (void *)(uintptr_t)&proofs[i],
+            "noise/t29/as_responder/%s", proofs[i].name);
     }
     return pn_test_run("noise/keys");
 }
