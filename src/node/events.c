@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "base/mutant.h"
 #include "node/node_internal.h"
 
 /* A burst beyond this is counted, not kept. */
@@ -161,8 +162,9 @@ void pn_node_denied(pn_node *node, const pn_public_key *key, const char *label,
     pn_note *note;
 
     node->metrics.denials[reason]++;
-    if (node->denied[reason].last_us != 0
-        && now - node->denied[reason].last_us < PN_US_PER_S) {
+    if (PN_CHECK(denied_rate,
+            node->denied[reason].last_us != 0
+                && now - node->denied[reason].last_us < PN_US_PER_S)) {
         node->denied[reason].suppressed++;
         return;
     }

@@ -313,6 +313,61 @@ static void test_node_network_change(void **state)
     two_nodes_close(&t);
 }
 
+static bool is_silent(void *user)
+{
+    (void)user;
+    return atomic_load(&hand.announced_port) == 0;
+}
+
+static bool is_announced(void *user)
+{
+    (void)user;
+    return atomic_load(&hand.announced_port) != 0;
+}
+
+static void careful_alice(pn_node_options *opt, bool is_alice)
+{
+    alice_by_hand(opt, is_alice);
+    opt->announce_on_new_networks = false;
+}
+
+/* T17: a network the owner has not seen does not learn the key by itself. */
+static void test_node_t17_silent_on_a_new_network(void **state)
+{
+    two_nodes t;
+
+    (void)state;
+    hand = (by_hand){.addresses = {"127.0.0.1", "::1"}, .n_addresses = 2};
+    two_nodes_open_apart(&t, careful_alice);
+    assert_true(is_announced(NULL));
+    hand.network.changed(hand.network.node);
+    two_nodes_wait(is_silent, NULL);
+    assert_int_equal(pn_discovery_resume(t.alice), PN_OK);
+    two_nodes_wait(is_announced, NULL);
+    two_nodes_close(&t);
+}
+
+static void listening_alice(pn_node_options *opt, bool is_alice)
+{
+    alice_by_hand(opt, is_alice);
+    opt->discovery_listen_only = true;
+}
+
+static void test_node_t17_listen_only(void **state)
+{
+    two_nodes t;
+
+    (void)state;
+    hand = (by_hand){.addresses = {"127.0.0.1", "::1"}, .n_addresses = 2};
+    two_nodes_open_apart(&t, listening_alice);
+    hand.network.changed(hand.network.node);
+    two_nodes_wait_event(&t, PN_EVENT_NETWORK_CHANGED, 1);
+    assert_int_equal(pn_discovery_resume(t.alice), PN_OK);
+    a_while();
+    assert_true(is_silent(NULL));
+    two_nodes_close(&t);
+}
+
 int main(void)
 {
     static change_case stays = {"127.0.0.1", false};
@@ -337,6 +392,9 @@ int main(void)
     }
     pn_test_add(
         "node/discovery/many_strangers", test_node_many_strangers_found, NULL);
+    pn_test_add("node/t17/silent_on_a_new_network",
+        test_node_t17_silent_on_a_new_network, NULL);
+    pn_test_add("node/t17/listen_only", test_node_t17_listen_only, NULL);
     pn_test_add(
         "node/network/other_address_stays", test_node_network_change, &stays);
     pn_test_add("node/network/address_gone", test_node_network_change, &goes);

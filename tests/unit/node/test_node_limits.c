@@ -356,6 +356,72 @@ static void test_t22_damaged_while_running(void **state)
     two_nodes_close(&t);
 }
 
+/* ---- T27: a peer that is refused all the time
+ * --------------------------------
+ */
+
+enum { N_DENIED = 40 };
+
+static atomic_uint n_denied_lines;
+static atomic_uint n_denied_untold;
+
+static void on_denied_log(void *user, const pn_log_event *event)
+{
+    (void)user;
+    if (strcmp(event->what, "denied") == 0) {
+        atomic_fetch_add(&n_denied_lines, 1);
+        atomic_fetch_add(&n_denied_untold, (unsigned)event->n_suppressed);
+    }
+}
+
+static void log_of_bob(pn_node_options *opt, bool is_alice)
+{
+    if (!is_alice) {
+        opt->on_log = on_denied_log;
+    }
+}
+
+static void call_nothing(two_nodes *t)
+{
+    assert_int_equal(
+        pn_call(t->alice, &t->bob_key, "nothing", 5000, NULL, "1"), PN_REMOTE);
+}
+
+static bool is_told(void *user)
+{
+    (void)user;
+    return atomic_load(&n_denied_lines) + atomic_load(&n_denied_untold)
+           == N_DENIED + 1;
+}
+
+/* One event and one line a second for a reason; the next one tells how many
+ * were left out, and the counter knows them all. */
+static void test_t27_denials_are_told_once_a_second(void **state)
+{
+    struct timespec begin;
+    struct timespec end;
+    pn_metrics m;
+    two_nodes t;
+
+    (void)state;
+    two_nodes_open(&t, log_of_bob);
+    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    for (int i = 0; i < N_DENIED; i++) {
+        call_nothing(&t);
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    assert_true(atomic_load(&n_denied_lines)
+                <= 1 + (unsigned)(end.tv_sec - begin.tv_sec + 1));
+    sleep_ms(1050);
+    call_nothing(&t);
+    two_nodes_wait(is_told, NULL);
+    assert_true(atomic_load(&n_denied_untold) > 0);
+    assert_true(t.n_events[PN_EVENT_DENIED] < N_DENIED / 2);
+    assert_int_equal(pn_node_metrics(t.bob, &m), PN_OK);
+    assert_int_equal(m.denials[PN_REASON_NO_SUCH_HANDLE], N_DENIED + 1);
+    two_nodes_close(&t);
+}
+
 int main(void)
 {
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
@@ -367,6 +433,8 @@ int main(void)
         test_listen_address_refused, NULL);
     pn_test_add("node/options/of_an_older_caller",
         test_options_of_an_older_caller, NULL);
+    pn_test_add("node/t27/denials_are_told_once_a_second",
+        test_t27_denials_are_told_once_a_second, NULL);
     pn_test_add("node/t25/unpair_stops_what_waits_for_a_worker",
         test_unpair_stops_what_waits_for_a_worker, NULL);
     pn_test_add("node/limit/running_per_peer", test_running_per_peer, NULL);
