@@ -676,6 +676,7 @@ static void link_back_pressure(pn_link *link)
 
     if (is_full != link->is_blocked) {
         link->is_blocked = is_full;
+        pn_session_set_reading(link->session, pn_node_now(node), !is_full);
         node->transport->set_reading(link->conn, !is_full);
     }
 }

@@ -3,7 +3,8 @@
  * Is the peer there? peernet-wire section 4: a ping every 30 s, and the link
  * is dead when the matching pong has not come 60 s later. Those 60 s begin
  * when the ping has been written: while a peer does not read, because a
- * handler of an Elixir node runs, the stall time-out is what counts (T11).
+ * handler of an Elixir node runs, the stall time-out is what counts (T11). The
+ * same holds while we do not read: its pong may be there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -112,10 +113,23 @@ static pn_err ping_when_possible(pn_session *s, uint64_t now_us)
 
 static uint64_t pong_due_us(const pn_session *s)
 {
-    if (s->n_pings == 0 || s->pings[0].sent_us == PN_TIME_NEVER) {
+    uint64_t from_us;
+
+    if (s->is_unread || s->n_pings == 0
+        || s->pings[0].sent_us == PN_TIME_NEVER) {
         return PN_TIME_NEVER;
     }
-    return pn_session_after(s->pings[0].sent_us, s->limits->pong_timeout_us);
+    from_us = s->pings[0].sent_us;
+    from_us = s->reading_us > from_us ? s->reading_us : from_us;
+    return pn_session_after(from_us, s->limits->pong_timeout_us);
+}
+
+void pn_session_set_reading(pn_session *s, uint64_t now_us, bool is_reading)
+{
+    if (s->is_unread && is_reading) {
+        s->reading_us = now_us;
+    }
+    s->is_unread = !is_reading;
 }
 
 /* True while the newest ping has not been written: another behind it would

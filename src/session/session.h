@@ -121,6 +121,11 @@ uint64_t pn_session_deadline(const pn_session *s);
 /* Timeouts, pings, nudges. Errors as pn_session_input. */
 PN_MUST_USE pn_err pn_session_tick(pn_session *s, uint64_t now_us);
 
+/* The owner stops or goes on giving input. While it does not, no pong can come,
+ * so none is missed: the stall time-out counts alone, and afterwards every ping
+ * has its whole time again. */
+void pn_session_set_reading(pn_session *s, uint64_t now_us, bool is_reading);
+
 /* Ends it locally: calls in flight end with PN_CLOSED, nothing more goes out
  * than what is in the output already. Idempotent; the first reason stays. */
 void pn_session_close(pn_session *s, pn_reason reason);

@@ -58,6 +58,7 @@ struct pn_session {
     bool has_received;   /* an authenticated frame */
     bool wants_nudge;    /* nothing was sent that the peer might not read */
     bool wants_writable; /* PN_BUSY was given: on_writable is owed */
+    bool is_unread;      /* the owner gives no input for now */
     bool is_reply;       /* the message being written is one */
 
     pn_handshake *handshake; /* NULL once open or closed */
@@ -83,6 +84,7 @@ struct pn_session {
     uint64_t
         trim_at_us; /* when an output buffer that is large and empty goes */
     uint64_t next_ping_us;
+    uint64_t reading_us;      /* since when input is given, if it was not */
     uint64_t pings_window_us; /* since when n_answered counts */
     uint64_t rtt_us;
     uint64_t last_received_us;

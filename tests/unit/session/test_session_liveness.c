@@ -432,6 +432,53 @@ static void test_t11_progress_is_no_stall(void **state)
     link_fini(&a, &b);
 }
 
+/* While we do not read, for back pressure, its pong may be there: no ping is
+ * missed, and the stall time-out is what ends a link that moves no more. */
+static void test_t11_unread_is_no_ping_timeout(void **state)
+{
+    uint64_t now = 0;
+    end a;
+    end b;
+    pn_buf lost = {0};
+
+    (void)state;
+    link_init(&a, &b, &now);
+    assert_int_equal(pn_session_ping(a.s, now), PN_OK);
+    end_take(&a, now, &lost);
+    pn_session_set_reading(a.s, now, false);
+    assert_int_equal(end_send(&a, now, "h", 1), PN_OK);
+    assert_int_equal(end_tick(&a, now + 119 * S), PN_OK);
+    assert_open(&a);
+    assert_int_not_equal(end_tick(&a, now + 120 * S), PN_OK);
+    assert_closed(&a, PN_REASON_STALLED);
+    pn_buf_fini(&lost);
+    link_fini(&a, &b);
+}
+
+/* Reading again, every ping has its whole time. */
+static void test_t11_read_again_pings_count(void **state)
+{
+    uint64_t now = 0;
+    end a;
+    end b;
+    pn_buf lost = {0};
+
+    (void)state;
+    link_init(&a, &b, &now);
+    assert_int_equal(pn_session_ping(a.s, now), PN_OK);
+    end_take(&a, now, &lost);
+    pn_session_set_reading(a.s, now, false);
+    assert_int_equal(end_tick(&a, now + 20 * S), PN_OK);
+    now += 29 * S;
+    pn_session_set_reading(a.s, now, true);
+    assert_int_equal(end_tick(&a, now + 60 * S - 1), PN_OK);
+    assert_open(&a);
+    assert_int_not_equal(end_tick(&a, now + 60 * S), PN_OK);
+    assert_closed(&a, PN_REASON_PING_TIMEOUT);
+    pn_buf_fini(&lost);
+    link_fini(&a, &b);
+}
+
 /* An M3 that cannot be written stalls too: both deadlines would pass. */
 static void test_t11_stalled_m3(void **state)
 {
@@ -818,6 +865,9 @@ static const struct {
     {"session/t13/pongs_do_not_wait", test_t13_pongs_do_not_wait},
     {"session/t11/stall", test_t11_stall},
     {"session/t11/progress_is_no_stall", test_t11_progress_is_no_stall},
+    {"session/t11/unread_is_no_ping_timeout",
+        test_t11_unread_is_no_ping_timeout},
+    {"session/t11/read_again_pings_count", test_t11_read_again_pings_count},
     {"session/t11/stalled_m3", test_t11_stalled_m3},
     {"session/m3/alone", test_m3_alone},
     {"session/m3/next_turn", test_m3_next_turn},
