@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "commands.h"
 #include "escape.h"
 #include "jsonout.h"
@@ -169,7 +170,7 @@ static int next_byte(chat *c)
 static int get_character(EditLine *editor, wchar_t *ret_character)
 {
     chat *c = NULL;
-    char bytes[4];
+    uint8_t bytes[4];
     size_t n = 0;
 
     (void)el_get(editor, EL_CLIENTDATA, (void *)&c);
@@ -180,8 +181,8 @@ static int get_character(EditLine *editor, wchar_t *ret_character)
         if (byte < 0) {
             return 0;
         }
-        bytes[n++] = (char)byte;
-        if (cli_utf8_next(bytes, n, &code_point) == n) {
+        bytes[n++] = (uint8_t)byte;
+        if (pn_utf8_decode(bytes, bytes + n, &code_point) == n) {
             *ret_character = (wchar_t)code_point;
             return 1;
         }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/utf8.h"
 #include "commands.h"
 #include "escape.h"
 #include "jsonout.h"
@@ -121,7 +122,8 @@ static cli_exit read_pairing(const cli_app *app, pairing *p)
             cli_text_string(&error));
     } else if (p->label != NULL
                && (strlen(p->label) > 255
-                   || !cli_utf8_is_valid(p->label, strlen(p->label)))) {
+                   || !pn_utf8_check(
+                       (const uint8_t *)p->label, strlen(p->label), NULL))) {
         status = cli_fail(app, CLI_USAGE,
             "expected at most 255 bytes of UTF-8 after '--label'");
     } else if (address != NULL && !cli_resolve(address, p->numeric, &error)) {

@@ -2,8 +2,8 @@
 /*
  * Text that somebody else wrote, on its way to a terminal or into JSON. One
  * rule says which characters may pass as they are: printable UTF-8 without
- * control, format, bidirectional and invisible characters. RELIABILITY T27,
- * T28.
+ * control, format, bidirectional and invisible characters: the library's
+ * pn_is_plain. RELIABILITY T27, T28.
  */
 #ifndef PN_CLI_ESCAPE_H
 #define PN_CLI_ESCAPE_H
@@ -14,17 +14,6 @@
 #define CLI_ESCAPE_ALL SIZE_MAX
 /* What a line of a log or table shows of one piece of peer text. */
 #define CLI_ESCAPE_FIELD 128
-
-/*
- * Reads one character of UTF-8 at data (len > 0 bytes). Returns its bytes and
- * the code point, or 0 when there is none: overlong, a surrogate, above
- * U+10FFFF, cut off.
- */
-size_t cli_utf8_next(const void *data, size_t len, uint32_t *ret_code_point);
-bool cli_utf8_is_valid(const void *data, size_t len);
-
-/* True for a character that a terminal only draws. */
-bool cli_is_plain(uint32_t code_point);
 
 /*
  * Appends data with every byte that is not part of a plain character written

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mutant.h"
+#include "base/utf8.h"
 #include "bignum.h"
 #include "escape.h"
 #include "json.h"
@@ -174,7 +175,7 @@ static pn_err read_float(walk *w, const json_t *value)
 
 static pn_err read_charlist(walk *w, const json_t *value)
 {
-    const char *at = json_string_value(value);
+    const uint8_t *at = (const uint8_t *)json_string_value(value);
     size_t left = at == NULL ? 0 : json_string_length(value);
 
     if (at == NULL) {
@@ -183,7 +184,7 @@ static pn_err read_charlist(walk *w, const json_t *value)
     pn_term_write_list_begin(w->writer);
     while (left > 0) {
         uint32_t code_point = 0;
-        size_t n = cli_utf8_next(at, left, &code_point);
+        size_t n = pn_utf8_decode(at, at + left, &code_point);
 
         if (n == 0) {
             return refuse(w, "\"$charlist\" takes a string of UTF-8");

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "bignum.h"
 #include "escape.h"
 #include "json.h"
@@ -93,7 +94,7 @@ static bool fits_key(pn_term key)
     }
     pn_term_reader_init(&r, key);
     bytes = pn_term_read_binary(&r);
-    return cli_utf8_is_valid(bytes.data, bytes.len)
+    return pn_utf8_check(bytes.data, bytes.len, NULL)
            && (bytes.len == 0
                || (bytes.data[0] != '$' && bytes.data[0] != ':'
                    && memchr(bytes.data, '\0', bytes.len) == NULL));
@@ -199,7 +200,7 @@ static void write_bytes(walk *w, pn_term term)
 
     pn_term_reader_init(&r, term);
     bytes = pn_term_read_binary(&r);
-    if (!cli_utf8_is_valid(bytes.data, bytes.len)) {
+    if (!pn_utf8_check(bytes.data, bytes.len, NULL)) {
         write_tagged(w, "binary", bytes.data, bytes.len, true);
         return;
     }

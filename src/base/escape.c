@@ -5,38 +5,6 @@
 #include "base/escape.h"
 #include "base/utf8.h"
 
-/* Ranges that move the cursor, change direction, hide, or are no characters:
- * controls, U+00AD, U+061C, U+180E, zero width and bidi marks, separators,
- * interlinear and tag characters, private use, non-characters. */
-bool pn_is_plain(uint32_t code)
-{
-    static const uint32_t bad[][2] = {
-        {0x00, 0x1f},
-        {0x7f, 0x9f},
-        {0xad, 0xad},
-        {0x61c, 0x61c},
-        {0x115f, 0x1160},
-        {0x180b, 0x180f},
-        {0x200b, 0x200f},
-        {0x2028, 0x202e},
-        {0x2060, 0x206f},
-        {0x3164, 0x3164},
-        {0xe000, 0xf8ff},
-        {0xfdd0, 0xfdef},
-        {0xfe00, 0xfe0f},
-        {0xfeff, 0xfeff},
-        {0xfff0, 0xfffb},
-        {0xe0000, 0x10ffff},
-    };
-
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        if (code >= bad[i][0] && code <= bad[i][1]) {
-            return false;
-        }
-    }
-    return (code & 0xfffe) != 0xfffe;
-}
-
 /* What one piece of input becomes: at most 16 bytes. */
 static size_t escape_piece(const uint8_t *p, size_t n, bool as_is, char *out)
 {

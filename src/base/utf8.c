@@ -2,6 +2,8 @@
 /* UTF-8; see utf8.h. Source: RFC 3629, the table in section 4. */
 #include "base/utf8.h"
 
+#include "base/mutant.h"
+
 size_t pn_utf8_decode(const uint8_t *p, const uint8_t *end, uint32_t *ret_char)
 {
     static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
@@ -26,7 +28,8 @@ size_t pn_utf8_decode(const uint8_t *p, const uint8_t *end, uint32_t *ret_char)
         }
         c = c << 6 | (p[i] & 0x3fU);
     }
-    if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
+    if (PN_CHECK(utf8_range,
+            c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))) {
         return 0;
     }
     *ret_char = c;

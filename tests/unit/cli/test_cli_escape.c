@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "escape.h"
 #include "harness.h"
 
@@ -259,7 +260,8 @@ static void test_cli_escape_output_is_plain(void **state)
         cli_escape(&out, in, n, CLI_ESCAPE_ALL);
         while (at < out.len) {
             uint32_t c = 0;
-            size_t k = cli_utf8_next(out.data + at, out.len - at, &c);
+            size_t k = pn_utf8_decode((const uint8_t *)out.data + at,
+                (const uint8_t *)out.data + out.len, &c);
 
             assert_true(k > 0);
             assert_false(c < 0x20 || (c >= 0x7f && c < 0xa0));
