@@ -181,6 +181,10 @@ static void count_links(cli_hub *hub, const pn_event *event)
     } else if (event->type == PN_EVENT_PEER_DOWN) {
         hub->n_up -= hub->n_up > 0;
         hub->last_end_ms = uv_hrtime() / 1000000;
+    } else if (event->type == PN_EVENT_DIAL_FAILED
+               && event->reason == PN_REASON_NOT_PAIRED_THERE) {
+        /* It was up for the peer, or may have been. */
+        hub->last_end_ms = uv_hrtime() / 1000000;
     }
 }
 

@@ -168,7 +168,9 @@ static void op_fail_link(hub_op *op)
 
     recall_reason(op);
     cli_text_puts(&t, "no link to the peer");
-    if (op->last_reason != PN_REASON_NONE) {
+    if (op->last_reason == PN_REASON_NOT_PAIRED_THERE) {
+        cli_text_puts(&t, ": the peer has probably not paired this node");
+    } else if (op->last_reason != PN_REASON_NONE) {
         cli_text_printf(&t, ": %s", pn_reason_text(op->last_reason));
         if (op->last_address[0] != '\0') {
             cli_text_printf(&t, " at %s", op->last_address);

@@ -377,8 +377,11 @@ PN_API PN_MUST_USE pn_err pn_send_term(
 /* ---- events and figures ------------------------------------------------ */
 
 typedef enum pn_event_type {
-    PN_EVENT_LISTENING,     /* address */
-    PN_EVENT_PEER_UP,       /* key, label, address */
+    PN_EVENT_LISTENING, /* address */
+    /* key, label, address. A link we dialled is told of when the peer has sent
+     * something over it: only then has it paired us, too. One that ends before
+     * that is a dial that failed. */
+    PN_EVENT_PEER_UP,
     PN_EVENT_PEER_DOWN,     /* key, label, address, reason */
     PN_EVENT_DIAL_FAILED,   /* key, label, address, reason */
     PN_EVENT_DISCOVERED,    /* key, address, text = source; paired or not */

@@ -164,8 +164,9 @@ static void link_end_up(pn_link *link, pn_reason reason)
     node->n_up--;
     node->metrics.links_up = node->n_up;
     node->last_end_us = pn_node_now(node);
-    pn_node_event(node, PN_EVENT_PEER_DOWN, &link->key, link->label,
-        &link->remote, NULL, 0, reason);
+    pn_node_event(node,
+        link->is_told ? PN_EVENT_PEER_DOWN : PN_EVENT_DIAL_FAILED, &link->key,
+        link->label, &link->remote, NULL, 0, reason);
     link->peer = NULL;
     if (peer != NULL) {
         peer->last_seen_ms = pn_wall_now_us() / 1000;
@@ -333,6 +334,13 @@ static void link_count_auth(pn_link *link)
     }
 }
 
+static void link_tell_up(pn_link *link)
+{
+    link->is_told = true;
+    pn_node_event(link->node, PN_EVENT_PEER_UP, &link->key, link->label,
+        &link->remote, NULL, 0, PN_REASON_NONE);
+}
+
 static void on_session_open(void *user, const pn_public_key *key)
 {
     pn_link *link = user;
@@ -360,8 +368,12 @@ static void on_session_open(void *user, const pn_public_key *key)
     if (peer->dial == link) {
         peer->dial = NULL;
     }
-    pn_node_event(node, PN_EVENT_PEER_UP, &peer->key, link->label,
-        &link->remote, NULL, 0, PN_REASON_NONE);
+    if (link->is_dialled) {
+        /* Whether the peer has paired us shows with the first it sends. */
+        (void)!pn_session_ping(link->session, link->up_us);
+    } else {
+        link_tell_up(link);
+    }
     if (pn_registry_link_up(node->registry, key, link, link->is_dialled,
             &link->remote, link->up_us)
         == NULL) {
@@ -440,7 +452,13 @@ static void on_conn_open(void *user)
  * the peer answers. */
 static void link_note_received(pn_link *link, uint64_t before_us)
 {
-    if (link->stage != PN_LINK_UP || !link->peer->reg->is_probing) {
+    if (link->stage != PN_LINK_UP) {
+        return;
+    }
+    if (!link->is_told && pn_session_last_received_us(link->session) > 0) {
+        link_tell_up(link);
+    }
+    if (!link->peer->reg->is_probing) {
         return;
     }
     if (pn_session_last_received_us(link->session) > before_us) {

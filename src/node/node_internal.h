@@ -104,6 +104,7 @@ struct pn_link {
     pn_public_key key;      /* of the dialled or authenticated peer */
     pn_principal principal; /* the authenticated peer as a caller */
     bool is_dialled;
+    bool is_told;      /* PEER_UP was: the peer is known to have us, too */
     bool is_stranger;  /* counted by the gate */
     bool has_answered; /* something was written */
     bool is_blocked;   /* reading stopped: output has to drain first */

@@ -297,6 +297,7 @@ static void test_node_network_change(void **state)
     assert_int_equal(pn_pair(t.alice, &t.bob_key, "bob"), PN_OK);
     bob_found(&t);
     assert_comes_up(&t);
+    two_nodes_wait_event(&t, PN_EVENT_PEER_UP, 1);
     hand.addresses[0] = c->address;
     hand.n_addresses = 1;
     hand.network.changed(hand.network.node);

@@ -506,6 +506,29 @@ static void test_node_reconnects(void **state)
     two_nodes_close(&t);
 }
 
+/* ---- who is up -------------------------------------------------------------
+ */
+
+/* Whoever unpaired us takes the handshake and says nothing: that is no peer
+ * that is up. */
+static void test_node_unpaired_there_is_not_up(void **state)
+{
+    two_nodes t;
+
+    (void)state;
+    two_nodes_open(&t, short_handshake);
+    two_nodes_wait_event(&t, PN_EVENT_PEER_UP, 2);
+    assert_int_equal(pn_unpair(t.bob, &t.alice_key), PN_OK);
+    two_nodes_wait_event(&t, PN_EVENT_DENIED, 1);
+    two_nodes_wait(eve_knows_why, t.alice);
+    two_nodes_wait_event(&t, PN_EVENT_DIAL_FAILED, 1);
+    assert_int_equal(
+        t.last_reason[PN_EVENT_DIAL_FAILED], PN_REASON_NOT_PAIRED_THERE);
+    assert_int_equal(t.n_events[PN_EVENT_PEER_UP], 2);
+    assert_int_equal(t.n_events[PN_EVENT_PEER_DOWN], 2);
+    two_nodes_close(&t);
+}
+
 /* ---- why a peer has closed -------------------------------------------------
  */
 
@@ -778,6 +801,8 @@ int main(void)
         "node/link/dial_refused_at_once", test_node_dial_refused_at_once, NULL);
     pn_test_add("node/link/handler_outlives_blocked_link",
         test_node_handler_outlives_blocked_link, NULL);
+    pn_test_add("node/tell/unpaired_there_is_not_up",
+        test_node_unpaired_there_is_not_up, NULL);
     pn_test_add("node/link/reconnects", test_node_reconnects, NULL);
     pn_test_add("node/link/locked", test_node_locked, NULL);
     pn_test_add("node/t19/both_dial", test_node_t19_both_dial, NULL);
