@@ -159,6 +159,11 @@ static void on_turn_end(void *user)
         pn_node_unlock(node);
         return;
     }
+    if (node->is_reload_due && !node->is_closing) {
+        pn_node_unlock(node);
+        pn_node_reload_trust(node);
+        pn_node_lock(node);
+    }
     pn_node_net_turn(node);
     if (node->is_closing && !node->is_close_begun) {
         pn_node_unlock(node);
@@ -205,12 +210,8 @@ static void on_wake(void *user)
 static void on_store_changed(void *user)
 {
     pn_node *node = user;
-    bool is_ours;
 
-    (void)pthread_mutex_lock(&node->store_lock);
-    is_ours = pn_store_watch_read(node->store);
-    (void)pthread_mutex_unlock(&node->store_lock);
-    if (is_ours) {
+    if (pn_store_watch_read(node->store)) {
         pn_node_reload_trust(node);
     }
 }

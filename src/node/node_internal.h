@@ -173,6 +173,7 @@ struct pn_node {
     pn_watch *store_watch;
     const pn_key_pair *identity;
     bool is_trust_damaged; /* the file could not be read again: nobody new */
+    bool is_reload_due;    /* the store was busy when its file changed */
     pn_peer **peers;       /* newest first */
     size_t n_peers;
     size_t peers_cap;
@@ -299,7 +300,9 @@ bool pn_node_is_trusted(pn_node *node, const pn_public_key *key);
 PN_MUST_USE pn_err pn_node_load_peers(pn_node *node);
 void pn_node_peers_fini(pn_node *node);
 extern const pn_reg_callbacks pn_node_registry_callbacks;
-/* Reads the trust list again; both locks are taken inside. */
+/* Reads the trust list again, or when the store is free again: an edit may
+ * wait for another process, and the loop must not. Both locks are taken
+ * inside; loop only. */
 void pn_node_reload_trust(pn_node *node);
 /* Where a peer can be dialled: as pn_address_parse, and port 0 is none. */
 PN_MUST_USE pn_err pn_peer_address_parse(

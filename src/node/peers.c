@@ -198,14 +198,24 @@ void pn_node_peers_fini(pn_node *node)
     node->n_peers = 0;
 }
 
-void pn_node_reload_trust(pn_node *node)
+/* Lets the loop do what it could not while the store was busy. */
+static void store_unlock(pn_node *node)
+{
+    (void)pthread_mutex_unlock(&node->store_lock);
+    pn_node_lock(node);
+    if (node->is_reload_due) {
+        pn_node_wake(node);
+    }
+    pn_node_unlock(node);
+}
+
+static void reload_locked(pn_node *node)
 {
     pn_store_error why;
-    pn_err err;
+    pn_err err = pn_store_reload(node->store, NULL, &why);
 
-    (void)pthread_mutex_lock(&node->store_lock);
-    err = pn_store_reload(node->store, NULL, &why);
     pn_node_lock(node);
+    node->is_reload_due = false;
     /* A list that cannot be read lets nobody new in; links that are up stay
      * until the owner has looked at it (T22). */
     node->is_trust_damaged = err != PN_OK;
@@ -217,7 +227,18 @@ void pn_node_reload_trust(pn_node *node)
             PN_REASON_SYSTEM, 0);
     }
     pn_node_unlock(node);
-    (void)pthread_mutex_unlock(&node->store_lock);
+}
+
+void pn_node_reload_trust(pn_node *node)
+{
+    /* First: whoever has the store looks at this when it lets go. */
+    pn_node_lock(node);
+    node->is_reload_due = true;
+    pn_node_unlock(node);
+    if (pthread_mutex_trylock(&node->store_lock) == 0) {
+        reload_locked(node);
+        (void)pthread_mutex_unlock(&node->store_lock);
+    }
 }
 
 /* ---- pairing
@@ -250,7 +271,7 @@ pn_err pn_pair_at(pn_node *node, const pn_public_key *key, const char *label,
         log_store_error(node, &why);
     }
     pn_node_unlock(node);
-    (void)pthread_mutex_unlock(&node->store_lock);
+    store_unlock(node);
     return err;
 }
 
@@ -281,7 +302,7 @@ pn_err pn_unpair(pn_node *node, const pn_public_key *key)
     }
     (void)peers_sync(node);
     pn_node_unlock(node);
-    (void)pthread_mutex_unlock(&node->store_lock);
+    store_unlock(node);
     return err;
 }
 
@@ -302,7 +323,7 @@ static void on_remember(pn_node *node, pn_job *job)
     (void)pthread_mutex_lock(&node->store_lock);
     /* A hint: what cannot be kept is heard again. */
     (void)!pn_store_remember(node->store, &r->key, r->address);
-    (void)pthread_mutex_unlock(&node->store_lock);
+    store_unlock(node);
     free(r);
     pn_node_lock(node);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Links between real nodes: trust, its end, reconnection, own loops, limits. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +13,7 @@
 #include <arpa/inet.h>
 
 #include "node/node_internal.h"
+#include "os/file.h"
 #include "two_nodes.h"
 
 static void on_echo(pn_request *req, pn_term args, void *user)
@@ -159,6 +162,80 @@ static void test_node_t22_damaged_list_fails_closed(void **state)
     opt.data_dir = t.bob_dir;
     assert_int_equal(pn_node_open(&opt, &node), PN_CORRUPT);
     assert_non_null(strstr(pn_node_open_error(), "trust.bin"));
+    two_nodes_close(&t);
+}
+
+/* Pairs somebody in another thread, which waits for the editors' lock. */
+static void *pair_carol(void *node)
+{
+    static const pn_public_key carol = {{9}};
+    static pn_err err;
+
+    err = pn_pair(node, &carol, "carol");
+    return &err;
+}
+
+/* A trust list with nobody of ours, put in the place of bob's. */
+static void replace_list(two_nodes *t)
+{
+    static const pn_public_key dave = {{9, 9}};
+    char dir[64];
+    char from[96];
+    char to[96];
+    pn_store_error why;
+    pn_store *store = NULL;
+
+    make_dir(dir);
+    assert_int_equal(pn_store_open(dir, &store, &why, NULL), PN_OK);
+    assert_int_equal(pn_store_pair(store, &dave, NULL, NULL, &why), PN_OK);
+    pn_store_close(store);
+    (void)snprintf(from, sizeof(from), "%s/trust.bin", dir);
+    (void)snprintf(to, sizeof(to), "%s/trust.bin", t->bob_dir);
+    assert_int_equal(rename(from, to), 0);
+    remove_dir(dir);
+}
+
+static bool is_reload_due(void *user)
+{
+    pn_node *node = user;
+    bool is_due;
+
+    pn_node_lock(node);
+    is_due = node->is_reload_due;
+    pn_node_unlock(node);
+    return is_due;
+}
+
+/* An editor of another process takes its time: one of our threads waits for
+ * it, and the links do not. What changed meanwhile is read afterwards. */
+static void test_node_slow_editor(void **state)
+{
+    pthread_t thread;
+    two_nodes t;
+    void *result;
+    int dir_fd;
+    int lock;
+    int why;
+
+    (void)state;
+    two_nodes_open(&t, NULL);
+    assert_int_equal(pn_expose(t.bob, "echo", on_echo, NULL, NULL), PN_OK);
+    dir_fd = open(t.bob_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(dir_fd >= 0);
+    assert_int_equal(
+        pn_file_lock(dir_fd, "edit.lock", true, &lock, &why), PN_OK);
+    assert_int_equal(pthread_create(&thread, NULL, pair_carol, t.bob), 0);
+    while (pthread_mutex_trylock(&t.bob->store_lock) == 0) {
+        (void)pthread_mutex_unlock(&t.bob->store_lock);
+    }
+    replace_list(&t);
+    two_nodes_wait(is_reload_due, t.bob);
+    assert_int_equal(echo_call(&t), PN_OK);
+    (void)close(lock);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_int_equal(*(pn_err *)result, PN_OK);
+    two_nodes_wait(alice_is_alone, &t);
+    (void)close(dir_fd);
     two_nodes_close(&t);
 }
 
@@ -784,6 +861,7 @@ int main(void)
         test_node_t25_nothing_after_unpair, NULL);
     pn_test_add(
         "node/trust/edited_elsewhere", test_node_trust_edited_elsewhere, NULL);
+    pn_test_add("node/trust/slow_editor", test_node_slow_editor, NULL);
     pn_test_add("node/t22/damaged_list_fails_closed",
         test_node_t22_damaged_list_fails_closed, NULL);
     pn_test_add(
