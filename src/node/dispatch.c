@@ -410,29 +410,48 @@ static pn_reason enqueue(const arrival *a)
     return PN_REASON_NONE;
 }
 
-/* An optional rate per grant (T12): one bucket for each link and handle. */
-static bool is_over_rate(pn_link *link, const pn_handle *handle)
+/* The link's bucket for a handle; NULL: no memory. Handles that are revoked
+ * leave theirs to others. */
+static pn_link_rate *rate_of(pn_link *link, pn_handle *handle)
 {
-    uint32_t rate = handle->options.calls_per_second;
+    pn_link_rate *rate = NULL;
     pn_link_rate *rates;
 
-    if (rate == 0) {
-        return false;
-    }
     for (size_t i = 0; i < link->n_rates; i++) {
         if (link->rates[i].handle == handle) {
-            return !pn_bucket_take(
-                &link->rates[i].bucket, pn_node_now(link->node), rate, rate);
+            return &link->rates[i];
+        }
+        if (link->rates[i].handle->is_revoked) {
+            rate = &link->rates[i];
         }
     }
-    rates = realloc(link->rates, (link->n_rates + 1) * sizeof(*rates));
-    if (rates == NULL) {
-        return true;
+    if (rate != NULL) {
+        pn_handle_unref(rate->handle);
+    } else {
+        rates = realloc(link->rates, (link->n_rates + 1) * sizeof(*rates));
+        if (rates == NULL) {
+            return NULL;
+        }
+        link->rates = rates;
+        rate = &rates[link->n_rates++];
     }
-    link->rates = rates;
-    rates[link->n_rates] = (pn_link_rate){.handle = handle};
-    return !pn_bucket_take(
-        &rates[link->n_rates++].bucket, pn_node_now(link->node), rate, rate);
+    *rate = (pn_link_rate){.handle = pn_handle_ref(handle)};
+    return rate;
+}
+
+/* An optional rate per grant (T12): one bucket for each link and handle. */
+static bool is_over_rate(pn_link *link, pn_handle *handle)
+{
+    uint32_t per_s = handle->options.calls_per_second;
+    pn_link_rate *rate;
+
+    if (per_s == 0) {
+        return false;
+    }
+    rate = rate_of(link, handle);
+    return rate == NULL
+           || !pn_bucket_take(
+               &rate->bucket, pn_node_now(link->node), per_s, per_s);
 }
 
 static bool is_authorized(const arrival *a)

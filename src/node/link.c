@@ -49,6 +49,9 @@ void pn_link_unref(pn_link *link)
     if (--link->refs > 0) {
         return;
     }
+    for (size_t i = 0; i < link->n_rates; i++) {
+        pn_handle_unref(link->rates[i].handle);
+    }
     free(link->label);
     free(link->rates);
     free(link);

@@ -82,7 +82,7 @@ typedef enum pn_link_stage {
 
 /* Rate limit of one handle for one link. */
 typedef struct pn_link_rate {
-    const pn_handle *handle;
+    pn_handle *handle; /* holds a reference */
     pn_bucket bucket;
 } pn_link_rate;
 
