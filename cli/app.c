@@ -63,14 +63,37 @@ cli_exit cli_app_init(cli_app *app, const cli_args *args)
 
 /* ---- printing ----------------------------------------------------------- */
 
+/* errno of the first time that standard output took no more. */
+static int output_error;
+
+static void flush_output(void)
+{
+    if (fflush(stdout) != 0 && output_error == 0) {
+        output_error = errno;
+    }
+}
+
 void cli_print(cli_text *line)
 {
     if (!line->failed) {
         (void)fwrite(line->data, 1, line->len, stdout);
         (void)fputc('\n', stdout);
-        (void)fflush(stdout);
+        flush_output();
     }
     cli_text_clear(line);
+}
+
+cli_exit cli_finish_output(cli_exit status)
+{
+    flush_output();
+    if (ferror(stdout) == 0) {
+        return status;
+    }
+    if (output_error != EPIPE) {
+        fprintf(stderr, "peernet: standard output: %s\n",
+            strerror(output_error != 0 ? output_error : EIO));
+    }
+    return status == CLI_OK ? CLI_LOCAL : status;
 }
 
 static const char *error_name(cli_exit status)

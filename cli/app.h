@@ -21,6 +21,9 @@ cli_exit cli_app_init(cli_app *app, const cli_args *args);
 
 /* One line to standard output; the text is emptied. */
 void cli_print(cli_text *line);
+/* Writes what is left to standard output. When not everything could be, says
+ * so (unless its reader has gone), and a status of CLI_OK becomes CLI_LOCAL. */
+cli_exit cli_finish_output(cli_exit status);
 /* Says why, on standard error, or as an object on standard output; returns
  * status. The message is printed as it is: escape what others wrote. */
 cli_exit cli_fail(const cli_app *app, cli_exit status, const char *format, ...)

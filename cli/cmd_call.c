@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* call, send, rpc, cast. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +26,10 @@ static cli_exit read_stdin(const cli_app *app, cli_text *ret_text)
                 app, CLI_USAGE, "expected at most 4 MiB on standard input");
         }
     }
-    return CLI_OK;
+    /* Half a term may be a term, too. */
+    return n == 0 ? CLI_OK
+                  : cli_fail(
+                      app, CLI_LOCAL, "standard input: %s", strerror(errno));
 }
 
 /* Shows where a term stopped being one: the text up to there, then a mark. */
@@ -34,20 +38,27 @@ static cli_exit fail_term(const cli_app *app, const char *text, size_t len,
 {
     size_t from = where->offset > 30 ? where->offset - 30 : 0;
     size_t offset = where->offset < len ? where->offset : len;
-    cli_text before = {0};
-    cli_text after = {0};
+    cli_text found = {0};
     cli_exit status;
 
     while (from > 0 && ((unsigned char)text[from] & 0xc0) == 0x80) {
         from--;
     }
-    cli_escape(&before, text + from, offset - from, CLI_ESCAPE_ALL);
-    cli_escape(&after, text + offset, len - offset, 30);
-    status = cli_fail(app, CLI_USAGE, "expected %s at '%s' after '%s%s'",
-        where->expected, after.len == 0 ? "the end" : after.data,
-        from > 0 ? "..." : "", cli_text_string(&before));
-    cli_text_fini(&before);
-    cli_text_fini(&after);
+    if (offset == len) {
+        cli_text_puts(&found, "nothing");
+    } else {
+        cli_text_putc(&found, '\'');
+        cli_escape(&found, text + offset, len - offset, 30);
+        cli_text_putc(&found, '\'');
+    }
+    if (offset > 0) {
+        cli_text_puts(&found, from > 0 ? " after '..." : " after '");
+        cli_escape(&found, text + from, offset - from, CLI_ESCAPE_ALL);
+        cli_text_putc(&found, '\'');
+    }
+    status = cli_fail(app, CLI_USAGE, "expected %s, found %s", where->expected,
+        cli_text_string(&found));
+    cli_text_fini(&found);
     return status;
 }
 

@@ -147,7 +147,7 @@ static void wait_input(chat *c)
 static bool is_over(const chat *c)
 {
     return cli_session_signal(c->session) != 0
-           || cli_session_is_closed(c->session);
+           || cli_session_is_closed(c->session) || ferror(stdout) != 0;
 }
 
 /* One byte, or -1 at the end. */
@@ -277,13 +277,29 @@ static const char *edited_line(chat *c, int *ret_len)
     return *ret_len == 0 ? NULL : line;
 }
 
+/* A line that is too long is cut between two characters, not within one. */
+static bool is_full(const cli_text *line)
+{
+    const uint8_t *end = (const uint8_t *)line->data + line->len;
+    const uint8_t *last = end - 1;
+    uint32_t code_point = 0;
+
+    if (line->len < MAX_LINE) {
+        return false;
+    }
+    while (end - last < 4 && (*last & 0xc0) == 0x80) {
+        last--;
+    }
+    return line->len >= MAX_LINE + 3
+           || pn_utf8_decode(last, end, &code_point) == (size_t)(end - last);
+}
+
 static const char *plain_line(chat *c, int *ret_len)
 {
-    int byte;
+    int byte = 0;
 
     cli_text_clear(&c->line);
-    while (
-        (byte = next_byte(c)) >= 0 && byte != '\n' && c->line.len < MAX_LINE) {
+    while (!is_full(&c->line) && (byte = next_byte(c)) >= 0 && byte != '\n') {
         cli_text_putc(&c->line, (char)byte);
     }
     *ret_len = (int)c->line.len;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mutant.h"
@@ -83,6 +84,15 @@ static const char *split_pair(const char *word, char *name, size_t room)
     return equals + 1;
 }
 
+/* A directory may be entered, which is what X_OK means for it. */
+static bool is_program(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode)
+           && access(path, X_OK) == 0;
+}
+
 /* As a shell would find it, once and for all: a name without '/' in PATH. */
 static bool find_program(const char *text, char path[PATH_MAX])
 {
@@ -90,7 +100,7 @@ static bool find_program(const char *text, char path[PATH_MAX])
     char candidate[PATH_MAX];
 
     if (strchr(text, '/') != NULL) {
-        return realpath(text, path) != NULL && access(path, X_OK) == 0;
+        return realpath(text, path) != NULL && is_program(path);
     }
     while (dirs != NULL && *dirs != '\0' && text[0] != '\0') {
         size_t len = strcspn(dirs, ":");
@@ -98,7 +108,7 @@ static bool find_program(const char *text, char path[PATH_MAX])
         if (snprintf(
                 candidate, sizeof(candidate), "%.*s/%s", (int)len, dirs, text)
                 < (int)sizeof(candidate)
-            && dirs[0] == '/' && access(candidate, X_OK) == 0) {
+            && dirs[0] == '/' && is_program(candidate)) {
             return realpath(candidate, path) != NULL;
         }
         dirs += len + (dirs[len] == ':');
@@ -452,6 +462,20 @@ static void catch_signals(running *r)
     }
 }
 
+static cli_exit open_hub(running *r, const cli_hub_options *options)
+{
+    cli_text error = {0};
+    pn_err err = cli_hub_open(&r->loop, options, &r->hub, &error);
+    cli_exit status = CLI_OK;
+
+    if (err != PN_OK) {
+        status = cli_fail(r->app, err == PN_INVALID ? CLI_USAGE : CLI_LOCAL,
+            "%s", cli_text_string(&error));
+    }
+    cli_text_fini(&error);
+    return status;
+}
+
 static cli_exit open_node(running *r)
 {
     cli_hub_options options;
@@ -468,9 +492,7 @@ static cli_exit open_node(running *r)
         options.node.announce_interval_ms = every_ms;
         options.chat = cli_args_flag(r->app->args, "chat");
         options.verbose = cli_args_flag(r->app->args, "verbose");
-        if (cli_hub_open(&r->loop, &options, &r->hub, &error) != PN_OK) {
-            status = cli_fail(r->app, CLI_LOCAL, "%s", cli_text_string(&error));
-        }
+        status = open_hub(r, &options);
     }
     cli_text_fini(&error);
     return status;

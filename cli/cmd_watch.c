@@ -61,7 +61,9 @@ void cli_event_to_text(cli_text *t, const json_t *event)
     }
     add_field(t, event, "address");
     add_field(t, event, "reason");
-    add_field(t, event, "text");
+    if (strcmp(cli_field(event, "reason"), cli_field(event, "text")) != 0) {
+        add_field(t, event, "text");
+    }
 }
 
 static void print_event(
@@ -174,6 +176,21 @@ static void on_discovery_event(
     }
 }
 
+/* A node that runs may have heard something before; one of ours cannot. */
+static cli_exit check_discovers(
+    const cli_app *app, const cli_session *session, const json_t *known)
+{
+    if (json_is_true(json_object_get(known, "discovers"))) {
+        return CLI_OK;
+    }
+    if (!cli_session_is_remote(session)) {
+        return cli_fail(
+            app, CLI_USAGE, "expected '--discovery udp', found 'none'");
+    }
+    cli_warn("the running node was started with --discovery none");
+    return CLI_OK;
+}
+
 static cli_exit discover(
     const cli_app *app, cli_session *session, uint32_t seconds)
 {
@@ -190,9 +207,9 @@ static cli_exit discover(
         status = ask(app, session, "discovered", NULL, &known);
     }
     if (status == CLI_OK) {
-        if (!json_is_true(json_object_get(known.json, "discovers"))) {
-            cli_warn("the running node was started with --discovery none");
-        }
+        status = check_discovers(app, session, known.json);
+    }
+    if (status == CLI_OK) {
         json_array_foreach(json_object_get(known.json, "discovered"), i, found)
         {
             print_found(&d, found);
@@ -239,15 +256,10 @@ cli_exit cli_cmd_metrics(const cli_args *args)
     cli_exit status = cli_app_init(&app, args);
 
     if (status == CLI_OK) {
-        status = cli_app_running(&app, &session);
+        status = cli_app_session(&app, &session);
     }
     if (status != CLI_OK) {
         return status;
-    }
-    if (session == NULL) {
-        /* Counters of a node that was started to be counted are no news. */
-        return cli_fail(&app, CLI_NO_LINK,
-            "no node runs on %s: there is nothing to count", app.data_dir);
     }
     status = ask(&app, session, "metrics", app.json ? "json" : "text", &answer);
     if (status == CLI_OK && app.json) {

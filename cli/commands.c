@@ -105,10 +105,12 @@ const cli_command cli_commands[] = {
         "call a function of a module; no reply", "As 'rpc'.", of_cast},
     {"chat", cli_cmd_chat, "PEER", 1, 1, "talk with a peer, line by line",
         "Each line is sent to the peer's handle 'chat', as %{text: LINE}.\n"
-        "An empty line or Control-D leaves.",
+        "On a terminal an empty line or Control-D leaves.",
         of_node},
-    {"metrics", cli_cmd_metrics, "", 0, 0, "print the running node's counters",
-        "Prometheus text.", no_options},
+    {"metrics", cli_cmd_metrics, "", 0, 0, "print the node's counters",
+        "Prometheus text. With no node running, those of one that has just\n"
+        "begun: its files, its limits, and zeros.",
+        of_node},
     {"events", cli_cmd_events, "", 0, 0, "print what happens, line by line",
         "Until interrupted.", of_node},
     {"help", cli_cmd_help, "[COMMAND]", 0, 1, "print help",
@@ -199,6 +201,22 @@ static void print_json_help(const cli_command *c)
     cli_text_fini(&t);
 }
 
+/* command NULL: of all. */
+static void show_help(bool json, const cli_command *command)
+{
+    if (json) {
+        for (const cli_command *c = cli_commands; c->name != NULL; c++) {
+            if (command == NULL || c == command) {
+                print_json_help(c);
+            }
+        }
+    } else if (command == NULL) {
+        print_overview();
+    } else {
+        print_help(command);
+    }
+}
+
 static const cli_command *find_command(const char *name)
 {
     const cli_command *c = cli_commands;
@@ -221,17 +239,7 @@ cli_exit cli_cmd_help(const cli_args *args)
                 &app, CLI_USAGE, "expected the name of a command after 'help'");
         }
     }
-    if (app.json) {
-        for (const cli_command *c = cli_commands; c->name != NULL; c++) {
-            if (command == NULL || c == command) {
-                print_json_help(c);
-            }
-        }
-    } else if (command == NULL) {
-        print_overview();
-    } else {
-        print_help(command);
-    }
+    show_help(app.json, command);
     return CLI_OK;
 }
 
@@ -257,32 +265,60 @@ static cli_exit print_version(const cli_args *args)
     return CLI_OK;
 }
 
+/* A line that was not understood may have asked for JSON all the same. */
+static bool asks_for_json(int argc, char *const *argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static cli_exit fail_line(int argc, char *const *argv, const char *why)
+{
+    cli_app app = {.json = asks_for_json(argc, argv)};
+
+    return cli_fail(&app, CLI_USAGE, "%s", why);
+}
+
+static cli_exit run_command(const cli_args *args)
+{
+    bool json = cli_args_flag(args, "json");
+
+    if (cli_args_flag(args, "version")) {
+        return print_version(args);
+    }
+    if (cli_args_flag(args, "help")) {
+        show_help(json, args->command);
+        return CLI_OK;
+    }
+    if (args->command == NULL) {
+        cli_app app = {.json = true};
+
+        if (json) {
+            return cli_fail(&app, CLI_USAGE,
+                "expected a command (see 'peernet help'), found nothing");
+        }
+        print_overview();
+        return CLI_USAGE;
+    }
+    return args->command->run(args);
+}
+
 cli_exit cli_main(int argc, char *const *argv)
 {
     static cli_args args;
     cli_text error = {0};
-    bool good = cli_args_parse(
-        argc, argv, cli_commands, cli_global_options, &args, &error);
+    cli_exit status;
 
-    if (!good) {
-        fprintf(stderr, "peernet: %s\n", cli_text_string(&error));
-        cli_text_fini(&error);
-        return CLI_USAGE;
+    if (cli_args_parse(
+            argc, argv, cli_commands, cli_global_options, &args, &error)) {
+        status = run_command(&args);
+    } else {
+        status = fail_line(argc, argv, cli_text_string(&error));
     }
-    if (cli_args_flag(&args, "version")) {
-        return print_version(&args);
-    }
-    if (args.command == NULL && !cli_args_flag(&args, "help")) {
-        print_overview();
-        return CLI_USAGE;
-    }
-    if (args.command == NULL) {
-        print_overview();
-        return CLI_OK;
-    }
-    if (cli_args_flag(&args, "help")) {
-        print_help(args.command);
-        return CLI_OK;
-    }
-    return args.command->run(&args);
+    cli_text_fini(&error);
+    return cli_finish_output(status);
 }

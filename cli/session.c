@@ -76,21 +76,38 @@ void cli_answer_fini(cli_answer *answer)
 
 /* ---- lines that come ---------------------------------------------------- */
 
-/* The answer as people and programs see it: without our number in front. */
-static void keep_answer(
-    cli_session *s, json_t *json, const char *line, size_t len)
+/* An answer as people and programs see it: without our number in front. */
+static void strip_id(cli_text *t, const char *line, size_t len)
 {
     const char *comma = memchr(line, ',', len);
 
-    cli_answer_fini(&s->answer);
-    s->awaited = 0;
-    s->answer.json = json;
-    if (strncmp(line, "{\"id\":", 6) == 0 && comma != NULL) {
-        cli_text_putc(&s->answer.line, '{');
+    if (len > 6 && memcmp(line, "{\"id\":", 6) == 0 && comma != NULL) {
+        cli_text_putc(t, '{');
         len -= (size_t)(comma + 1 - line);
         line = comma + 1;
     }
-    cli_text_add(&s->answer.line, line, len);
+    cli_text_add(t, line, len);
+}
+
+static void keep_answer(
+    cli_session *s, json_t *json, const char *line, size_t len)
+{
+    cli_answer_fini(&s->answer);
+    s->awaited = 0;
+    s->answer.json = json;
+    strip_id(&s->answer.line, line, len);
+}
+
+static void tell(
+    cli_session *s, const json_t *json, const char *line, size_t len)
+{
+    cli_text t = {0};
+
+    strip_id(&t, line, len);
+    if (!t.failed) {
+        s->on_event(s->user, json, t.data, t.len);
+    }
+    cli_text_fini(&t);
 }
 
 static void on_line(void *user, const char *line, size_t len)
@@ -107,7 +124,7 @@ static void on_line(void *user, const char *line, size_t len)
         return;
     }
     if (json != NULL && s->on_event != NULL) {
-        s->on_event(s->user, json, line, len);
+        tell(s, json, line, len);
     }
     json_decref(json);
 }
@@ -237,7 +254,7 @@ static cli_exit join_local(
         err = open_hub(s, &options->hub, error);
     }
     if (err != PN_OK) {
-        return CLI_LOCAL;
+        return err == PN_INVALID ? CLI_USAGE : CLI_LOCAL;
     }
     s->caller = cli_hub_join(s->hub, on_line, s);
     return s->caller == NULL ? CLI_LOCAL : CLI_OK;
@@ -508,7 +525,8 @@ void cli_session_wait(cli_session *s, uint64_t ms)
         uv_update_time(&s->loop);
         (void)uv_timer_start(&s->timer, on_timer, ms, 0);
     }
-    while (s->signal == 0 && !s->is_closed && !s->timed_out) {
+    while (s->signal == 0 && !s->is_closed && !s->timed_out
+           && ferror(stdout) == 0) {
         (void)uv_run(&s->loop, UV_RUN_ONCE);
     }
     (void)uv_timer_stop(&s->timer);

@@ -23,8 +23,8 @@ typedef struct cli_session_options {
     cli_hub_options hub; /* of that node */
 } cli_session_options;
 
-/* An event, or the answer to a request that nobody waits for, parsed and as it
- * came. */
+/* An event, or the answer to a request that nobody waits for, parsed, and as
+ * it came but for "id". */
 typedef void cli_session_event(
     void *user, const json_t *event, const char *line, size_t len);
 
@@ -65,8 +65,8 @@ bool cli_request_end(cli_session *session, cli_text *t, cli_answer *ret_answer);
 bool cli_request_term(
     cli_session *session, cli_text *t, const char *text, size_t len);
 
-/* Waits for events until a signal, a lost node, or ms have passed (0: for
- * ever). */
+/* Waits for events until a signal, a lost node, an error of standard output,
+ * or ms have passed (0: for ever). */
 void cli_session_wait(cli_session *session, uint64_t ms);
 
 /* The path that realpath gives, when the directory is there. */

@@ -26,7 +26,7 @@ _peernet_options() {
         echo "--handle -t --timeout -w --wait --at --json-term $_peernet_node"
         ;;
     cast) echo "--handle -w --wait --at --json-term $_peernet_node" ;;
-    chat | events) echo "$_peernet_node" ;;
+    chat | metrics | events) echo "$_peernet_node" ;;
     esac
 }
 

@@ -217,6 +217,12 @@ printf 'first\nsecond\n' |
 ok $? chat_ends
 until_true 5 heard bob 'alice: second'
 ok $? chat_sends_lines
+# A line over 4096 bytes is sent in pieces, and all of it: no byte is lost and
+# no character is cut.
+{ printf '%04095d' 0 && printf 'äYZend\n'; } |
+    timeout 20 "$peernet" -d "$work/alice" chat bob >"$work/out" 2>&1
+until_true 5 heard bob 'alice: 0*0ä$' && until_true 5 heard bob 'alice: YZend$'
+ok $? chat_long_line
 # The other way: the handle is there for as long as somebody chats.
 b call alice chat '"too early"'
 expect 1 ":no_such_handle" chat_is_closed
@@ -267,6 +273,19 @@ ok $? events
 kill -INT "$events"
 wait "$events"
 ok $? events_ends_with_0
+# Nobody reads any more: it ends with the first event that cannot be told.
+timeout 20 "$peernet" -d "$work/alice" events > >(read -r _) 2>"$work/reader.err" &
+events=$!
+pids+=("$events")
+for _ in 1 2 3 4; do
+    sleep 1.1
+    b call alice nothing 1
+done
+wait "$events"
+status=$?
+out='' err=$(cat "$work/reader.err")
+[ "$status" -eq 4 ] && [ -z "$err" ]
+ok $? events_ends_with_its_reader
 
 # ---- a stranger ----------------------------------------------------------------------------
 
@@ -342,4 +361,10 @@ stop bob
 a call bob echo 1 --listen 127.0.0.1:0 --discovery none --wait 300 \
     --at 127.0.0.1:1
 expect 3 "no link" call_nobody_there
+out=$(echo x | timeout 20 "$peernet" -d "$work/alice" --json chat bob \
+    --listen 127.0.0.1:0 --discovery none 2>&1)
+[ $? -eq 3 ] && [ "${out#\{\"ok\":false,}" != "$out" ]
+ok $? chat_json_says_what_failed
+a discover -s 1 --listen 127.0.0.1:0 --discovery none
+expect 2 "discovery" discover_without_discovery
 done_testing

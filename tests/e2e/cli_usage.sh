@@ -110,7 +110,13 @@ row 2 "found 'echo'" expose_builtin run --echo --expose echo=/bin/true \
     --allow echo=paired
 row 2 "1 to 3600000" program_timeout run --program-timeout 0
 row 2 "100 to 3600000" announce_every run --announce-every 99
-row 3 "no node runs" metrics_without_node metrics
+row 0 "peernet_links_up 0" metrics_without_node metrics \
+    --discovery none --listen 127.0.0.1:0
+row 0 '"peernet_links_up":0' metrics_without_node_json --json metrics \
+    --discovery none --listen 127.0.0.1:0
+row 2 "numeric address" listen_name run --listen here:7100
+row 2 "can be run" expose_directory run --expose t=/tmp --allow t=paired
+row 2 "found nothing after '{:ok'" term_says_where call bob echo '{:ok'
 row 2 "one of --qr and --json" qr_json id --qr --json
 
 # An escape in what is quoted does not reach the terminal.
@@ -143,6 +149,53 @@ run --json unpair carol
 o = json.load(sys.stdin)
 assert o["ok"] is False and o["error"] == "no-such-peer" and o["message"]'
 ok $? json_error
+
+# mistake NAME ARG...: one object on standard output, and nothing else.
+mistake() {
+    local name=$1
+    shift
+    run "$@"
+    [ "$status" -eq 2 ] && [ -z "$err" ] &&
+        printf '%s' "$out" | python3 -c 'import json, sys
+o = json.load(sys.stdin)
+assert o["ok"] is False and o["error"] == "bad-request" and o["message"]'
+    ok $? "json_mistake/$name"
+}
+mistake no_command --json
+mistake unknown_command --json frobnicate
+mistake json_after_it frobnicate --json
+mistake few_words --json call bob
+mistake unknown_option --json call bob echo 1 --tiemout 5
+mistake help_of_nothing --json help nope
+run call bob -- --json
+[ "$status" -eq 2 ] && [ -z "$out" ] && has "$err" "expected"
+ok $? json_after_two_dashes_is_a_word
+
+# Help, too, is objects.
+for words in --help "call --help" "run -h" "help" "help id"; do
+    # shellcheck disable=SC2086 # words
+    run --json $words
+    [ "$status" -eq 0 ] && [ -z "$err" ] &&
+        printf '%s\n' "$out" | python3 -c 'import json, sys
+for line in sys.stdin:
+    assert json.loads(line)["command"]'
+    ok $? "json_help/${words// /_}"
+done
+
+# What cannot be printed is no success.
+"$peernet" id >/dev/full 2>"$work/err"
+status=$?
+out='' err=$(cat "$work/err")
+expect 4 "standard output" full_standard_output
+"$peernet" help >/dev/full 2>"$work/err"
+status=$?
+err=$(cat "$work/err")
+expect 4 "standard output" full_standard_output_of_help
+"$peernet" call bob echo - <"$work" 2>"$work/err" --discovery none \
+    --listen 127.0.0.1:0
+status=$?
+err=$(cat "$work/err")
+expect 4 "standard input" unreadable_standard_input
 
 after=$(cd "$XDG_STATE_HOME/peernet" && cat identity.keys trust.bin | cksum)
 [ "$before" = "$after" ]
