@@ -63,6 +63,20 @@ PN_MUST_USE pn_err pn_x25519(const pn_secret_key *secret,
     const pn_public_key *peer, uint8_t ret_shared[static PN_KEY_LEN]);
 
 /*
+ * Ed25519 (RFC 8032), plain. A seed is the 32 bytes that the private key is
+ * made of. Errors: PN_SYS; of verify PN_AUTH for whatever is not a good
+ * signature. Thread: any.
+ */
+#define PN_SIGNATURE_LEN 64
+PN_MUST_USE pn_err pn_ed25519_public(
+    const pn_secret_key *seed, pn_public_key *ret_public);
+PN_MUST_USE pn_err pn_ed25519_sign(const pn_secret_key *seed, const void *data,
+    size_t len, uint8_t ret_signature[static PN_SIGNATURE_LEN]);
+PN_MUST_USE pn_err pn_ed25519_verify(const pn_public_key *public_key,
+    const void *data, size_t len,
+    const uint8_t signature[static PN_SIGNATURE_LEN]);
+
+/*
  * A secret made ready for several multiplications. OpenSSL holds a copy of it
  * until pn_dh_free, in memory that is wiped but not locked: keep one for as
  * long as it is used and no longer. Errors of the other two as above.
