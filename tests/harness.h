@@ -27,6 +27,8 @@ int pn_test_run(const char *group);
 
 /* Loads tests/vectors/NAME; ends the program when it cannot. */
 json_t *pn_vectors(const char *name);
+/* The same with jansson's decoding flags. */
+json_t *pn_vectors_as(const char *name, size_t flags);
 /* The string at key, which must be there. */
 const char *pn_json_string(const json_t *object, const char *key);
 /* Bytes of a hexadecimal string; malloc'ed, never NULL. */
