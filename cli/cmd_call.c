@@ -102,6 +102,9 @@ static cli_exit check_text(const cli_app *app, const cli_text *text)
     } else if (err != PN_OK) {
         status = cli_fail(
             app, CLI_USAGE, "the term is too large: %s", pn_strerror(err));
+    } else if (pn_term_writer_finish(&w, NULL, NULL) == PN_INVALID) {
+        status = cli_fail(app, CLI_USAGE,
+            "expected each key of a map once: one has the same key twice");
     }
     pn_term_writer_free(&w);
     return status;

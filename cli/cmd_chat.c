@@ -280,13 +280,15 @@ static const char *edited_line(chat *c, int *ret_len)
 /* A line that is too long is cut between two characters, not within one. */
 static bool is_full(const cli_text *line)
 {
-    const uint8_t *end = (const uint8_t *)line->data + line->len;
-    const uint8_t *last = end - 1;
+    const uint8_t *end;
+    const uint8_t *last;
     uint32_t code_point = 0;
 
     if (line->len < MAX_LINE) {
         return false;
     }
+    end = (const uint8_t *)line->data + line->len;
+    last = end - 1;
     while (end - last < 4 && (*last & 0xc0) == 0x80) {
         last--;
     }

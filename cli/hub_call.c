@@ -414,7 +414,14 @@ static bool read_args(const hub_request *request, pn_term_writer *w)
             where.offset);
         return false;
     }
-    return true;
+    /* Keys are compared at the end. */
+    err = pn_term_writer_finish(w, NULL, NULL);
+    if (err != PN_OK) {
+        hub_answer_error(request, "bad-request", "%s",
+            err == PN_INVALID ? "a map has the same key twice"
+                              : pn_strerror(err));
+    }
+    return err == PN_OK;
 }
 
 static hub_op *op_new(cli_hub *hub, const hub_request *request)
@@ -511,8 +518,12 @@ static void start_plain(cli_hub *hub, const hub_request *request, bool is_send)
         return;
     }
     op->is_send = is_send;
-    if (!read_args(request, &op->writer)
-        || pn_term_writer_finish(&op->writer, NULL, &op->args) != PN_OK) {
+    if (!read_args(request, &op->writer)) {
+        op_free(op);
+        return;
+    }
+    if (pn_term_writer_finish(&op->writer, NULL, &op->args) != PN_OK) {
+        hub_answer_error(request, "local", "the term cannot be written");
         op_free(op);
         return;
     }

@@ -116,6 +116,9 @@ row 0 '"peernet_links_up":0' metrics_without_node_json --json metrics \
     --discovery none --listen 127.0.0.1:0
 row 2 "numeric address" listen_name run --listen here:7100
 row 2 "can be run" expose_directory run --expose t=/tmp --allow t=paired
+row 2 "same key twice" term_with_a_key_twice call bob echo '%{a: 1, a: 2}'
+row 2 "same key twice" term_with_a_key_twice_send send bob echo \
+    '[%{1 => 1, 0x1 => 2}]' --discovery none --listen 127.0.0.1:0
 row 2 "found nothing after '{:ok'" term_says_where call bob echo '{:ok'
 row 2 "one of --qr and --json" qr_json id --qr --json
 

@@ -220,6 +220,18 @@ static const bad_row bad_rows[] = {
         "\"args\" (JSON) or \"term\""},
     {"{\"cmd\":\"send\",\"peer\":\"bob\",\"term\":\"1\"}", "bad-request",
         "\"handle\""},
+    {"{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\","
+     "\"term\":\"%{a: 1, a: 2}\"}",
+        "bad-request", "same key twice"},
+    {"{\"cmd\":\"send\",\"handle\":\"echo\",\"peer\":\"bob\","
+     "\"term\":\"[%{1 => 1, 1 => 2}]\"}",
+        "bad-request", "same key twice"},
+    {"{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\","
+     "\"args\":{\"$map\":[[1,1],[1,2]]}}",
+        "bad-request", "same key twice"},
+    {"{\"cmd\":\"rpc\",\"peer\":\"bob\",\"module\":\"M\",\"function\":\"f\","
+     "\"term\":\"[%{a: 1, a: 2}]\"}",
+        "bad-request", "same key twice"},
     {"{\"cmd\":\"rpc\"}", "bad-request", "\"peer\""},
     {"{\"cmd\":\"rpc\",\"peer\":\"bob\"}", "bad-request", "\"module\""},
     {"{\"cmd\":\"rpc\",\"peer\":\"bob\",\"module\":\"M\"}", "bad-request",
