@@ -71,6 +71,8 @@ interop: build ## the link cases against a real PeerNet: UPSTREAM=its ebin
 
 install: build ## meson install (DESTDIR is heeded)
 	meson install -C $(B)
+	@# A new library is found only when the loader's cache knows of it.
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 clean: ## remove the build folders
 	rm -rf $(B) $(B)-release $(B)-clang $(B)-asan $(B)-tsan $(B)-mutants \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* BAD-6: who may speak to the control socket, and how much. */
+/* BAD-6, T26: who may speak to the control socket, and how much. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* BAD-7: hostile text on its way to a terminal, one row each. */
+/* BAD-7, T27, T28: hostile text on its way to a terminal, one row each. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BAD-4: whatever a peer says, a program gets it on standard input and nowhere
+ * BAD-4, T14: whatever a peer says, a program gets it on standard input and nowhere
  * else. FI-9: programs that hang, fork, flood, die or do not listen.
  */
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pn_term_parse against tables: every tag, every count at its edges, every
- * limit, every way to write a key twice.
+ * limit, every way to write a key twice. BAD-2; T5 (lengths), T6 (compressed),
+ * T7 (counts and depth), T9 (numbers, names), T10 (funs, pids, cache).
  */
 #include <stdlib.h>
 #include <string.h>
