@@ -54,6 +54,11 @@ const char *pn_auth_reason_text(pn_auth_reason reason)
     return texts[reason];
 }
 
+static pn_slice text_slice(const char *text)
+{
+    return (pn_slice){(const uint8_t *)text, strlen(text)};
+}
+
 /* ---- the end ------------------------------------------------------------ */
 
 /* Upstream says nothing about an attempt of a stranger that failed (D10). A
@@ -100,22 +105,17 @@ static void fail_aloud(pn_auth *a, pn_auth_reason reason)
 {
     if (!a->config.initiator) {
         a->out_len += pn_auth_encode_fail(
-            a->out + a->out_len, pn_auth_reason_text(reason));
+            a->out + a->out_len, text_slice(pn_auth_reason_text(reason)));
     }
     fail(a, reason);
 }
 
 /* ---- what we say -------------------------------------------------------- */
 
-static pn_slice own_name(const pn_auth *a)
-{
-    return (pn_slice){(const uint8_t *)a->config.name, strlen(a->config.name)};
-}
-
 static void say_hello(pn_auth *a)
 {
-    a->out_len += pn_auth_encode_hello(
-        a->out + a->out_len, own_name(a), &a->config.identity->public_key);
+    a->out_len += pn_auth_encode_hello(a->out + a->out_len,
+        text_slice(a->config.name), &a->config.identity->public_key);
 }
 
 static bool say_challenge(pn_auth *a, uint64_t now_us, uint64_t wall_ms)
@@ -241,8 +241,7 @@ static void on_early_ok(pn_auth *a)
         fail(a, PN_AUTH_REASON_UNEXPECTED_MESSAGE);
         return;
     }
-    dialled = (pn_slice){(const uint8_t *)a->config.dialled_name,
-        strlen(a->config.dialled_name)};
+    dialled = text_slice(a->config.dialled_name);
     if (PN_CHECK(auth_early_ok, !is_cookie_only(a, dialled))) {
         fail(a, PN_AUTH_REASON_UNEXPECTED_OK);
         return;

@@ -152,15 +152,14 @@ size_t pn_auth_encode_ok(uint8_t *out)
     return finish(out, 1);
 }
 
-size_t pn_auth_encode_fail(uint8_t *out, const char *reason)
+size_t pn_auth_encode_fail(uint8_t *out, pn_slice reason)
 {
     uint8_t *p = out + PN_AUTH_HEADER_LEN;
-    size_t n = strlen(reason);
 
     p[0] = PN_AUTH_FAIL;
-    pn_store_be16(p + 1, (uint16_t)n);
-    memcpy(p + 3, reason, n);
-    return finish(out, 3 + n);
+    pn_store_be16(p + 1, (uint16_t)reason.len);
+    memcpy(p + 3, reason.data, reason.len);
+    return finish(out, 3 + reason.len);
 }
 
 void pn_auth_signed_bytes(uint8_t out[static PN_AUTH_SIGNED_LEN],

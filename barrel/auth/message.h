@@ -3,8 +3,8 @@
 #ifndef PN_BARREL_AUTH_MESSAGE_H
 #define PN_BARREL_AUTH_MESSAGE_H
 
-#include "trust/node_name.h"
 #include "crypto/crypto.h"
+#include "trust/node_name.h"
 
 /* On the wire in front of each: how many bytes it has, big-endian. */
 #define PN_AUTH_HEADER_LEN 2
@@ -68,7 +68,7 @@ size_t pn_auth_encode_challenge(
 size_t pn_auth_encode_response(
     uint8_t *out, const uint8_t signature[static PN_SIGNATURE_LEN]);
 size_t pn_auth_encode_ok(uint8_t *out);
-size_t pn_auth_encode_fail(uint8_t *out, const char *reason);
+size_t pn_auth_encode_fail(uint8_t *out, pn_slice reason);
 
 /* What a RESPONSE signs: the other side's challenge, the signer's own key, the
  * binding to the channel. Section 5.1. */

@@ -15,6 +15,11 @@
 #define WALL_MS UINT64_C(1790000000123)
 #define NOW_US (1000 * PN_US_PER_S)
 
+static pn_slice name_of(const char *name)
+{
+    return (pn_slice){(const uint8_t *)name, strlen(name)};
+}
+
 /* ---- one end ----------------------------------------------------------------
  */
 
@@ -424,7 +429,7 @@ static void test_verdict(void **state)
     hear(&e, hello, n);
     assert_failed(&e, v->want);
     if (v->told != NULL) {
-        want_len = pn_auth_encode_fail(want, v->told);
+        want_len = pn_auth_encode_fail(want, name_of(v->told));
     }
     n = take(&e, said, sizeof(said));
     pn_assert_bytes(said, n, want, want_len);
@@ -500,11 +505,6 @@ typedef struct attack {
     pn_auth_reason want;
     bool told_signature; /* the responder's FAIL signature_invalid */
 } attack;
-
-static pn_slice name_of(const char *name)
-{
-    return (pn_slice){(const uint8_t *)name, strlen(name)};
-}
 
 static size_t own_key(const end *victim, const end *peer, uint8_t *out)
 {
@@ -678,7 +678,7 @@ static size_t failing(const end *victim, const end *peer, uint8_t *out)
 {
     (void)victim;
     (void)peer;
-    return pn_auth_encode_fail(out, "key_mismatch");
+    return pn_auth_encode_fail(out, name_of("key_mismatch"));
 }
 
 static size_t empty(const end *victim, const end *peer, uint8_t *out)
@@ -864,7 +864,7 @@ static void test_attack(void **state)
     assert_int_equal(victim.n_added, 0);
     said = pn_auth_output(victim.auth);
     if (a->told_signature) {
-        n = pn_auth_encode_fail(fail, "signature_invalid");
+        n = pn_auth_encode_fail(fail, name_of("signature_invalid"));
     }
     pn_assert_bytes(said.data + before, said.len - before, fail, n);
     hear_too_late(&victim, &peer);

@@ -146,7 +146,7 @@ static size_t encode_row(const json_t *row, uint8_t *out)
         n = pn_auth_encode_ok(out);
         break;
     case PN_AUTH_FAIL:
-        n = pn_auth_encode_fail(out, pn_json_string(row, "reason"));
+        n = pn_auth_encode_fail(out, m.reason);
         break;
     }
     assert_non_null(what);
