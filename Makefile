@@ -47,7 +47,7 @@ clang: ## build with clang, warnings are errors (asan runs the tests with it)
 	tools/variant $(B)-clang clang conform -Dwerror=true
 
 asan: ## the tests under the address and undefined-behaviour sanitizers
-	tools/variant $(B)-asan clang 'unit conform sim fuzz e2e' \
+	tools/variant $(B)-asan clang 'unit conform sim fuzz e2e beam' \
 	    -Db_sanitize=address,undefined -Db_lundef=false
 
 tsan: ## the threaded API under the thread sanitizer

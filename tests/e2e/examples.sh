@@ -59,7 +59,7 @@ key_of()
     sed -n 's/^key //p' "$work/key"
 }
 
-echo "1..17"
+echo "1..23"
 
 client=$(key_of "$work/client")
 "$examples/example-greet" "$work/server" --pair "$client"
@@ -139,6 +139,38 @@ for line in 'announce: our port' 'discovered: by hosts' 'peer-up' \
     grep -qxF "$line" "$work/discovery.out"
     ok $? "discovery: $line"
 done
+
+timeout 30 "$examples/example-door" "$work" >"$work/door.out" 2>&1
+cat >"$work/want" <<'END'
+closed: REMOTE :forbidden
+door: a note
+at home: OK {:ok, "come in"}
+door: a note
+away: REMOTE {:handler_crash, {:exit, :normal}}
+taken back: REMOTE :forbidden
+for all who are paired: OK {:knock, 3}
+revoked: REMOTE :no_such_handle
+calls in all: 6
+unpaired: down
+END
+diff "$work/want" "$work/door.out" >&2
+ok $? "door: grants, answers that come later, counters"
+timeout 30 "$examples/example-door" "$work" >"$work/door.out" 2>&1 &&
+    diff "$work/want" "$work/door.out" >&2
+ok $? "door: once more with the same folders"
+
+trust=$examples/example-trust
+"$trust" "$work/owner" add "$client" "the client"
+ok $? "trust: a key is added"
+out=$("$trust" "$work/owner")
+[[ $out == *"key "*" the client" ]]
+ok $? "trust: and listed"
+"$trust" "$work/owner" add nonsense x 2>"$work/trust.err"
+[ $? -eq 1 ] && [ -s "$work/trust.err" ]
+ok $? "trust: what is no key is refused"
+"$trust" "$work/owner" remove "the client" &&
+    [[ $("$trust" "$work/owner") != *client* ]]
+ok $? "trust: and taken out by its label"
 
 "$examples/example-terms" >"$work/terms.out" 2>&1
 cat >"$work/want" <<'END'

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NET-4 and T19 of RELIABILITY in virtual time: two nodes dial each other 0-50 ms
- * apart; within 5 s one link is left, the same for both, and stays; at most
+ * NET-4 and T19 of RELIABILITY in virtual time: two nodes dial each other 0-50
+ * ms apart; within 5 s one link is left, the same for both, and stays; at most
  * three connections end in any 5 s; no Elixir supervisor trips.
  */
 #include "world.h"
