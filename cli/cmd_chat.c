@@ -71,6 +71,29 @@ static void show_answer(
     cli_text_fini(&t);
 }
 
+/* Every line bears the name of who said it: a second one could look like
+ * somebody else's, or like ours. */
+static void add_said(cli_text *t, const json_t *event, const json_t *text)
+{
+    const char *line = json_string_value(text);
+    size_t left = json_string_length(text);
+
+    for (;;) {
+        const char *end = left == 0 ? NULL : memchr(line, '\n', left);
+        size_t len = end == NULL ? left : (size_t)(end - line);
+
+        cli_add_who(t, event);
+        cli_text_puts(t, "> ");
+        cli_escape_lines(t, line, len);
+        if (end == NULL) {
+            return;
+        }
+        cli_text_putc(t, '\n');
+        line += len + 1;
+        left -= len + 1;
+    }
+}
+
 static void on_event(
     void *user, const json_t *event, const char *line, size_t len)
 {
@@ -88,9 +111,7 @@ static void on_event(
     if (c->app->json) {
         cli_text_add(&t, line, len);
     } else {
-        cli_add_who(&t, event);
-        cli_text_puts(&t, "> ");
-        cli_escape_lines(&t, json_string_value(text), json_string_length(text));
+        add_said(&t, event, text);
     }
     show(c, &t);
     cli_text_fini(&t);
@@ -181,13 +202,13 @@ static int get_character(EditLine *editor, wchar_t *ret_character)
         if (byte < 0) {
             return 0;
         }
+        if (n == sizeof(bytes) || (byte & 0xc0) != 0x80) {
+            n = 0; /* what came before was not UTF-8: forgotten */
+        }
         bytes[n++] = (uint8_t)byte;
         if (pn_utf8_decode(bytes, bytes + n, &code_point) == n) {
             *ret_character = (wchar_t)code_point;
             return 1;
-        }
-        if (n == sizeof(bytes)) {
-            n = 0; /* not UTF-8: forgotten */
         }
     }
 }

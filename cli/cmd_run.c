@@ -45,7 +45,7 @@ typedef struct exposed_program {
 typedef struct running {
     const cli_app *app;
     uv_loop_t loop;
-    uv_signal_t signals[2];
+    uv_signal_t signals[CLI_N_END_SIGNALS];
     cli_hub *hub;
     cli_caller *printer;
     cli_control *control;
@@ -453,12 +453,10 @@ static void on_signal(uv_signal_t *handle, int signum)
 
 static void catch_signals(running *r)
 {
-    static const int numbers[2] = {SIGINT, SIGTERM};
-
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < CLI_N_END_SIGNALS; i++) {
         (void)uv_signal_init(&r->loop, &r->signals[i]);
         r->signals[i].data = r;
-        (void)uv_signal_start(&r->signals[i], on_signal, numbers[i]);
+        cli_catch_end_signal(&r->signals[i], i, on_signal);
     }
 }
 

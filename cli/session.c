@@ -26,7 +26,7 @@
 
 struct cli_session {
     uv_loop_t loop;
-    uv_signal_t signals[2];
+    uv_signal_t signals[CLI_N_END_SIGNALS];
     uv_timer_t timer;
     uv_pipe_t pipe; /* remote */
     bool is_remote;
@@ -253,6 +253,9 @@ static cli_exit join_local(
         cli_text_clear(error);
         err = open_hub(s, &options->hub, error);
     }
+    if (err == PN_LOCKED) {
+        cli_text_puts(error, ", and it has no control socket that answers");
+    }
     if (err != PN_OK) {
         return err == PN_INVALID ? CLI_USAGE : CLI_LOCAL;
     }
@@ -261,6 +264,19 @@ static cli_exit join_local(
 }
 
 /* ---- life --------------------------------------------------------------- */
+
+void cli_catch_end_signal(
+    uv_signal_t *handle, size_t which, uv_signal_cb on_end_signal)
+{
+    static const int numbers[CLI_N_END_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction now;
+
+    /* nohup(1) means that we stay when the terminal goes. */
+    if (numbers[which] != SIGHUP
+        || (sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler != SIG_IGN)) {
+        (void)uv_signal_start(handle, on_end_signal, numbers[which]);
+    }
+}
 
 static void on_signal(uv_signal_t *handle, int signum)
 {
@@ -278,12 +294,10 @@ static void on_timer(uv_timer_t *timer)
 
 static void catch_signals(cli_session *s)
 {
-    static const int numbers[2] = {SIGINT, SIGTERM};
-
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < CLI_N_END_SIGNALS; i++) {
         (void)uv_signal_init(&s->loop, &s->signals[i]);
         s->signals[i].data = s;
-        (void)uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+        cli_catch_end_signal(&s->signals[i], i, on_signal);
     }
     (void)uv_timer_init(&s->loop, &s->timer);
     s->timer.data = s;

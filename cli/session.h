@@ -12,6 +12,12 @@
 #include "args.h"
 #include "hub.h"
 
+/* What asks a command to end in an orderly way: SIGINT, SIGTERM, and SIGHUP
+ * unless it is ignored. Starts the which-th of them on an open handle. */
+#define CLI_N_END_SIGNALS 3
+void cli_catch_end_signal(
+    uv_signal_t *handle, size_t which, uv_signal_cb on_end_signal);
+
 /* The exit status for an "error" of an answer. */
 cli_exit cli_exit_of(const char *error);
 
@@ -37,7 +43,7 @@ typedef struct cli_answer {
 void cli_answer_fini(cli_answer *answer);
 
 /*
- * Finds the node, or opens one. SIGINT and SIGTERM are caught from here on.
+ * Finds the node, or opens one. Signals that end us are caught from here on.
  * CLI_OK, or an exit status with a sentence in error. *ret_session is NULL,
  * with CLI_OK, when no node runs and none may be opened.
  */

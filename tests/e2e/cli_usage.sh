@@ -200,6 +200,28 @@ status=$?
 err=$(cat "$work/err")
 expect 4 "standard input" unreadable_standard_input
 
+# A terminal that goes away ends a node in an orderly way, unless nohup(1) says
+# otherwise.
+hang_up() { # COMMAND...
+    "$@" "$peernet" -d "$work/hup" run --discovery none --listen 127.0.0.1:0 \
+        >"$work/hup.out" 2>/dev/null </dev/null &
+    pid=$!
+    pids+=("$pid")
+    until_true 10 heard hup '^ready'
+    kill -HUP "$pid"
+}
+hang_up env
+wait "$pid"
+status=$?
+expect 0 "" hang_up_ends_a_node
+hang_up nohup
+sleep 0.5
+kill -TERM "$pid" 2>/dev/null
+ok $? nohup_keeps_it
+wait "$pid"
+run -d "$work/hup" call bob echo 1 --discovery none --listen 127.0.0.1:0
+expect 5 "no paired peer" and_the_lock_is_free
+
 after=$(cd "$XDG_STATE_HOME/peernet" && cat identity.keys trust.bin | cksum)
 [ "$before" = "$after" ]
 ok $? nothing_was_stored
