@@ -97,7 +97,7 @@ static cli_exit check_text(const cli_app *app, const cli_text *text)
 
     pn_term_writer_init(&w, 0);
     err = pn_term_from_text(&w, cli_text_string(text), text->len, NULL, &where);
-    if (err == PN_INVALID) {
+    if (err == PN_INVALID || (err == PN_LIMIT && where.expected[0] != '\0')) {
         status = fail_term(app, cli_text_string(text), text->len, &where);
     } else if (err != PN_OK) {
         status = cli_fail(

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "escape.h"
 #include "hub_internal.h"
 #include "json.h"
@@ -424,6 +425,25 @@ static bool read_args(const hub_request *request, pn_term_writer *w)
     return err == PN_OK;
 }
 
+/* A handle is an atom on the wire. */
+static bool hub_handle(const hub_request *request, const char **ret_handle)
+{
+    size_t n_chars = 0;
+
+    if (!hub_string(request, "handle", false, ret_handle)) {
+        return false;
+    }
+    if (*ret_handle != NULL
+        && (!pn_utf8_check(
+                (const uint8_t *)*ret_handle, strlen(*ret_handle), &n_chars)
+            || n_chars > 255)) {
+        hub_answer_error(request, "bad-request",
+            "expected at most 255 characters as \"handle\"");
+        return false;
+    }
+    return true;
+}
+
 static hub_op *op_new(cli_hub *hub, const hub_request *request)
 {
     hub_op *op = calloc(1, sizeof(*op));
@@ -438,8 +458,7 @@ static hub_op *op_new(cli_hub *hub, const hub_request *request)
     op->id = request->id;
     op->has_id = request->has_id;
     pn_term_writer_init(&op->writer, 0);
-    if (!hub_peer(hub, request, &op->key)
-        || !hub_string(request, "handle", false, &handle)
+    if (!hub_peer(hub, request, &op->key) || !hub_handle(request, &handle)
         || !hub_string(request, "as", false, &as)
         || !hub_milliseconds(
             request, "timeout", DEFAULT_TIMEOUT_MS, &op->timeout_ms)) {

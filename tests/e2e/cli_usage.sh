@@ -116,6 +116,12 @@ row 0 '"peernet_links_up":0' metrics_without_node_json --json metrics \
     --discovery none --listen 127.0.0.1:0
 row 2 "numeric address" listen_name run --listen here:7100
 row 2 "can be run" expose_directory run --expose t=/tmp --allow t=paired
+row 2 "at most 255 characters" handle_of_256 call bob "$(printf '%0256d' 0)" 1
+row 3 "no link" handle_of_255 call bob "$(printf 'é%.0s' {1..255})" 1
+row 2 "nothing nested deeper" term_too_deep \
+    call bob echo "$(printf '[%.0s' {1..513})$(printf ']%.0s' {1..513})"
+row 3 "no link" term_just_so_deep \
+    call bob echo "$(printf '[%.0s' {1..512})$(printf ']%.0s' {1..512})"
 row 2 "same key twice" term_with_a_key_twice call bob echo '%{a: 1, a: 2}'
 row 2 "same key twice" term_with_a_key_twice_send send bob echo \
     '[%{1 => 1, 0x1 => 2}]' --discovery none --listen 127.0.0.1:0
