@@ -50,12 +50,4 @@ void pn_term_writer_fail(pn_term_writer *w, pn_err err);
 /* A term as it is, opaque ones too; it must be one complete term. */
 void pn_term_write_opaque(pn_term_writer *w, pn_term term);
 
-/*
- * Writes term in the one form that term_to_binary/1 gives it: integers and
- * atoms as short as can be, STRING_EXT where it is due. The order of map pairs
- * stays; opaque terms are copied as they are. Integers of more than 512 bytes
- * set PN_INVALID.
- */
-void pn_term_write_canonical(pn_term_writer *w, pn_term term);
-
 #endif

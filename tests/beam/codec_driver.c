@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/bytes.h"
+#include "canonical.h"
 #include "term/writer_internal.h"
 #include "term_random.h"
 
@@ -40,7 +41,7 @@ static void answer_term(pn_buf *out, pn_term term)
     size_t text_len;
 
     pn_term_writer_init(&w, UINT32_MAX);
-    pn_term_write_canonical(&w, term);
+    write_canonical(&w, term);
     if (pn_term_writer_finish(&w, &bytes, NULL) != PN_OK) {
         answer_error(out, "cannot be written again");
     } else if (pn_term_to_text(term, &text, &text_len) != PN_OK) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a term and writing it anew, in the one form a BEAM gives it. */
+#include "canonical.h"
 #include "term/stack.h"
 #include "term/tags.h"
 #include "term/writer_internal.h"
@@ -120,7 +121,7 @@ static void copy_close(canonical *c, pn_writer_kind kind)
     }
 }
 
-void pn_term_write_canonical(pn_term_writer *w, pn_term term)
+void write_canonical(pn_term_writer *w, pn_term term)
 {
     canonical c = {.w = w};
 
