@@ -216,7 +216,9 @@ hang_up() { # COMMAND...
     until_true 10 heard hup '^ready'
     kill -HUP "$pid"
 }
-hang_up env
+# The script itself may run under nohup.
+hang_up env --default-signal=HUP
+until_true 15 eval '! kill -0 "$pid" 2>/dev/null' || kill -9 "$pid"
 wait "$pid"
 status=$?
 expect 0 "" hang_up_ends_a_node
