@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Erlang distribution over one authenticated connection, without I/O:
+ * handshake on stream 0, framing on the data streams, control messages;
+ * barrel-wire sections 14 to 16. Bytes and the time go in; messages for
+ * stream 0 and signals come out.
+ */
+#ifndef PN_BARREL_DIST_DIST_H
+#define PN_BARREL_DIST_DIST_H
+
+#include "base/buf.h"
+#include "base/env.h"
+#include "dist/signal.h"
+
+/* PUBLISHED is not among them: a hidden node. */
+#define PN_DIST_FLAGS UINT64_C(0x507070fbc)
+#define PN_DIST_FLAG_PUBLISHED UINT64_C(1)
+#define PN_DIST_COOKIE_MAX 255
+#define PN_DIST_NAME_MAX 255
+#define PN_DIST_HANDSHAKE_DEFAULT_US (7 * PN_US_PER_S)
+#define PN_DIST_MESSAGE_DEFAULT_MAX ((size_t)16 * 1024 * 1024)
+/* Streams with these numbers are the peer's for data; 0 is the handshake's. */
+#define PN_DIST_N_STREAMS 16
+
+typedef enum pn_dist_role { PN_DIST_INITIATOR, PN_DIST_RESPONDER } pn_dist_role;
+
+/* What else there is between us and a node that dials us. */
+typedef enum pn_dist_rival {
+    PN_DIST_RIVAL_NONE,
+    PN_DIST_RIVAL_DIAL, /* a dial of ours, not up yet */
+    PN_DIST_RIVAL_LINK  /* a link that is up */
+} pn_dist_rival;
+
+/* Why it failed; for the owner of the node, never sent. */
+#define PN_DIST_REASONS(X)                                                     \
+    X(NONE, "none")                                                            \
+    X(BAD_HANDSHAKE, "bad_handshake")                                          \
+    X(NAME_MISMATCH, "name_mismatch")                                          \
+    X(FLAGS_MISSING, "flags_missing")                                          \
+    X(NOT_ALLOWED, "not_allowed")                                              \
+    X(LOST_RACE, "lost_race")          /* nok: the other link wins */          \
+    X(ALREADY_UP, "already_connected") /* alive, and ours is */                \
+    X(COOKIE, "bad_cookie")                                                    \
+    X(TIMEOUT, "handshake_timeout")                                            \
+    X(BAD_FRAME, "bad_frame")                                                  \
+    X(TOO_LARGE, "message_too_large")                                          \
+    X(BAD_TERM, "bad_term")                                                    \
+    X(STREAM, "unexpected_stream")                                             \
+    X(NOMEM, "out_of_memory")
+
+#define PN_DIST_REASON_ENUM(name, text) PN_DIST_REASON_##name,
+typedef enum pn_dist_reason {
+    PN_DIST_REASONS(PN_DIST_REASON_ENUM) PN_DIST_N_REASONS
+} pn_dist_reason;
+#undef PN_DIST_REASON_ENUM
+const char *pn_dist_reason_text(pn_dist_reason reason);
+
+typedef enum pn_dist_state {
+    PN_DIST_HANDSHAKE,
+    PN_DIST_UP,
+    PN_DIST_FAILED
+} pn_dist_state;
+
+typedef struct pn_dist pn_dist;
+
+typedef struct pn_dist_callbacks {
+    /* Responder: the initiator has said its name, which is the authenticated
+     * one. The engine answers by it: ok, ok_simultaneous or nok, alive. */
+    pn_dist_rival (*on_name)(void *user, pn_slice name);
+    /* Responder: our own dial to that node has lost and is to be given up. */
+    void (*on_rival_lost)(void *user);
+    /* Responder: the peer says its old link is gone: ours is to be ended. */
+    void (*on_rival_gone)(void *user);
+    /* Initiator: the peer says a link is up. True: ours is gone. */
+    bool (*on_alive)(void *user);
+    void (*on_up)(void *user);
+    /* One control message; everything in it lives until the callback
+     * returns. Unknown operations are not shown. */
+    void (*on_signal)(void *user, const pn_dist_signal *signal);
+} pn_dist_callbacks;
+
+/* Everything is borrowed until pn_dist_free, but the cookie: it is copied, and
+ * wiped. */
+typedef struct pn_dist_config {
+    pn_dist_role role;
+    const char *name; /* ours */
+    /* The authenticated (or dialled) name, which has to be that of the
+     * handshake (D2). Empty: a cookie-only initiator, any valid name. */
+    pn_slice peer_name;
+    pn_slice cookie;
+    uint64_t flags;        /* 0: PN_DIST_FLAGS */
+    uint32_t creation;     /* ours, >= 4 */
+    uint64_t handshake_us; /* 0: the default; as net_setuptime, for each step */
+    size_t max_message;    /* 0: the default */
+    const pn_env *env;     /* randomness of the challenge */
+    const pn_dist_callbacks *callbacks;
+    void *user;
+} pn_dist_config;
+
+/* Errors: PN_INVALID a name or cookie that cannot be; PN_NOMEM. */
+PN_MUST_USE pn_err pn_dist_new(
+    const pn_dist_config *config, uint64_t now_us, pn_dist **ret_dist);
+void pn_dist_free(pn_dist *dist); /* NULL is fine; wipes */
+
+/* Bytes of stream 0, handshake or ticks; of a data stream of the peer, by its
+ * number. After a failure everything is ignored. */
+void pn_dist_control_input(
+    pn_dist *dist, uint64_t now_us, const uint8_t *data, size_t len);
+void pn_dist_data_input(pn_dist *dist, uint64_t now_us, int64_t stream,
+    const uint8_t *data, size_t len);
+void pn_dist_tick(pn_dist *dist, uint64_t now_us);
+uint64_t pn_dist_deadline(const pn_dist *dist);
+
+/* What is to be written to stream 0 now, as one piece in one frame (section
+ * 14.1); empty: nothing. The next message comes once the one before was
+ * acknowledged by the peer's QUIC, so that no two are coalesced. */
+pn_slice pn_dist_output(const pn_dist *dist);
+void pn_dist_written(pn_dist *dist);
+/* That many bytes of stream 0 have arrived in all. */
+void pn_dist_acked(pn_dist *dist, uint64_t total);
+
+pn_dist_state pn_dist_state_of(const pn_dist *dist);
+pn_dist_reason pn_dist_reason_of(const pn_dist *dist);
+/* Once up. */
+pn_slice pn_dist_peer_name(const pn_dist *dist);
+uint64_t pn_dist_flags(const pn_dist *dist); /* agreed: both have them */
+uint32_t pn_dist_peer_creation(const pn_dist *dist);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Control messages of Erlang distribution: read from and written to their
+ * frames (u32 length, 112, control tuple, message); barrel-wire sections 15.2,
+ * 15.3 and 16, and the pids and references in them.
+ */
+#ifndef PN_BARREL_DIST_SIGNAL_H
+#define PN_BARREL_DIST_SIGNAL_H
+
+#include <peernet/term.h>
+
+#include "base/buf.h"
+
+typedef enum pn_dist_op {
+    PN_DIST_LINK = 1,
+    PN_DIST_SEND = 2,
+    PN_DIST_EXIT = 3,
+    PN_DIST_REG_SEND = 6,
+    PN_DIST_EXIT2 = 8,
+    PN_DIST_MONITOR_P = 19,
+    PN_DIST_DEMONITOR_P = 20,
+    PN_DIST_MONITOR_P_EXIT = 21,
+    PN_DIST_SPAWN_REQUEST = 29,
+    PN_DIST_SPAWN_REPLY = 31,
+    PN_DIST_ALIAS_SEND = 33,
+    PN_DIST_UNLINK_ID = 35,
+    PN_DIST_UNLINK_ID_ACK = 36
+} pn_dist_op;
+
+/* A process or reference of ours on the wire. node: our name. */
+typedef struct pn_dist_pid {
+    uint32_t id;
+    uint32_t serial;
+    uint32_t creation;
+} pn_dist_pid;
+
+#define PN_DIST_REF_WORDS 3
+typedef struct pn_dist_ref {
+    uint32_t words[PN_DIST_REF_WORDS];
+    uint32_t creation;
+} pn_dist_ref;
+
+/* Terms point into the frame. SEND_SENDER and the variants with a payload
+ * (24, 26, 28) are shown as the operation they are a variant of. What an
+ * operation does not have is empty. */
+typedef struct pn_dist_signal {
+    pn_dist_op op;
+    pn_term from;    /* pid, or pid or name of a process (MONITOR_P_EXIT) */
+    pn_term to;      /* pid, alias or name */
+    pn_term ref;     /* MONITOR_*: reference; SPAWN_*: the request's */
+    pn_term reason;  /* EXIT, EXIT2, MONITOR_P_EXIT; SPAWN_REPLY: the result */
+    pn_term mfa;     /* SPAWN_REQUEST {M,F,A} */
+    pn_term options; /* SPAWN_REQUEST */
+    pn_term leader;  /* SPAWN_REQUEST: group leader */
+    uint64_t id;     /* UNLINK_ID; SPAWN_REPLY: flags */
+    pn_term message; /* SEND, REG_SEND, ALIAS_SEND; SPAWN_REQUEST: arguments */
+} pn_dist_signal;
+
+/* Reads one message without its length: pass-through (112) or a header without
+ * atoms (131 68 0). PN_OK; PN_NOT_FOUND an operation that we do not know,
+ * skipped; PN_CORRUPT. limits: of the terms. */
+PN_MUST_USE pn_err pn_dist_signal_read(const uint8_t *data, size_t len,
+    const pn_term_limits *limits, pn_dist_signal *ret_signal);
+
+/* Our own processes and references: is this term one, and which? name is our
+ * node's. */
+bool pn_dist_pid_read(
+    pn_term term, const char *name, uint32_t creation, pn_dist_pid *ret_pid);
+bool pn_dist_ref_read(
+    pn_term term, const char *name, uint32_t creation, pn_dist_ref *ret_ref);
+/* Any pid: of which node? False: not a pid. */
+bool pn_dist_pid_node(pn_term term, pn_slice *ret_node);
+
+/* As terms, for a control tuple or inside a message. */
+void pn_dist_write_pid(
+    pn_term_writer *w, const char *name, const pn_dist_pid *pid);
+void pn_dist_write_ref(
+    pn_term_writer *w, const char *name, const pn_dist_ref *ref);
+
+/* Appends a whole frame to out. Terms are copied as they are, opaque ones too;
+ * message is what a SEND carries. Only the fields of op are looked at, in the
+ * sense of pn_dist_signal. Errors: PN_INVALID, PN_NOMEM, PN_TOO_LARGE over
+ * max bytes (0: none). */
+PN_MUST_USE pn_err pn_dist_signal_write(
+    pn_buf *out, const pn_dist_signal *signal, size_t max);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * QUIC version 1 over one UDP socket: connections in both directions and their
+ * streams. The one interface to ngtcp2 and GnuTLS, small enough to be written
+ * again for another version of them; nothing outside this folder includes
+ * either.
+ *
+ * Everything runs on one loop's thread. Callbacks come from the loop, never
+ * from inside a call of the functions below. What is written is copied.
+ */
+#ifndef PN_BARREL_QUIC_QUIC_H
+#define PN_BARREL_QUIC_QUIC_H
+
+#include "os/address.h"
+#include "os/loop.h"
+#include "quic/certificate.h"
+
+typedef struct pn_quic pn_quic;
+typedef struct pn_quic_conn pn_quic_conn;
+
+/* SHA-256 of the responder's certificate in DER. */
+#define PN_QUIC_BINDING_LEN 32
+/* Error codes that we send: an application's close, and no reason. */
+#define PN_QUIC_NO_ERROR UINT64_C(0)
+/* A stream nobody wants (barrel-wire section 15.1). */
+#define PN_QUIC_STREAM_REFUSED UINT64_C(0x100)
+
+/* Zero means the default everywhere. */
+typedef struct pn_quic_options {
+    const char *alpn; /* required; both sides have to agree */
+    /* NULL: dials only. Borrowed for the endpoint's life. */
+    const pn_certificate *certificate;
+    uint32_t max_conns;       /* in all; 256 */
+    uint32_t max_handshakes;  /* unfinished ones of others; 64 */
+    uint32_t retry_above;     /* unfinished ones until Retry is sent; 16 */
+    uint64_t handshake_us;    /* until the TLS handshake is done; 10 s */
+    uint64_t keep_alive_us;   /* PING when idle for this long; 15 s */
+    uint64_t idle_timeout_us; /* the transport parameter; 300 s */
+    uint64_t dead_after_us;   /* not one packet for this long; 60 s */
+    uint64_t max_data;        /* flow control of a connection; 16 MiB */
+    uint64_t max_stream_data; /* and of a stream; 4 MiB */
+    uint64_t max_streams;     /* of each kind that a peer may open; 100 */
+    size_t max_unsent;        /* bytes written and not acknowledged; 16 MiB */
+} pn_quic_options;
+
+typedef struct pn_quic_callbacks {
+    /* Before anything is kept: may this address connect? NULL: anybody. */
+    bool (*on_knock)(void *user, const pn_address *from);
+    /* An incoming connection whose TLS handshake is done. The callee owns conn
+     * and sets callbacks, or closes it, at once. */
+    void (*on_accept)(void *user, pn_quic_conn *conn, const pn_address *from);
+} pn_quic_callbacks;
+
+typedef struct pn_quic_conn_callbacks {
+    /* A dialled connection: the TLS handshake is done, the protocol agreed. */
+    void (*on_open)(void *user);
+    /* Bytes of a stream that the peer opened or that is bidirectional. All of
+     * them are the callee's, who gives credit with pn_quic_consumed. is_last:
+     * FIN; it may come with no bytes. */
+    void (*on_data)(void *user, int64_t stream, const uint8_t *data, size_t len,
+        bool is_last);
+    /* The peer has reset its sending side of a stream, or does not want what
+     * we write there. */
+    void (*on_reset)(void *user, int64_t stream, uint64_t code);
+    /* The first total bytes of what we wrote to a stream have arrived. May be
+     * NULL. */
+    void (*on_acked)(void *user, int64_t stream, uint64_t total);
+    /* After pn_quic_write said PN_LIMIT: less than half of max_unsent is left
+     * to be acknowledged. May be NULL. */
+    void (*on_writable)(void *user);
+    /* The end, once and last, unless the owner closed it: PN_CLOSED the peer
+     * closed it, *code being its error; PN_TIMEOUT nothing came; PN_SYS with
+     * errno (ECONNREFUSED while dialling); PN_PROTOCOL it broke the protocol,
+     * or ours or its TLS refused (no common ALPN, bad CertificateVerify);
+     * PN_NOMEM. Everything that arrived before was shown. The owner still
+     * closes conn; it may do so in the callback. */
+    void (*on_end)(void *user, pn_err why, uint64_t code, int sys_errno);
+} pn_quic_conn_callbacks;
+
+/* Opens the socket (port 0: any) and begins to serve if there is a
+ * certificate. The IPv6 wildcard means every address, IPv4 too. No address is
+ * shared with another socket. Errors: PN_INVALID an option; PN_NOMEM; PN_SYS
+ * with *ret_errno. */
+PN_MUST_USE pn_err pn_quic_new(pn_loop *loop, const pn_address *at,
+    const pn_quic_options *options, const pn_quic_callbacks *callbacks,
+    void *user, pn_quic **ret_quic, int *ret_errno);
+/* Closes all connections, at once and without callbacks. NULL is fine. */
+void pn_quic_free(pn_quic *quic);
+void pn_quic_address(const pn_quic *quic, pn_address *ret_address);
+/* Nobody new is let in; who is there stays. */
+void pn_quic_set_listening(pn_quic *quic, bool on);
+/* The network has changed: every connection tries its path again, from the
+ * address it has now (migration when it differs). */
+void pn_quic_network_changed(pn_quic *quic);
+
+/* Dials; on_open or on_end follows. server_name is the SNI: NULL or an IP
+ * literal sends none. Errors: PN_NOMEM, PN_LIMIT. */
+PN_MUST_USE pn_err pn_quic_dial(pn_quic *quic, const pn_address *to,
+    const char *server_name, const pn_quic_conn_callbacks *callbacks,
+    void *user, pn_quic_conn **ret_conn);
+void pn_quic_set_callbacks(
+    pn_quic_conn *conn, const pn_quic_conn_callbacks *callbacks, void *user);
+
+/* A new stream of ours. Errors: PN_AGAIN the peer allows no more for now. */
+PN_MUST_USE pn_err pn_quic_open_uni(pn_quic_conn *conn, int64_t *ret_stream);
+PN_MUST_USE pn_err pn_quic_open_bidi(pn_quic_conn *conn, int64_t *ret_stream);
+/* Takes all of it or nothing. What one call brings leaves in one STREAM frame
+ * when it fits into a packet, and with nothing before or behind it of a call
+ * made after it was acknowledged. is_last: FIN. Errors: PN_LIMIT max_unsent
+ * (on_writable follows); PN_NOT_FOUND no such stream, or finished; PN_NOMEM;
+ * PN_CLOSED. */
+PN_MUST_USE pn_err pn_quic_write(pn_quic_conn *conn, int64_t stream,
+    const uint8_t *data, size_t len, bool is_last);
+/* Gives the peer credit for n more bytes of stream. */
+void pn_quic_consumed(pn_quic_conn *conn, int64_t stream, size_t n);
+/* We neither read nor write it any more. */
+void pn_quic_reset(pn_quic_conn *conn, int64_t stream, uint64_t code);
+
+/* What the authentication is bound to: the certificate seen (dialled) or
+ * served (accepted). Errors: PN_NOT_FOUND before the handshake. */
+PN_MUST_USE pn_err pn_quic_binding(
+    const pn_quic_conn *conn, uint8_t ret_binding[static PN_QUIC_BINDING_LEN]);
+void pn_quic_addresses(
+    const pn_quic_conn *conn, pn_address *ret_local, pn_address *ret_remote);
+/* Microseconds since the loop's beginning of the last packet of the peer. */
+uint64_t pn_quic_last_received_us(const pn_quic_conn *conn);
+size_t pn_quic_unsent(const pn_quic_conn *conn);
+/* What was written still goes out (for at most 3 s), then CONNECTION_CLOSE of
+ * the application with code. No callback follows; conn is gone. */
+void pn_quic_close(pn_quic_conn *conn, uint64_t code);
+
+typedef struct pn_quic_counters {
+    uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
+    uint64_t accepted, dialled, retries_sent, refused, handshake_failures;
+} pn_quic_counters;
+void pn_quic_count(const pn_quic *quic, pn_quic_counters *ret_counters);
+
+#endif
