@@ -20,7 +20,7 @@ void pn_reply_free(pn_reply *reply)
     free(reply);
 }
 
-static pn_reply *reply_new(pn_term value)
+pn_reply *pn_reply_new(pn_term value)
 {
     pn_reply *reply = malloc(sizeof(*reply) + value.len);
 
@@ -75,7 +75,7 @@ static void op_finish_waiting(pn_call_op *op, pn_term value)
     bool has_value = op->outcome == PN_OK || op->outcome == PN_REMOTE;
 
     if (has_value && op->wants_value) {
-        op->reply = reply_new(value);
+        op->reply = pn_reply_new(value);
         if (op->reply == NULL) {
             op->outcome = PN_NOMEM;
         }

@@ -18,58 +18,11 @@ enum { EARLY_MESSAGES = 32, EARLY_BYTES = 64 * 1024 };
 /* A peer that cannot read a message closes within this. */
 #define AT_ONCE_US (2 * PN_US_PER_S)
 
+static const pn_link_ops link_ops;
 static const pn_session_callbacks session_callbacks;
 static const pn_conn_callbacks conn_callbacks;
 
 /* ---- life --------------------------------------------------------------- */
-
-static pn_link *link_new(pn_node *node)
-{
-    pn_link *link = calloc(1, sizeof(*link));
-
-    if (link == NULL) {
-        return NULL;
-    }
-    link->node = node;
-    link->refs = 1;
-    link->armed_us = PN_TIME_NEVER;
-    link->opened_us = pn_node_now(node);
-    link->next = node->links;
-    if (node->links != NULL) {
-        node->links->prev = link;
-    }
-    node->links = link;
-    link->is_listed = true;
-    node->n_links++;
-    return link;
-}
-
-void pn_link_unref(pn_link *link)
-{
-    if (--link->refs > 0) {
-        return;
-    }
-    for (size_t i = 0; i < link->n_rates; i++) {
-        pn_handle_unref(link->rates[i].handle);
-    }
-    free(link->label);
-    free(link->rates);
-    free(link);
-}
-
-void pn_link_touch(pn_link *link)
-{
-    pn_node *node = link->node;
-
-    /* What is touched is listed, and so is not freed. */
-    if (link->is_touched || !link->is_listed) {
-        return;
-    }
-    link->is_touched = true;
-    link->next_touched = node->touched;
-    node->touched = link;
-    pn_node_wake(node);
-}
 
 static pn_err session_start(pn_link *link)
 {
@@ -92,7 +45,7 @@ static pn_err session_start(pn_link *link)
 pn_err pn_link_new_dialled(
     pn_peer *peer, pn_node *node, const pn_address *to, pn_link **ret_link)
 {
-    pn_link *link = link_new(node);
+    pn_link *link = pn_link_new(node, &link_ops, sizeof(*link));
 
     if (link == NULL) {
         return PN_NOMEM;
@@ -213,7 +166,7 @@ static void link_leave_gate(pn_link *link)
     link->node->metrics.strangers = link->node->gate->strangers;
 }
 
-void pn_link_end(pn_link *link, pn_reason reason)
+static void on_end_link(pn_link *link, pn_reason reason)
 {
     pn_link_stage was = link->stage;
 
@@ -604,7 +557,7 @@ static void on_accept(void *user, pn_conn *conn, const pn_address *from)
     pn_node_lock(node);
     node->metrics.accepted++;
     node->metrics.strangers = node->gate->strangers;
-    link = link_new(node);
+    link = pn_link_new(node, &link_ops, sizeof(*link));
     if (link == NULL) {
         pn_gate_leave(node->gate, pn_address_source(from));
         node->transport->close(conn);
@@ -728,55 +681,10 @@ static void link_arm(pn_link *link)
     pn_timer_set(link->timer, deadline);
 }
 
-/* Keeps the sum over all links under the process budget: over it, the link
- * with most goes (T11). */
-static void link_account(pn_link *link)
-{
-    pn_node *node = link->node;
-    size_t now = link->queued_bytes;
-    pn_link *largest = link;
-
-    if (link->session != NULL && link->stage != PN_LINK_ENDED) {
-        now += pn_session_queued_bytes(link->session);
-    }
-    node->memory_bytes += now;
-    node->memory_bytes -= link->accounted;
-    link->accounted = now;
-    if (node->memory_bytes <= node->opt.max_memory_bytes) {
-        return;
-    }
-    for (pn_link *l = node->links; l != NULL; l = l->next) {
-        if (l->stage != PN_LINK_ENDED && l->accounted > largest->accounted) {
-            largest = l;
-        }
-    }
-    if (PN_CHECK(memory_budget, largest->stage != PN_LINK_ENDED)) {
-        pn_link_end(largest, PN_REASON_FLOOD);
-    }
-}
-
-static void link_unlist(pn_link *link)
-{
-    pn_node *node = link->node;
-
-    if (link->next != NULL) {
-        link->next->prev = link->prev;
-    }
-    if (link->prev != NULL) {
-        link->prev->next = link->next;
-    } else {
-        node->links = link->next;
-    }
-    link->is_listed = false;
-    node->n_links--;
-}
-
 static void link_bury(pn_link *link)
 {
     pn_node *node = link->node;
 
-    node->memory_bytes -= link->accounted;
-    link->accounted = 0;
     pn_timer_free(link->timer);
     link->timer = NULL;
     if (link->conn != NULL) {
@@ -788,12 +696,15 @@ static void link_bury(pn_link *link)
     }
     pn_session_free(link->session);
     link->session = NULL;
-    link_unlist(link);
-    (void)pthread_cond_broadcast(&node->state_changed);
-    pn_link_unref(link);
+    pn_link_unlist(link);
 }
 
-void pn_link_turn_end(pn_link *link)
+static size_t link_output(const pn_link *link)
+{
+    return link->session == NULL ? 0 : pn_session_queued_bytes(link->session);
+}
+
+static void on_turn_end_link(pn_link *link)
 {
     const pn_node *node = link->node;
 
@@ -814,10 +725,31 @@ void pn_link_turn_end(pn_link *link)
     }
     if (link->stage != PN_LINK_ENDED) {
         link_arm(link);
-        link_account(link);
+        pn_link_account(link, link_output(link));
     }
     /* One that ended just now is touched again, and its turn comes. */
     if (link->stage == PN_LINK_ENDED && link->is_listed && !link->is_touched) {
         link_bury(link);
     }
 }
+
+/* ---- answers of requests (lock held) -------------------------------------
+ */
+
+static pn_err begin_reply(
+    pn_link *link, uint64_t id, bool is_ok, pn_term_writer *w)
+{
+    return pn_session_begin_reply(link->session, id, is_ok, w);
+}
+
+static pn_err commit(pn_link *link, uint64_t now_us, pn_term_writer *w)
+{
+    return pn_session_commit(link->session, now_us, w);
+}
+
+static const pn_link_ops link_ops = {
+    .begin_reply = begin_reply,
+    .commit = commit,
+    .end = on_end_link,
+    .turn_end = on_turn_end_link,
+};

@@ -182,9 +182,19 @@ static void links_check(pn_node *node, const pn_local_address *locals, size_t n)
     for (pn_link *link = node->links; link != NULL; link = next) {
         next = link->next;
         if ((link->stage == PN_LINK_HANDSHAKE || link->stage == PN_LINK_UP)
-            && !is_local(locals, n, &link->local)) {
+            && !link->ops->moves && !is_local(locals, n, &link->local)) {
             pn_link_end(link, PN_REASON_ADDRESS_GONE);
         }
+    }
+}
+
+/* Told without the lock. */
+static void guest_network_changed(pn_node *node)
+{
+    if (node->guest.network_changed != NULL) {
+        pn_node_unlock(node);
+        node->guest.network_changed(node->guest.user);
+        pn_node_lock(node);
     }
 }
 
@@ -257,6 +267,7 @@ static void network_changed(pn_node *node)
             links_check(node, locals, n);
         }
         pn_registry_network_changed(node->registry, pn_node_now(node));
+        guest_network_changed(node);
         if (!node->opt.announce_on_new_networks) {
             net->is_quiet = true;
             announce_all(node);

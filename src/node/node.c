@@ -89,7 +89,7 @@ static void touched_settle(pn_node *node)
             pn_link *next = link->next_touched;
 
             link->is_touched = false;
-            pn_link_turn_end(link);
+            link->ops->turn_end(link);
             link = next;
         }
     }
@@ -150,6 +150,80 @@ static void node_close_begin(pn_node *node)
                                 : now;
 }
 
+/* A piece of work that somebody waits for. */
+typedef struct pn_errand {
+    struct pn_errand *next;
+    pn_err (*fn)(void *arg);
+    void *arg;
+    pn_err outcome;
+    bool is_done;
+} pn_errand;
+
+/* Lock held; released around each. */
+static void run_errands(pn_node *node)
+{
+    while (node->errands != NULL) {
+        pn_errand *e = node->errands;
+
+        node->errands = e->next;
+        e->outcome = PN_CLOSED;
+        if (!node->is_closing) {
+            pn_node_unlock(node);
+            e->outcome = e->fn(e->arg);
+            pn_node_lock(node);
+        }
+        e->is_done = true;
+        (void)pthread_cond_broadcast(&node->state_changed);
+    }
+}
+
+/* Nobody is in a turn, and an application with its own loop comes by: it is
+ * the loop's thread for that long. Lock held on entry and on return. */
+static pn_err run_here(pn_node *node, pn_err (*fn)(void *arg), void *arg)
+{
+    pn_err err;
+
+    node->is_in_turn = true;
+    node->loop_thread = pthread_self();
+    pn_node_unlock(node);
+    (void)pn_loop_update_now(node->loop);
+    err = fn(arg);
+    pn_node_lock(node);
+    node->is_in_turn = false;
+    (void)pthread_cond_broadcast(&node->state_changed);
+    pn_node_wake(node);
+    return err;
+}
+
+pn_err pn_node_on_loop(pn_node *node, pn_err (*fn)(void *arg), void *arg)
+{
+    pn_errand e = {.fn = fn, .arg = arg};
+
+    pn_node_lock(node);
+    if (node->is_closing) {
+        e.outcome = PN_CLOSED;
+    } else if (!node->has_thread && !node->is_in_turn) {
+        e.outcome = run_here(node, fn, arg);
+    } else if (pn_node_is_loop_thread(node)) {
+        pn_node_unlock(node);
+        return fn(arg);
+    } else {
+        e.next = node->errands;
+        node->errands = &e;
+        pn_node_wake(node);
+        while (!e.is_done) {
+            (void)pthread_cond_wait(&node->state_changed, &node->lock);
+        }
+    }
+    pn_node_unlock(node);
+    return e.outcome;
+}
+
+static bool guest_left(pn_node *node)
+{
+    return node->guest.leave == NULL || node->guest.leave(node->guest.user);
+}
+
 static void on_turn_end(void *user)
 {
     pn_node *node = user;
@@ -159,6 +233,7 @@ static void on_turn_end(void *user)
         pn_node_unlock(node);
         return;
     }
+    run_errands(node);
     if (node->is_reload_due && !node->is_closing) {
         pn_node_unlock(node);
         pn_node_reload_trust(node);
@@ -172,6 +247,9 @@ static void on_turn_end(void *user)
         node_close_begin(node);
     }
     touched_settle(node);
+    if (node->guest.turn != NULL) {
+        node->guest.turn(node->guest.user);
+    }
     pn_call_report_finished(node);
     pn_node_report_notes(node);
     if (node->touched != NULL || node->finished_head != NULL
@@ -180,7 +258,8 @@ static void on_turn_end(void *user)
     }
     if (node->is_close_begun && node->links == NULL
         && pn_node_now(node) >= node->linger_until_us
-        && node->notes_head == NULL && node->finished_head == NULL) {
+        && node->notes_head == NULL && node->finished_head == NULL
+        && guest_left(node)) {
         node_leave_loop(node);
     } else {
         node_arm(node);
@@ -415,6 +494,9 @@ static pn_err open_all(pn_node *node)
  * that opened in part. */
 static void node_free(pn_node *node)
 {
+    if (node->guest.free != NULL) {
+        node->guest.free(node->guest.user);
+    }
     pn_node_net_free(node);
     pn_timer_free(node->timer);
     pn_watch_free(node->store_watch);

@@ -86,7 +86,34 @@ typedef struct pn_link_rate {
     pn_bucket bucket;
 } pn_link_rate;
 
+/* What a family of links does its own way. All with the lock held. */
+typedef struct pn_link_ops {
+    /* Begins the answer to call id in w, and sends it. Errors: as of
+     * pn_session_begin_reply and pn_session_commit. */
+    pn_err (*begin_reply)(
+        pn_link *link, uint64_t id, bool is_ok, pn_term_writer *w);
+    pn_err (*commit)(pn_link *link, uint64_t now_us, pn_term_writer *w);
+    /* Ends it; idempotent. */
+    void (*end)(pn_link *link, pn_reason reason);
+    void (*turn_end)(pn_link *link); /* loop only */
+    void (*free)(pn_link *link);     /* nobody refers to it any more */
+    bool moves; /* goes on when the address it began with is gone */
+} pn_link_ops;
+
+/* The part of a node that another library brings: a second family of links.
+ * All on the loop. */
+typedef struct pn_guest {
+    void (*turn)(void *user);            /* every turn end; lock held */
+    void (*network_changed)(void *user); /* no lock */
+    /* The node closes and the links have ended: true once nothing of it is
+     * left on the loop. Lock held. */
+    bool (*leave)(void *user);
+    void (*free)(void *user); /* last; nobody uses the node any more */
+    void *user;
+} pn_guest;
+
 struct pn_link {
+    const pn_link_ops *ops;
     pn_node *node;
     pn_link *next; /* all links of the node */
     pn_link *prev;
@@ -216,6 +243,8 @@ struct pn_node {
     } denied[PN_N_REASONS];
 
     struct pn_net *net; /* discovery and network changes: net.c */
+    pn_guest guest;     /* all NULL: none */
+    struct pn_errand *errands;
 
     pn_metrics metrics;
 };
@@ -240,6 +269,11 @@ bool pn_node_is_loop_thread(const pn_node *node);
 uint64_t pn_node_now(const pn_node *node);
 /* Has the loop run a turn end soon; any thread. */
 void pn_node_wake(pn_node *node);
+/* Runs fn on the loop and waits for it: for who has to make things there. Not
+ * from a callback of the application on another thread's turn. Errors: what fn
+ * returns; PN_CLOSED. */
+PN_MUST_USE pn_err pn_node_on_loop(
+    pn_node *node, pn_err (*fn)(void *arg), void *arg);
 /* The sentence behind pn_node_open_error. */
 void pn_node_set_open_error(const char *format, ...) PN_PRINTF(1, 2);
 
@@ -251,16 +285,24 @@ PN_MUST_USE pn_err pn_node_options_check(
 /* ---- listen.c ---- */
 PN_MUST_USE pn_err pn_node_listen(pn_node *node);
 
-/* ---- link.c ---- */
+/* ---- link_base.c: what every family's links share ---- */
+/* A link in the node's list, with one reference. size: of a structure that
+ * begins with a pn_link, zero-filled. NULL: no memory. */
+pn_link *pn_link_new(pn_node *node, const pn_link_ops *ops, size_t size);
+void pn_link_touch(pn_link *link);
+void pn_link_unref(pn_link *link);
+/* Ends a link in this turn: the queue is emptied, calls in flight fail.
+ * Idempotent. */
+void pn_link_end(pn_link *link, pn_reason reason);
+/* Keeps the sum over all links under the process budget: over it, the link
+ * with most goes (T11). output: what it has not sent yet. */
+void pn_link_account(pn_link *link, size_t output);
+/* Takes an ended link out of the list and gives its reference back. */
+void pn_link_unlist(pn_link *link);
+
+/* ---- link.c: links of the PeerNet family ---- */
 PN_MUST_USE pn_err pn_link_new_dialled(
     pn_peer *peer, pn_node *node, const pn_address *to, pn_link **ret_link);
-void pn_link_touch(pn_link *link);
-/* Ends a link in this turn: the session closes, the queue is emptied, calls in
- * flight fail. Idempotent. */
-void pn_link_end(pn_link *link, pn_reason reason);
-void pn_link_unref(pn_link *link);
-/* The turn end of one link; loop only. */
-void pn_link_turn_end(pn_link *link);
 extern const pn_listener_callbacks pn_link_listener_callbacks;
 
 /* ---- expose.c ---- */
@@ -291,6 +333,8 @@ void pn_link_answer_error(
 void pn_request_free(pn_request *req);
 
 /* ---- call.c ---- */
+/* A copy of value that pn_reply_free frees. NULL: no memory. */
+pn_reply *pn_reply_new(pn_term value);
 void pn_call_on_reply(void *user, void *call, pn_err outcome, pn_term value);
 void pn_call_report_finished(pn_node *node);
 

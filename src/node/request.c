@@ -49,12 +49,11 @@ void pn_link_answer_error(
     pn_term_writer w;
 
     if (link->stage != PN_LINK_UP
-        || pn_session_begin_reply(link->session, id, false, &w) != PN_OK) {
+        || link->ops->begin_reply(link, id, false, &w) != PN_OK) {
         return;
     }
     pn_reason_write(&w, reason, mfa);
-    if (pn_session_commit(link->session, pn_node_now(link->node), &w)
-        == PN_OK) {
+    if (link->ops->commit(link, pn_node_now(link->node), &w) == PN_OK) {
         link->node->metrics.frames_out++;
     }
 }
@@ -98,12 +97,12 @@ static pn_err answer_send(pn_request *req, const answer *a)
     if (link->stage != PN_LINK_UP) {
         return PN_CLOSED;
     }
-    err = pn_session_begin_reply(link->session, req->id, a->is_ok, &w);
+    err = link->ops->begin_reply(link, req->id, a->is_ok, &w);
     if (err != PN_OK) {
         return err == PN_NOT_CONNECTED ? PN_CLOSED : err;
     }
     answer_write(&w, a);
-    err = pn_session_commit(link->session, pn_node_now(req->node), &w);
+    err = link->ops->commit(link, pn_node_now(req->node), &w);
     if (err == PN_OK) {
         req->node->metrics.frames_out++;
         return PN_OK;
