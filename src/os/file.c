@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 #define BACKUP_SUFFIX ".bak"
 
 enum {
-    NAME_CAP = 64, /* of our file names, suffix included */
+    NAME_CAP = NAME_MAX + 1, /* of our file names, suffix included */
     READ_CHUNK = 65536,
     MODE_LOOSE = 07777 & ~0600,
     /* Short against an edit: one who edits again and again lets go of the lock
@@ -60,6 +61,7 @@ void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap)
                : sys_errno == ENOTDIR ? "is not a directory"
                : sys_errno == EISDIR  ? "is not a regular file"
                : sys_errno == EPERM   ? "belongs to another user"
+               : sys_errno == EINVAL  ? "has another mode than 0600"
                                       : "can be written by other users";
     }
     (void)snprintf(ret_text, cap, "%s", text);
@@ -347,6 +349,42 @@ pn_err pn_file_read(int dir_fd, const char *name, size_t max, pn_buf *out,
     return PN_OK;
 }
 
+static pn_err check_mode(mode_t mode, pn_file_kind kind, int *ret_errno)
+{
+    if (kind == PN_FILE_SECRET
+        && PN_CHECK(file_secret_mode, (mode & 07777) != 0600)) {
+        return refuse(EINVAL, ret_errno);
+    }
+    if (PN_CHECK(file_writable, (mode & (S_IWGRP | S_IWOTH)) != 0)) {
+        return refuse(EACCES, ret_errno);
+    }
+    return PN_OK;
+}
+
+pn_err pn_file_read_as(int dir_fd, const char *name, pn_file_kind kind,
+    size_t max, pn_buf *out, int *ret_errno)
+{
+    const size_t before = pn_buf_used(out);
+    struct stat st;
+    int fd;
+    pn_err err;
+
+    *ret_errno = 0;
+    err = open_file(dir_fd, name, O_RDONLY, &fd, &st, ret_errno);
+    if (err != PN_OK) {
+        return err;
+    }
+    err = check_mode(st.st_mode, kind, ret_errno);
+    if (err == PN_OK) {
+        err = read_all(fd, max, out, ret_errno);
+    }
+    (void)close(fd);
+    if (err != PN_OK) {
+        out->len -= pn_buf_used(out) - before;
+    }
+    return err;
+}
+
 /* ---- writing ----------------------------------------------------------- */
 
 static int write_all(int fd, const uint8_t *data, size_t len)
@@ -472,6 +510,18 @@ static bool make_name(
     return n > 0 && n < NAME_CAP;
 }
 
+/* A name that leaves no room for the suffix is cut: no two temporaries are in
+ * use at once. */
+static bool make_temporary_name(
+    char ret_name[static NAME_CAP], const char *name)
+{
+    enum { STEM_MAX = NAME_MAX - (sizeof(TEMPORARY_SUFFIX) - 1) };
+
+    (void)snprintf(
+        ret_name, NAME_CAP, "%.*s%s", STEM_MAX, name, TEMPORARY_SUFFIX);
+    return strlen(name) <= NAME_MAX;
+}
+
 static int put_in_place(
     int dir_fd, const char *temporary, const char *name, const char *backup)
 {
@@ -496,7 +546,7 @@ pn_err pn_file_replace(int dir_fd, const char *name, const uint8_t *data,
     char backup[NAME_CAP];
 
     *ret_errno = 0;
-    if (!make_name(temporary, name, TEMPORARY_SUFFIX)
+    if (!make_temporary_name(temporary, name)
         || !make_name(backup, name, BACKUP_SUFFIX)) {
         return PN_INVALID;
     }
@@ -505,6 +555,29 @@ pn_err pn_file_replace(int dir_fd, const char *name, const uint8_t *data,
         return sys_error(ret_errno);
     }
     return PN_OK;
+}
+
+pn_err pn_file_restore(int dir_fd, const char *name, int *ret_errno)
+{
+    char backup[NAME_CAP];
+
+    *ret_errno = 0;
+    if (!make_name(backup, name, BACKUP_SUFFIX)) {
+        return PN_INVALID;
+    }
+    if (renameat(dir_fd, backup, dir_fd, name) != 0) {
+        return errno == ENOENT ? PN_NOT_FOUND : sys_error(ret_errno);
+    }
+    return fsync_directory(dir_fd) == 0 ? PN_OK : sys_error(ret_errno);
+}
+
+pn_err pn_file_remove(int dir_fd, const char *name, int *ret_errno)
+{
+    *ret_errno = 0;
+    if (unlinkat(dir_fd, name, 0) != 0) {
+        return errno == ENOENT ? PN_NOT_FOUND : sys_error(ret_errno);
+    }
+    return fsync_directory(dir_fd) == 0 ? PN_OK : sys_error(ret_errno);
 }
 
 /* Renames unless the name is taken; both ways are atomic. */
@@ -529,7 +602,7 @@ pn_err pn_file_create(int dir_fd, const char *name, const uint8_t *data,
     char temporary[NAME_CAP];
 
     *ret_errno = 0;
-    if (!make_name(temporary, name, TEMPORARY_SUFFIX)) {
+    if (!make_temporary_name(temporary, name)) {
         return PN_INVALID;
     }
     if (write_temporary(dir_fd, temporary, data, len) != 0) {

@@ -7,7 +7,7 @@
  * Errors come as a pn_err and an errno; pn_file_why makes a sentence of both.
  * PN_PERMISSION carries one of these in *ret_errno: ELOOP a symbolic link,
  * ENOTDIR not a directory, EISDIR not a regular file, EPERM another owner,
- * EACCES writable by group or others.
+ * EACCES writable by group or others, EINVAL another mode than 0600.
  */
 #ifndef PN_OS_FILE_H
 #define PN_OS_FILE_H
@@ -37,6 +37,16 @@ PN_MUST_USE pn_err pn_dir_open(const char *path, int *ret_fd, int *ret_errno);
 PN_MUST_USE pn_err pn_file_read(int dir_fd, const char *name, size_t max,
     pn_buf *out, bool *ret_tightened, int *ret_errno);
 
+typedef enum pn_file_kind {
+    PN_FILE_SECRET, /* of mode 0600 and no other */
+    PN_FILE_PUBLIC  /* not to be written by group or others */
+} pn_file_kind;
+
+/* The same for a file whose mode is a condition and not mended.
+ * Errors: as above; PN_PERMISSION also another mode. */
+PN_MUST_USE pn_err pn_file_read_as(int dir_fd, const char *name,
+    pn_file_kind kind, size_t max, pn_buf *out, int *ret_errno);
+
 /* Replaces a file: temporary beside it (O_EXCL, 0600), write, fsync, the old
  * one kept as NAME.bak, rename, fsync of the directory. On any error the old
  * file is as it was; only when even undoing fails, or the file system has no
@@ -50,6 +60,15 @@ PN_MUST_USE pn_err pn_file_replace(int dir_fd, const char *name,
  * it is, and nothing changes. */
 PN_MUST_USE pn_err pn_file_create(int dir_fd, const char *name,
     const uint8_t *data, size_t len, int *ret_errno);
+
+/* Takes a replacing back: NAME.bak is NAME again. Errors: PN_NOT_FOUND there is
+ * no NAME.bak, PN_INVALID, PN_SYS (of the last fsync too). */
+PN_MUST_USE pn_err pn_file_restore(
+    int dir_fd, const char *name, int *ret_errno);
+
+/* Removes a file for good. Errors: PN_NOT_FOUND; PN_SYS, after which it may be
+ * gone all the same. */
+PN_MUST_USE pn_err pn_file_remove(int dir_fd, const char *name, int *ret_errno);
 
 /* Removes temporaries an interrupted replace left behind. Under the writers'
  * lock. */

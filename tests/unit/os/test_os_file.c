@@ -377,20 +377,27 @@ static void test_os_file_create_never_overwrites(void **state)
 static void test_os_file_name_length(void **state)
 {
     pn_tempdir t;
-    char name[65];
+    char name[257];
     int why;
 
     (void)state;
     pn_tempdir_init(&t);
     memset(name, 'n', sizeof(name));
-    /* 56 and ".pn-tmp" and NUL are 64. */
-    name[56] = '\0';
-    assert_int_equal(pn_file_replace(t.fd, name, OLD, 1, &why), PN_OK);
-    name[56] = 'n';
-    name[57] = '\0';
-    assert_int_equal(pn_file_replace(t.fd, name, OLD, 1, &why), PN_INVALID);
-    assert_int_equal(pn_file_create(t.fd, name, OLD, 1, &why), PN_INVALID);
-    assert_int_equal(pn_tempdir_count(&t), 1);
+    /* 251 and ".bak" are 255, which is what a name may have. */
+    for (size_t len = 250; len <= 252; len++) {
+        name[len] = '\0';
+        assert_int_equal(pn_file_replace(t.fd, name, OLD, 1, &why),
+            len <= 251 ? PN_OK : PN_INVALID);
+        name[len] = 'n';
+    }
+    assert_int_equal(pn_tempdir_count(&t), 2);
+    for (size_t len = 254; len <= 256; len++) {
+        name[len] = '\0';
+        assert_int_equal(pn_file_create(t.fd, name, OLD, 1, &why),
+            len <= 255 ? PN_OK : PN_INVALID);
+        name[len] = 'n';
+    }
+    assert_int_equal(pn_tempdir_count(&t), 4);
     pn_tempdir_fini(&t);
 }
 
