@@ -16,7 +16,6 @@
 
 #define IDENTITY "identity.keys"
 #define NODE_LOCK "node.lock"
-#define EDIT_LOCK "edit.lock"
 
 enum {
     MAX_PEERS_LIMIT = 65536,
@@ -31,51 +30,22 @@ enum {
 
 /* ---- sentences --------------------------------------------------------- */
 
-/* The end of a long path says more than its beginning. */
-static int path_text(const pn_store *store, const char *name, const char *why,
-    char *text, size_t cap)
-{
-    enum { SHOWN = 200 };
-    const size_t len = strlen(store->path);
-    const char *tail = len > SHOWN ? store->path + len - SHOWN : store->path;
-
-    return snprintf(text, cap, "%s%s%s%s: %s", tail == store->path ? "" : "...",
-        tail, name[0] == '\0' ? "" : "/", name, why);
-}
-
 pn_err pn_store_fail(const pn_store *store, pn_store_error *error, pn_err err,
     const char *name, const char *why)
 {
-    if (error != NULL) {
-        (void)path_text(store, name, why, error->text, sizeof(error->text));
-    }
-    return err;
+    return pn_data_dir_fail(&store->dir, error, err, name, why);
 }
 
 pn_err pn_store_fail_file(const pn_store *store, pn_store_error *error,
     pn_err err, const char *name, int sys_errno)
 {
-    char why[160];
-
-    pn_file_why(err, sys_errno, why, sizeof(why));
-    return pn_store_fail(store, error, err, name, why);
+    return pn_data_dir_fail_file(&store->dir, error, err, name, sys_errno);
 }
 
 void pn_store_warn(const pn_store *store, pn_store_error *warning,
     const char *name, const char *why)
 {
-    size_t used;
-
-    if (warning == NULL) {
-        return;
-    }
-    used = strlen(warning->text);
-    if (used > 0 && used + 2 < sizeof(warning->text)) {
-        memcpy(warning->text + used, "; ", 3);
-        used += 2;
-    }
-    (void)path_text(
-        store, name, why, warning->text + used, sizeof(warning->text) - used);
+    pn_data_dir_warn(&store->dir, warning, name, why);
 }
 
 static void warn_tightened(const pn_store *store, pn_store_error *warning,
@@ -84,13 +54,6 @@ static void warn_tightened(const pn_store *store, pn_store_error *warning,
     if (is_tightened) {
         pn_store_warn(store, warning, name,
             "was open to other users; its mode is 0600 now");
-    }
-}
-
-static void clear(pn_store_error *error)
-{
-    if (error != NULL) {
-        error->text[0] = '\0';
     }
 }
 
@@ -123,7 +86,7 @@ static pn_err load_identity(
     pn_err err = pn_buf_reserve(&b, IDENTITY_READ_MAX + 1);
 
     if (err == PN_OK) {
-        err = pn_file_read(store->dir_fd, IDENTITY, IDENTITY_READ_MAX, &b,
+        err = pn_file_read(store->dir.fd, IDENTITY, IDENTITY_READ_MAX, &b,
             &is_tightened, &why);
     }
     if (err == PN_OK) {
@@ -159,7 +122,7 @@ static pn_err write_new_identity(pn_store *store, pn_store_error *error)
             store, error, err, IDENTITY, "no key could be generated");
     }
     pn_identity_write(store->identity, bytes);
-    err = pn_file_create(store->dir_fd, IDENTITY, bytes, sizeof(bytes), &why);
+    err = pn_file_create(store->dir.fd, IDENTITY, bytes, sizeof(bytes), &why);
     pn_wipe(bytes, sizeof(bytes));
     return err == PN_OK || err == PN_EXISTS
                ? err
@@ -223,7 +186,7 @@ pn_err pn_store_read_trust(const pn_store *store, pn_trust_list *ret_list,
     bool is_tightened = false;
     const char *text = "";
     int why;
-    pn_err err = pn_file_read(store->dir_fd, PN_STORE_TRUST,
+    pn_err err = pn_file_read(store->dir.fd, PN_STORE_TRUST,
         trust_bytes_max(store), &b, &is_tightened, &why);
 
     *ret_list = (pn_trust_list){0};
@@ -275,7 +238,7 @@ pn_err pn_store_read_addresses(const pn_store *store, pn_address_list *ret_list,
     const char *text = "";
     char sentence[200];
     int why = 0;
-    pn_err err = pn_file_read(store->dir_fd, PN_STORE_ADDRESSES,
+    pn_err err = pn_file_read(store->dir.fd, PN_STORE_ADDRESSES,
         (max + 2) * ADDRESS_LINE_MAX, &b, &is_tightened, &why);
 
     if (err == PN_NOT_FOUND) {
@@ -322,18 +285,7 @@ static void load_addresses(pn_store *store, pn_store_error *warning)
 pn_err pn_store_lock_edit(
     const pn_store *store, bool wait, int *ret_fd, pn_store_error *error)
 {
-    int why = 0;
-    pn_err err = pn_file_lock(store->dir_fd, EDIT_LOCK, wait, ret_fd, &why);
-
-    if (err == PN_LOCKED) {
-        return pn_store_fail(store, error, err, EDIT_LOCK,
-            "another process has been editing for too long");
-    }
-    if (err != PN_OK) {
-        return pn_store_fail_file(store, error, err, EDIT_LOCK, why);
-    }
-    pn_dir_clean(store->dir_fd);
-    return PN_OK;
+    return pn_data_dir_lock(&store->dir, wait, ret_fd, error);
 }
 
 /* What an edit that was killed left behind goes at the next start, unless
@@ -347,16 +299,15 @@ static void sweep(const pn_store *store)
     }
 }
 
-static pn_err load(
-    pn_store *store, pn_store_error *error, pn_store_error *warning)
+static pn_err load(pn_store *store, const char *data_dir, pn_store_error *error,
+    pn_store_error *warning)
 {
     pn_trust_list trust;
     bool is_new = false;
-    int why;
-    pn_err err = pn_dir_open(store->path, &store->dir_fd, &why);
+    pn_err err = pn_data_dir_open(data_dir, &store->dir, error);
 
     if (err != PN_OK) {
-        return pn_store_fail_file(store, error, err, "", why);
+        return err;
     }
     err = load_identity(store, error, warning);
     if (err == PN_NOT_FOUND) {
@@ -388,8 +339,8 @@ pn_err pn_store_open_limited(const char *data_dir, size_t max_peers,
     pn_store *store;
     pn_err err = PN_NOMEM;
 
-    clear(ret_error);
-    clear(ret_warning);
+    pn_store_error_clear(ret_error);
+    pn_store_error_clear(ret_warning);
     if (max_peers < 1 || max_peers > MAX_PEERS_LIMIT) {
         if (ret_error != NULL) {
             (void)snprintf(ret_error->text, sizeof(ret_error->text),
@@ -402,14 +353,13 @@ pn_err pn_store_open_limited(const char *data_dir, size_t max_peers,
     if (store == NULL) {
         return PN_NOMEM;
     }
-    store->dir_fd = -1;
+    store->dir.fd = -1;
     store->node_fd = -1;
     store->watch_fd = -1;
     store->max_peers = max_peers;
-    store->path = strdup(data_dir);
     store->identity = pn_secure_alloc(sizeof(*store->identity));
-    if (store->path != NULL && store->identity != NULL) {
-        err = load(store, ret_error, ret_warning);
+    if (store->identity != NULL) {
+        err = load(store, data_dir, ret_error, ret_warning);
     }
     if (err != PN_OK) {
         pn_store_close(store);
@@ -445,9 +395,8 @@ void pn_store_close(pn_store *store)
     free(store->cut);
     /* The lock last: whoever takes it next finds nothing of ours under way. */
     close_fd(&store->watch_fd);
-    close_fd(&store->dir_fd);
+    pn_data_dir_close(&store->dir);
     close_fd(&store->node_fd);
-    free(store->path);
     free(store);
 }
 
@@ -509,7 +458,7 @@ pn_err pn_store_peers(pn_store *store, pn_store_peer **ret_peers, size_t *ret_n,
     pn_store_peer *peers;
     pn_err err;
 
-    clear(ret_error);
+    pn_store_error_clear(ret_error);
     err = pn_store_read_trust(store, &now, ret_error, NULL);
     if (err != PN_OK) {
         return err;
@@ -540,11 +489,11 @@ pn_err pn_store_lock_node(pn_store *store, pn_store_error *ret_error)
     int why = 0;
     pn_err err;
 
-    clear(ret_error);
+    pn_store_error_clear(ret_error);
     if (store->node_fd >= 0) {
         return PN_OK;
     }
-    err = pn_file_lock(store->dir_fd, NODE_LOCK, false, &store->node_fd, &why);
+    err = pn_file_lock(store->dir.fd, NODE_LOCK, false, &store->node_fd, &why);
     if (err == PN_LOCKED) {
         return pn_store_fail(store, ret_error, err, "",
             "another node speaks with this identity");
@@ -565,7 +514,7 @@ pn_err pn_store_reload(
     pn_trust_list trust;
     pn_err err;
 
-    clear(ret_error);
+    pn_store_error_clear(ret_error);
     err = pn_store_read_trust(store, &trust, ret_error, NULL);
     if (err != PN_OK) {
         return err;
@@ -584,7 +533,7 @@ int pn_store_watch_fd(pn_store *store)
     int why;
 
     if (store->watch_fd < 0
-        && pn_dir_watch(store->dir_fd, &store->watch_fd, &why) != PN_OK) {
+        && pn_dir_watch(store->dir.fd, &store->watch_fd, &why) != PN_OK) {
         store->watch_fd = -1;
     }
     return store->watch_fd;

@@ -62,7 +62,7 @@ static pn_err write_trust(pn_store *store, edit *e, pn_store_error *error)
 
     if (err == PN_OK) {
         err = pn_file_replace(
-            store->dir_fd, PN_STORE_TRUST, b.data, b.len, &why);
+            store->dir.fd, PN_STORE_TRUST, b.data, b.len, &why);
     }
     if (err == PN_OK) {
         store->n_cut = 0;
@@ -109,7 +109,7 @@ static pn_err write_addresses(pn_store *store, pn_address_list *list,
     err = pn_address_list_write(list, &b);
     if (err == PN_OK) {
         err = pn_file_replace(
-            store->dir_fd, PN_STORE_ADDRESSES, b.data, b.len, &why);
+            store->dir.fd, PN_STORE_ADDRESSES, b.data, b.len, &why);
     }
     pn_buf_fini(&b);
     return err == PN_OK
@@ -240,9 +240,7 @@ pn_err pn_store_pair(pn_store *store, const pn_public_key *key,
     bool was_there;
     pn_err err;
 
-    if (ret_error != NULL) {
-        ret_error->text[0] = '\0';
-    }
+    pn_store_error_clear(ret_error);
     err = check_arguments(store, key, label, address, ret_error);
     if (err == PN_OK) {
         err = edit_begin(store, &e, ret_error);
@@ -329,9 +327,7 @@ pn_err pn_store_unpair(
                            || pn_trust_list_find(&store->trust, key) != NULL;
     pn_err err;
 
-    if (ret_error != NULL) {
-        ret_error->text[0] = '\0';
-    }
+    pn_store_error_clear(ret_error);
     err = remove_on_disk(store, key, ret_error);
     if (err == PN_NOT_FOUND) {
         return was_known ? PN_OK

@@ -3,14 +3,14 @@
 #ifndef PN_TRUST_STORE_IMPL_H
 #define PN_TRUST_STORE_IMPL_H
 
+#include "trust/data_dir.h"
 #include "trust/store.h"
 
 #define PN_STORE_TRUST "trust.bin"
 #define PN_STORE_ADDRESSES "addresses"
 
 struct pn_store {
-    char *path; /* as given; for sentences */
-    int dir_fd;
+    pn_data_dir dir;
     int node_fd;  /* node.lock; -1: not held */
     int watch_fd; /* -1: none */
     size_t max_peers;
