@@ -16,6 +16,7 @@
 
 #include "auth/message.h"
 #include "base/env.h"
+#include "trust/pins.h"
 
 #define PN_AUTH_TIMEOUT_DEFAULT_US (10 * PN_US_PER_S)
 #define PN_AUTH_TIMEOUT_MAX_US (120 * PN_US_PER_S)
@@ -56,12 +57,6 @@ typedef enum pn_auth_reason {
 const char *pn_auth_reason_text(pn_auth_reason reason);
 
 typedef enum pn_auth_mode { PN_AUTH_STRICT, PN_AUTH_TOFU } pn_auth_mode;
-
-typedef enum pn_auth_pin {
-    PN_AUTH_PIN_ABSENT,
-    PN_AUTH_PIN_EQUAL,
-    PN_AUTH_PIN_DIFFERS
-} pn_auth_pin;
 
 /* The pins, as the engine sees them. */
 typedef struct pn_auth_pins {
