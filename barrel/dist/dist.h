@@ -19,8 +19,16 @@
 #define PN_DIST_NAME_MAX 255
 #define PN_DIST_HANDSHAKE_DEFAULT_US (7 * PN_US_PER_S)
 #define PN_DIST_MESSAGE_DEFAULT_MAX ((size_t)16 * 1024 * 1024)
-/* Streams with these numbers are the peer's for data; 0 is the handshake's. */
+#define PN_DIST_HANDSHAKE_MAX_US (120 * PN_US_PER_S)
+/* A node uses this many streams for data: 4, 8, .. 64 an initiator, 1, 5, .. 61
+ * a responder; 0 is the handshake's. All below these numbers are reserved. */
 #define PN_DIST_N_STREAMS 16
+#define PN_DIST_RESERVED_EVEN 68
+#define PN_DIST_RESERVED_ODD 65
+/* What may arrive on data streams before the handshake is over, in all. */
+#define PN_DIST_EARLY_MAX ((size_t)64 * 1024)
+/* Messages of max_message bytes that may be incomplete at the same time. */
+#define PN_DIST_BUFFERED_MESSAGES 4
 
 typedef enum pn_dist_role { PN_DIST_INITIATOR, PN_DIST_RESPONDER } pn_dist_role;
 
@@ -46,7 +54,8 @@ typedef enum pn_dist_rival {
     X(TOO_LARGE, "message_too_large")                                          \
     X(BAD_TERM, "bad_term")                                                    \
     X(STREAM, "unexpected_stream")                                             \
-    X(NOMEM, "out_of_memory")
+    X(NOMEM, "out_of_memory")                                                  \
+    X(SYSTEM, "system_error")
 
 #define PN_DIST_REASON_ENUM(name, text) PN_DIST_REASON_##name,
 typedef enum pn_dist_reason {
@@ -63,13 +72,17 @@ typedef enum pn_dist_state {
 
 typedef struct pn_dist pn_dist;
 
+/* None may call back into the engine but to ask what it is; it is freed
+ * outside of them. Those of the other role may be NULL. */
 typedef struct pn_dist_callbacks {
     /* Responder: the initiator has said its name, which is the authenticated
      * one. The engine answers by it: ok, ok_simultaneous or nok, alive. */
     pn_dist_rival (*on_name)(void *user, pn_slice name);
-    /* Responder: our own dial to that node has lost and is to be given up. */
+    /* Responder: our own dial to that node has lost and is to be given up. For
+     * a name that is only claimed (peer_name empty): after its cookie. */
     void (*on_rival_lost)(void *user);
-    /* Responder: the peer says its old link is gone: ours is to be ended. */
+    /* Responder: the peer says its old link is gone: ours is to be ended. It
+     * has proven the cookie; on_up follows. */
     void (*on_rival_gone)(void *user);
     /* Initiator: the peer says a link is up. True: ours is gone. */
     bool (*on_alive)(void *user);
@@ -88,7 +101,7 @@ typedef struct pn_dist_config {
      * handshake (D2). Empty: a cookie-only initiator, any valid name. */
     pn_slice peer_name;
     pn_slice cookie;
-    uint64_t flags;        /* 0: PN_DIST_FLAGS */
+    uint64_t flags;        /* 0: PN_DIST_FLAGS; all of those but SPAWN stay */
     uint32_t creation;     /* ours, >= 4 */
     uint64_t handshake_us; /* 0: the default; as net_setuptime, for each step */
     size_t max_message;    /* 0: the default */
@@ -97,13 +110,16 @@ typedef struct pn_dist_config {
     void *user;
 } pn_dist_config;
 
-/* Errors: PN_INVALID a name or cookie that cannot be; PN_NOMEM. */
+/* Errors: PN_INVALID a name, cookie, creation, flag or limit that cannot be;
+ * PN_NOMEM. */
 PN_MUST_USE pn_err pn_dist_new(
     const pn_dist_config *config, uint64_t now_us, pn_dist **ret_dist);
 void pn_dist_free(pn_dist *dist); /* NULL is fine; wipes */
 
 /* Bytes of stream 0, handshake or ticks; of a data stream of the peer, by its
- * number. After a failure everything is ignored. */
+ * number: any of its parity in the reserved range but the authentication's.
+ * What comes before the handshake is over is held back, PN_DIST_EARLY_MAX bytes
+ * of it. After a failure everything is ignored. */
 void pn_dist_control_input(
     pn_dist *dist, uint64_t now_us, const uint8_t *data, size_t len);
 void pn_dist_data_input(pn_dist *dist, uint64_t now_us, int64_t stream,
@@ -113,7 +129,8 @@ uint64_t pn_dist_deadline(const pn_dist *dist);
 
 /* What is to be written to stream 0 now, as one piece in one frame (section
  * 14.1); empty: nothing. The next message comes once the one before was
- * acknowledged by the peer's QUIC, so that no two are coalesced. */
+ * acknowledged by the peer's QUIC, so that no two are coalesced. Also of a
+ * handshake that failed: the status that says no. */
 pn_slice pn_dist_output(const pn_dist *dist);
 void pn_dist_written(pn_dist *dist);
 /* That many bytes of stream 0 have arrived in all. */

@@ -40,9 +40,11 @@ typedef struct pn_dist_ref {
     uint32_t creation;
 } pn_dist_ref;
 
-/* Terms point into the frame. SEND_SENDER and the variants with a payload
- * (24, 26, 28) are shown as the operation they are a variant of. What an
- * operation does not have is empty. */
+/* Terms point into the frame, and each is of the kind that the operation asks
+ * for. SEND_SENDER, the variants with a payload (24, 26, 28) and those with a
+ * trace token (12, 13, 16, 18, 23, 25, 27, 30, 32, 34; the token is not shown)
+ * are shown as the operation they are a variant of. What an operation does not
+ * have is empty. */
 typedef struct pn_dist_signal {
     pn_dist_op op;
     pn_term from;    /* pid, or pid or name of a process (MONITOR_P_EXIT) */
@@ -52,26 +54,29 @@ typedef struct pn_dist_signal {
     pn_term mfa;     /* SPAWN_REQUEST {M,F,A} */
     pn_term options; /* SPAWN_REQUEST */
     pn_term leader;  /* SPAWN_REQUEST: group leader */
-    uint64_t id;     /* UNLINK_ID; SPAWN_REPLY: flags */
+    uint64_t id;     /* UNLINK_ID*, never 0; SPAWN_REPLY: flags */
     pn_term message; /* SEND, REG_SEND, ALIAS_SEND; SPAWN_REQUEST: arguments */
 } pn_dist_signal;
 
 /* Reads one message without its length: pass-through (112) or a header without
- * atoms (131 68 0). PN_OK; PN_NOT_FOUND an operation that we do not know,
- * skipped; PN_CORRUPT. limits: of the terms. */
+ * atoms (131 68 0). limits: of each of the two terms; NULL: the defaults.
+ * Errors: PN_NOT_FOUND an operation that we do not know, its terms are fine;
+ * PN_CORRUPT; PN_NOMEM. */
 PN_MUST_USE pn_err pn_dist_signal_read(const uint8_t *data, size_t len,
     const pn_term_limits *limits, pn_dist_signal *ret_signal);
 
 /* Our own processes and references: is this term one, and which? name is our
- * node's. */
+ * node's. A term of another incarnation of this node is none. */
 bool pn_dist_pid_read(
     pn_term term, const char *name, uint32_t creation, pn_dist_pid *ret_pid);
 bool pn_dist_ref_read(
     pn_term term, const char *name, uint32_t creation, pn_dist_ref *ret_ref);
-/* Any pid: of which node? False: not a pid. */
+/* Any pid: of which node? False: not a pid, or the name is not ASCII in an old
+ * tag. */
 bool pn_dist_pid_node(pn_term term, pn_slice *ret_node);
 
-/* As terms, for a control tuple or inside a message. */
+/* As terms, for a control tuple or inside a message. name has at most 255
+ * bytes, or PN_INVALID is set. */
 void pn_dist_write_pid(
     pn_term_writer *w, const char *name, const pn_dist_pid *pid);
 void pn_dist_write_ref(
@@ -79,8 +84,9 @@ void pn_dist_write_ref(
 
 /* Appends a whole frame to out. Terms are copied as they are, opaque ones too;
  * message is what a SEND carries. Only the fields of op are looked at, in the
- * sense of pn_dist_signal. Errors: PN_INVALID, PN_NOMEM, PN_TOO_LARGE over
- * max bytes (0: none). */
+ * sense of pn_dist_signal. max: what the length may say, 0: 2^31-1. Errors:
+ * PN_INVALID a term that is missing or of another kind, or a variant;
+ * PN_TOO_LARGE; PN_NOMEM. out is as before then. */
 PN_MUST_USE pn_err pn_dist_signal_write(
     pn_buf *out, const pn_dist_signal *signal, size_t max);
 

@@ -42,6 +42,12 @@ PN_MUST_USE pn_err pn_random(uint8_t *buf, size_t len);
 PN_MUST_USE pn_err pn_sha256(uint8_t ret_hash[static PN_HASH_LEN],
     const void *a, size_t a_len, const void *b, size_t b_len);
 
+/* MD5 over up to two parts: Erlang's handshake is made of it, nothing of ours
+ * may be. Errors: PN_SYS, also where this OpenSSL has none. */
+#define PN_MD5_LEN 16
+PN_MUST_USE pn_err pn_md5(uint8_t ret_hash[static PN_MD5_LEN], const void *a,
+    size_t a_len, const void *b, size_t b_len);
+
 /* HMAC-SHA256. ret_mac is neither key nor data. Errors: PN_SYS. Source: RFC
  * 2104. */
 PN_MUST_USE pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN],

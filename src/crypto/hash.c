@@ -7,13 +7,19 @@
 
 #define BLOCK_LEN 64
 
-static bool hash_parts(EVP_MD_CTX *ctx, uint8_t *ret_hash, const void *a,
-    size_t a_len, const void *b, size_t b_len)
+static bool digest_parts(EVP_MD_CTX *ctx, const EVP_MD *md, uint8_t *ret_hash,
+    const void *a, size_t a_len, const void *b, size_t b_len)
 {
-    return EVP_DigestInit_ex2(ctx, pn_crypto()->sha256, NULL) == 1
+    return EVP_DigestInit_ex2(ctx, md, NULL) == 1
            && (a_len == 0 || EVP_DigestUpdate(ctx, a, a_len) == 1)
            && (b_len == 0 || EVP_DigestUpdate(ctx, b, b_len) == 1)
            && EVP_DigestFinal_ex(ctx, ret_hash, NULL) == 1;
+}
+
+static bool hash_parts(EVP_MD_CTX *ctx, uint8_t *ret_hash, const void *a,
+    size_t a_len, const void *b, size_t b_len)
+{
+    return digest_parts(ctx, pn_crypto()->sha256, ret_hash, a, a_len, b, b_len);
 }
 
 /* NULL also when OpenSSL could not be set up. */
@@ -29,6 +35,18 @@ pn_err pn_sha256(uint8_t ret_hash[static PN_HASH_LEN], const void *a,
     bool ok = ctx != NULL && hash_parts(ctx, ret_hash, a, a_len, b, b_len);
 
     EVP_MD_CTX_free(ctx); /* wipes */
+    return ok ? PN_OK : PN_SYS;
+}
+
+pn_err pn_md5(uint8_t ret_hash[static PN_MD5_LEN], const void *a, size_t a_len,
+    const void *b, size_t b_len)
+{
+    EVP_MD_CTX *ctx = hash_new();
+    bool ok = ctx != NULL && pn_crypto()->md5 != NULL
+              && digest_parts(
+                  ctx, pn_crypto()->md5, ret_hash, a, a_len, b, b_len);
+
+    EVP_MD_CTX_free(ctx);
     return ok ? PN_OK : PN_SYS;
 }
 

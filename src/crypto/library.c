@@ -25,6 +25,7 @@ static void library_init(void)
     library.chacha20_poly1305 = EVP_CIPHER_fetch(
         library.context, "ChaCha20-Poly1305", NULL);
     library.sha256 = EVP_MD_fetch(library.context, "SHA256", NULL);
+    library.md5 = EVP_MD_fetch(library.context, "MD5", NULL);
     is_ready = library.provider != NULL && library.chacha20_poly1305 != NULL
                && library.sha256 != NULL;
 }

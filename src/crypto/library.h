@@ -16,6 +16,7 @@ typedef struct pn_crypto_library {
     OSSL_PROVIDER *provider;
     EVP_CIPHER *chacha20_poly1305;
     EVP_MD *sha256;
+    EVP_MD *md5; /* NULL: there is none, which only Barrel would miss */
 } pn_crypto_library;
 
 /* NULL when OpenSSL could not be set up. Thread: any. */

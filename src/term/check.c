@@ -651,12 +651,8 @@ static uint32_t clamp(uint32_t value, uint32_t unset, uint32_t lo, uint32_t hi)
     return value < lo ? lo : value > hi ? hi : value;
 }
 
-/* Version byte, size, one term, nothing after it. */
-static bool check_all(pn_check *c, uint32_t max_bytes)
+static bool check_version(pn_check *c)
 {
-    if (PN_CHECK(term_size, pn_check_left(c) > max_bytes)) {
-        return pn_check_fail(c, PN_LIMIT, "larger than the size limit");
-    }
     if (pn_check_left(c) == 0) {
         return pn_check_fail(c, PN_MALFORMED, "no bytes at all");
     }
@@ -664,7 +660,16 @@ static bool check_all(pn_check *c, uint32_t max_bytes)
         return pn_check_fail(c, PN_MALFORMED, "no version byte 131 in front");
     }
     c->at++;
-    if (!check_run(c)) {
+    return true;
+}
+
+/* Size, version byte unless it is bare, one term, nothing after it. */
+static bool check_all(pn_check *c, uint32_t max_bytes, bool is_bare)
+{
+    if (PN_CHECK(term_size, pn_check_left(c) > max_bytes)) {
+        return pn_check_fail(c, PN_LIMIT, "larger than the size limit");
+    }
+    if ((!is_bare && !check_version(c)) || !check_run(c)) {
         return false;
     }
     c->tag = c->at;
@@ -676,7 +681,7 @@ static bool check_all(pn_check *c, uint32_t max_bytes)
 
 /* PN_AGAIN: deeper than there are frames. */
 static pn_err parse_with(pn_check_frame *frames, uint32_t cap, pn_slice data,
-    const pn_term_limits *l, pn_term_error *ret_error)
+    bool is_bare, const pn_term_limits *l, pn_term_error *ret_error)
 {
     uint32_t max_bytes = clamp(
         l->max_bytes, TERM_BYTES_DEFAULT, 1, TERM_BYTES_MAX);
@@ -686,7 +691,7 @@ static pn_err parse_with(pn_check_frame *frames, uint32_t cap, pn_slice data,
     c.max_depth = clamp(l->max_depth, TERM_DEPTH_DEFAULT, 1, TERM_DEPTH_MAX);
     c.max_bignum = clamp(
         l->max_bignum, TERM_BIGNUM_DEFAULT, TERM_BIGNUM_MIN, TERM_BIGNUM_MAX);
-    if (!check_all(&c, max_bytes) && ret_error != NULL) {
+    if (!check_all(&c, max_bytes, is_bare) && ret_error != NULL) {
         ret_error->offset = (size_t)(c.tag - c.start);
         ret_error->text = c.text;
     }
@@ -695,30 +700,40 @@ static pn_err parse_with(pn_check_frame *frames, uint32_t cap, pn_slice data,
 }
 
 /* Not inlined: what the frames need is taken from the stack only here. */
-__attribute__((noinline)) static pn_err parse_deep(
-    pn_slice data, const pn_term_limits *l, pn_term_error *ret_error)
+__attribute__((noinline)) static pn_err parse_deep(pn_slice data, bool is_bare,
+    const pn_term_limits *l, pn_term_error *ret_error)
 {
     pn_check_frame frames[FRAMES_DEEP];
 
-    return parse_with(frames, FRAMES_DEEP, data, l, ret_error);
+    return parse_with(frames, FRAMES_DEEP, data, is_bare, l, ret_error);
+}
+
+static pn_err parse(pn_slice data, bool is_bare, const pn_term_limits *limits,
+    pn_term_error *ret_error)
+{
+    static const pn_term_limits none;
+    const pn_term_limits *l = limits == NULL ? &none : limits;
+    pn_check_frame frames[FRAMES_SHALLOW];
+    pn_err err = parse_with(
+        frames, FRAMES_SHALLOW, data, is_bare, l, ret_error);
+
+    return err == PN_AGAIN ? parse_deep(data, is_bare, l, ret_error) : err;
 }
 
 pn_err pn_term_parse(const void *data, size_t len, const pn_term_limits *limits,
     pn_term *ret_term, pn_term_error *ret_error)
 {
-    static const pn_term_limits none;
-    const pn_term_limits *l = limits == NULL ? &none : limits;
-    pn_slice all = {data, len};
-    pn_check_frame frames[FRAMES_SHALLOW];
-    pn_err err = parse_with(frames, FRAMES_SHALLOW, all, l, ret_error);
+    pn_err err = parse((pn_slice){data, len}, false, limits, ret_error);
 
-    if (err == PN_AGAIN) {
-        err = parse_deep(all, l, ret_error);
-    }
     if (err == PN_OK) {
         *ret_term = (pn_term){(const uint8_t *)data + 1, len - 1};
     }
     return err;
+}
+
+pn_err pn_check_bare(pn_term term, const pn_term_limits *limits)
+{
+    return parse((pn_slice){term.data, term.len}, true, limits, NULL);
 }
 
 bool pn_check_hash(pn_term term, pn_hash *ret_hash)

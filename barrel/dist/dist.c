@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Life, time and output of one connection's distribution; barrel-wire sections
+ * 14 and 15. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mutant.h"
+#include "dist/dist_internal.h"
+#include "trust/node_name.h"
+
+/* Old caches, atom cache, fragments, what is local to a VM, NAME_ME: we could
+ * not keep what they promise. */
+#define FLAGS_NEVER                                                            \
+    (UINT64_C(1) << 1 | UINT64_C(1) << 6 | UINT64_C(1) << 13                   \
+        | UINT64_C(1) << 21 | UINT64_C(1) << 23 | UINT64_C(1) << 33            \
+        | UINT64_C(1) << 36)
+
+const char *pn_dist_reason_text(pn_dist_reason reason)
+{
+#define TEXT(name, text) [PN_DIST_REASON_##name] = (text),
+    static const char *const texts[] = {PN_DIST_REASONS(TEXT)};
+#undef TEXT
+
+    return texts[reason];
+}
+
+/* ---- the ends of the handshake ------------------------------------------ */
+
+static void forget_cookie(pn_dist *d)
+{
+    pn_secure_free(d->cookie, d->cookie_len);
+    d->cookie = NULL;
+    d->cookie_len = 0;
+}
+
+void pn_dist_fail(pn_dist *d, pn_dist_reason reason)
+{
+    if (d->state == PN_DIST_FAILED) {
+        return;
+    }
+    d->state = PN_DIST_FAILED;
+    d->reason = reason;
+    d->deadline_us = PN_TIME_NEVER;
+    d->n_out = 0;
+    forget_cookie(d);
+}
+
+void pn_dist_refuse(pn_dist *d, pn_dist_reason reason, const char *status)
+{
+    pn_dist_fail(d, reason);
+    pn_dist_say_status(d, status);
+}
+
+void pn_dist_is_up(pn_dist *d)
+{
+    d->state = PN_DIST_UP;
+    d->deadline_us = PN_TIME_NEVER;
+    forget_cookie(d);
+    d->config.callbacks->on_up(d->config.user);
+    pn_dist_streams_begin(d);
+}
+
+/* ---- output ------------------------------------------------------------- */
+
+pn_dist_said *pn_dist_say(pn_dist *d)
+{
+    pn_dist_said *said = &d->out[d->n_out++];
+
+    said->len = 0;
+    return said;
+}
+
+void pn_dist_say_status(pn_dist *d, const char *status)
+{
+    pn_dist_said *said = pn_dist_say(d);
+
+    said->data[0] = 's';
+    said->len = 1 + strlen(status);
+    memcpy(said->data + 1, status, said->len - 1);
+}
+
+/* Section 14.1: upstream takes whatever has arrived as one message. */
+static bool is_withheld(const pn_dist *d)
+{
+    return PN_CHECK(dist_withhold, d->n_acked < d->n_sent);
+}
+
+pn_slice pn_dist_output(const pn_dist *d)
+{
+    if (d->n_out == 0 || is_withheld(d)) {
+        return (pn_slice){NULL, 0};
+    }
+    return (pn_slice){d->out[0].data, d->out[0].len};
+}
+
+void pn_dist_written(pn_dist *d)
+{
+    if (d->n_out > 0 && !is_withheld(d)) {
+        d->n_sent += d->out[0].len;
+        d->n_out--;
+        memmove(&d->out[0], &d->out[1], d->n_out * sizeof(d->out[0]));
+    }
+}
+
+void pn_dist_acked(pn_dist *d, uint64_t total)
+{
+    if (total > d->n_acked) {
+        d->n_acked = total;
+    }
+}
+
+/* ---- input -------------------------------------------------------------- */
+
+/* Once up there are ticks and nothing else on stream 0. */
+static void take_tick(pn_dist *d, uint8_t byte)
+{
+    if (PN_CHECK(dist_control_after_up, byte != 0)) {
+        pn_dist_fail(d, PN_DIST_REASON_BAD_FRAME);
+    }
+}
+
+void pn_dist_control_input(
+    pn_dist *d, uint64_t now_us, const uint8_t *data, size_t len)
+{
+    pn_dist_tick(d, now_us);
+    for (size_t i = 0; i < len && d->state != PN_DIST_FAILED; i++) {
+        if (d->state == PN_DIST_UP) {
+            take_tick(d, data[i]);
+        } else {
+            pn_dist_handshake_byte(d, now_us, data[i]);
+        }
+    }
+}
+
+void pn_dist_data_input(pn_dist *d, uint64_t now_us, int64_t stream,
+    const uint8_t *data, size_t len)
+{
+    pn_dist_tick(d, now_us);
+    if (d->state != PN_DIST_FAILED) {
+        pn_dist_stream_input(d, stream, data, len);
+    }
+}
+
+void pn_dist_tick(pn_dist *d, uint64_t now_us)
+{
+    if (PN_CHECK(dist_deadline, now_us >= d->deadline_us)) {
+        pn_dist_fail(d, PN_DIST_REASON_TIMEOUT);
+    }
+}
+
+uint64_t pn_dist_deadline(const pn_dist *d)
+{
+    return d->deadline_us;
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+static bool names_are_valid(const pn_dist_config *c)
+{
+    if (!pn_node_name_is_valid(c->name, strlen(c->name))) {
+        return false;
+    }
+    if (c->peer_name.len == 0) {
+        return c->role == PN_DIST_RESPONDER;
+    }
+    return pn_node_name_is_valid(c->peer_name.data, c->peer_name.len)
+           && (c->peer_name.len != strlen(c->name)
+               || memcmp(c->peer_name.data, c->name, c->peer_name.len) != 0);
+}
+
+static bool config_is_valid(const pn_dist_config *c)
+{
+    return names_are_valid(c) && c->cookie.len >= 1
+           && c->cookie.len <= PN_DIST_COOKIE_MAX && c->creation >= 4
+           && !PN_CHECK(dist_flags_never, (c->flags & FLAGS_NEVER) != 0)
+           && pn_dist_flags_are_enough(c->flags)
+           && !PN_CHECK(
+               dist_handshake_max, c->handshake_us > PN_DIST_HANDSHAKE_MAX_US)
+           && c->max_message <= INT32_MAX;
+}
+
+static void set_defaults(pn_dist_config *c)
+{
+    if (c->flags == 0) {
+        c->flags = PN_DIST_FLAGS;
+    }
+    if (c->handshake_us == 0) {
+        c->handshake_us = PN_DIST_HANDSHAKE_DEFAULT_US;
+    }
+    if (c->max_message == 0) {
+        c->max_message = PN_DIST_MESSAGE_DEFAULT_MAX;
+    }
+}
+
+static pn_err keep_cookie(pn_dist *d)
+{
+    pn_slice cookie = d->config.cookie;
+
+    d->config.cookie = (pn_slice){NULL, 0};
+    d->cookie = pn_secure_alloc(cookie.len);
+    if (d->cookie == NULL) {
+        return PN_NOMEM;
+    }
+    memcpy(d->cookie, cookie.data, cookie.len);
+    d->cookie_len = cookie.len;
+    return PN_OK;
+}
+
+pn_err pn_dist_new(
+    const pn_dist_config *config, uint64_t now_us, pn_dist **ret_dist)
+{
+    pn_dist_config c = *config;
+    pn_dist *d;
+
+    set_defaults(&c);
+    if (!config_is_valid(&c)) {
+        return PN_INVALID;
+    }
+    d = calloc(1, sizeof(*d));
+    if (d == NULL) {
+        return PN_NOMEM;
+    }
+    d->config = c;
+    if (keep_cookie(d) != PN_OK) {
+        free(d);
+        return PN_NOMEM;
+    }
+    pn_term_limits_init(&d->limits);
+    d->limits.max_bytes = (uint32_t)c.max_message;
+    pn_dist_handshake_begin(d, now_us);
+    *ret_dist = d;
+    return PN_OK;
+}
+
+void pn_dist_free(pn_dist *d)
+{
+    if (d != NULL) {
+        forget_cookie(d);
+        pn_dist_streams_fini(d);
+        pn_wipe(d, sizeof(*d));
+        free(d);
+    }
+}
+
+/* ---- what it is --------------------------------------------------------- */
+
+pn_dist_state pn_dist_state_of(const pn_dist *d)
+{
+    return d->state;
+}
+
+pn_dist_reason pn_dist_reason_of(const pn_dist *d)
+{
+    return d->reason;
+}
+
+pn_slice pn_dist_peer_name(const pn_dist *d)
+{
+    return (pn_slice){d->peer_name, d->peer_name_len};
+}
+
+uint64_t pn_dist_flags(const pn_dist *d)
+{
+    return d->flags;
+}
+
+uint32_t pn_dist_peer_creation(const pn_dist *d)
+{
+    return d->peer_creation;
+}
