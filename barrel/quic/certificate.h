@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 #include "crypto/crypto.h"
-#include "os/file.h"
+#include "trust/data_dir.h"
 
 typedef struct pn_certificate pn_certificate;
 
@@ -24,6 +24,12 @@ typedef struct pn_certificate pn_certificate;
  * PN_NOMEM. */
 PN_MUST_USE pn_err pn_certificate_open(const char *dir, int64_t wall_s,
     pn_certificate **ret_certificate, char ret_why[PN_CERTIFICATE_WHY_MAX]);
+/* Copies both files to DIR/backups (trust/backup.h), then puts a new pair in
+ * their place. wall_us: the time of day. *ret_backup is the path of the copy,
+ * the caller frees it. Errors: as open and pn_backup_make; the old pair is
+ * served then. */
+PN_MUST_USE pn_err pn_certificate_rotate(const char *dir, int64_t wall_us,
+    char **ret_backup, pn_store_error *ret_error);
 /* One in memory only; tests and clients. */
 PN_MUST_USE pn_err pn_certificate_make(
     int64_t wall_s, pn_certificate **ret_certificate);

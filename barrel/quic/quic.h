@@ -134,5 +134,7 @@ typedef struct pn_quic_counters {
     uint64_t accepted, dialled, retries_sent, refused, handshake_failures;
 } pn_quic_counters;
 void pn_quic_count(const pn_quic *quic, pn_quic_counters *ret_counters);
+/* Nothing is waiting to be sent or acknowledged, closed connections too. */
+bool pn_quic_is_idle(const pn_quic *quic);
 
 #endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options of the Barrel part: defaults, ranges, one sentence per mistake. */
+#include <stddef.h>
+#include <string.h>
+
+#include "barrel_internal.h"
+
+void pn_barrel_options_init_sized(pn_barrel_options *options, size_t size)
+{
+    pn_barrel_options defaults = {
+        .size = size,
+        .listen_port = PN_BARREL_PORT_DEFAULT,
+        .trust = PN_BARREL_STRICT,
+        .auth_timeout_ms = 10000,
+        .auth_window_ms = 30000,
+        .dns_port = PN_BARREL_PORT_DEFAULT,
+        .publish = true,
+        .max_links = 256,
+        .max_pins = 4096,
+        .max_new_pins = 64,
+        .new_pin_ms = 10000,
+        .max_message_bytes = 16u << 20,
+        .max_calls = 1024,
+        .connect_timeout_ms = 20000,
+        .keep_alive_ms = 15000,
+        .dead_after_ms = 60000,
+        .retry_above = 16,
+    };
+
+    /* An older caller's struct is a prefix of ours. */
+    memcpy(
+        options, &defaults, size < sizeof(defaults) ? size : sizeof(defaults));
+}
+
+typedef struct range {
+    const char *name;
+    size_t offset;
+    uint32_t min;
+    uint32_t max;
+    const char *why; /* why there is no more */
+} range;
+
+#define RANGE(field, min, max, why)                                            \
+    {                                                                          \
+#field, offsetof(pn_barrel_options, field), (min), (max), (why)        \
+    }
+
+static const range ranges[] = {
+    RANGE(auth_timeout_ms, 1, 120000, ": authentication always has an end"),
+    RANGE(auth_window_ms, 1, 600000, ""),
+    RANGE(max_links, 1, 65536, ""),
+    RANGE(max_pins, 1, 65536, ""),
+    RANGE(max_new_pins, 1, 65536, ""),
+    RANGE(new_pin_ms, 1, 86400000, ""),
+    RANGE(max_message_bytes, 1024, 1u << 30, ""),
+    RANGE(max_calls, 1, 65536, ""),
+    RANGE(connect_timeout_ms, 10, 600000, ""),
+    RANGE(keep_alive_ms, 10, 86400000, ""),
+    RANGE(dead_after_ms, 10, 86400000, ""),
+    RANGE(retry_above, 1, 65536, ""),
+};
+
+static pn_err ranges_check(const pn_barrel_options *o)
+{
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        uint32_t value;
+
+        memcpy(&value, (const char *)o + ranges[i].offset, sizeof(value));
+        if (value < ranges[i].min || value > ranges[i].max) {
+            pn_node_set_open_error("%s is %u, expected %u to %u%s",
+                ranges[i].name, value, ranges[i].min, ranges[i].max,
+                ranges[i].why);
+            return PN_INVALID;
+        }
+    }
+    return PN_OK;
+}
+
+static bool is_set(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+/* NULL: fine. */
+static const char *wrong_text(const pn_barrel_options *o)
+{
+    if (o->name == NULL || !pn_node_name_is_valid(o->name, strlen(o->name))) {
+        return "name is not NAME@HOST (letters, digits and \"_.-\", at most "
+               "255 bytes)";
+    }
+    if (!is_set(o->cookie) || strlen(o->cookie) > PN_DIST_COOKIE_MAX) {
+        return "cookie is not set, or longer than 255 bytes";
+    }
+    if (!is_set(o->key_dir) || !is_set(o->cert_dir)) {
+        return "key_dir and cert_dir have to be set";
+    }
+    if (strcmp(o->key_dir, o->cert_dir) == 0) {
+        return "key_dir and cert_dir are the same, and both hold a node.key";
+    }
+    if (o->listen_port < 0 || o->listen_port > 65535) {
+        return "listen_port is not 0 to 65535";
+    }
+    if (o->trust != PN_BARREL_STRICT && o->trust != PN_BARREL_TOFU) {
+        return "trust is neither strict nor tofu: authentication cannot be "
+               "switched off";
+    }
+    if ((o->n_cookie_only > 0 && o->cookie_only == NULL)
+        || (o->n_addresses > 0 && o->addresses == NULL)) {
+        return "a list is NULL and its length is not 0";
+    }
+    return NULL;
+}
+
+/* A pattern that admits nobody is a mistake somebody would never see. */
+static pn_err patterns_check(const pn_barrel_options *o)
+{
+    for (size_t i = 0; i < o->n_cookie_only; i++) {
+        if (o->cookie_only[i] == NULL
+            || strchr(o->cookie_only[i], '@') == NULL) {
+            pn_node_set_open_error("cookie_only \"%s\" has no '@' and admits "
+                                   "nobody, expected NAME@HOST, NAME@*, *@HOST",
+                o->cookie_only[i] == NULL ? "" : o->cookie_only[i]);
+            return PN_INVALID;
+        }
+    }
+    return PN_OK;
+}
+
+pn_err pn_barrel_options_check(
+    const pn_barrel_options *options, pn_barrel_options *ret_options)
+{
+    pn_barrel_options o;
+    const char *wrong;
+    pn_err err;
+
+    if (options->size < sizeof(size_t) || options->size > sizeof(o)) {
+        pn_node_set_open_error("options of %zu bytes: made by a newer header, "
+                               "or not by pn_barrel_options_init",
+            options->size);
+        return PN_INVALID;
+    }
+    pn_barrel_options_init(&o);
+    memcpy(&o, options, options->size);
+    o.size = sizeof(o);
+    wrong = wrong_text(&o);
+    if (wrong != NULL) {
+        pn_node_set_open_error("%s", wrong);
+        return PN_INVALID;
+    }
+    err = patterns_check(&o);
+    if (err == PN_OK) {
+        err = ranges_check(&o);
+    }
+    *ret_options = o;
+    return err;
+}
