@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,17 +282,38 @@ static pn_err read_table(const pn_pins *pins, table *ret_table,
 
 /* ---- opening ----------------------------------------------------------- */
 
-static bool take_options(pn_pins *pins, const pn_pins_options *options)
+static pn_err fail_option(
+    pn_store_error *error, const char *option, uint64_t is, uint64_t limit)
 {
-    const pn_pins_options o = options == NULL ? (pn_pins_options){0} : *options;
+    if (error != NULL) {
+        (void)snprintf(error->text, sizeof(error->text),
+            "%s is %" PRIu64 ", expected at most %" PRIu64, option, is, limit);
+    }
+    return PN_INVALID;
+}
 
-    pins->max_pins = o.max_pins == 0 ? PN_PINS_MAX_DEFAULT : o.max_pins;
-    pins->max_new = o.max_new == 0 ? PN_PINS_NEW_DEFAULT : o.max_new;
-    pins->interval_us = o.new_interval_us == 0 ? PN_PINS_INTERVAL_DEFAULT_US
-                                               : o.new_interval_us;
-    return pins->max_pins <= PN_PINS_MAX_LIMIT
-           && pins->max_new <= PN_PINS_MAX_LIMIT
-           && pins->interval_us <= PN_PINS_INTERVAL_LIMIT_US;
+static pn_err take_options(
+    pn_pins *pins, const pn_pins_options *options, pn_store_error *error)
+{
+    pins->max_pins = options->max_pins == 0 ? PN_PINS_MAX_DEFAULT
+                                            : options->max_pins;
+    pins->max_new = options->max_new == 0 ? PN_PINS_NEW_DEFAULT
+                                          : options->max_new;
+    pins->interval_us = options->new_interval_us == 0
+                            ? PN_PINS_INTERVAL_DEFAULT_US
+                            : options->new_interval_us;
+    if (pins->max_pins > PN_PINS_MAX_LIMIT) {
+        return fail_option(
+            error, "max_pins", pins->max_pins, PN_PINS_MAX_LIMIT);
+    }
+    if (pins->max_new > PN_PINS_MAX_LIMIT) {
+        return fail_option(error, "max_new", pins->max_new, PN_PINS_MAX_LIMIT);
+    }
+    if (pins->interval_us > PN_PINS_INTERVAL_LIMIT_US) {
+        return fail_option(error, "new_interval_us", pins->interval_us,
+            PN_PINS_INTERVAL_LIMIT_US);
+    }
+    return pn_pins_set_own(pins, options->own_name, options->own_key);
 }
 
 pn_err pn_pins_set_own(
@@ -332,14 +354,10 @@ static pn_err start(pn_pins *pins, const char *key_dir,
     const pn_pins_options *options, pn_store_error *error,
     pn_store_error *warning)
 {
-    pn_err err = PN_OK;
+    static const pn_pins_options defaults;
+    pn_err err = take_options(
+        pins, options == NULL ? &defaults : options, error);
 
-    if (!take_options(pins, options)) {
-        return PN_INVALID;
-    }
-    if (options != NULL) {
-        err = pn_pins_set_own(pins, options->own_name, options->own_key);
-    }
     if (err == PN_OK) {
         err = open_directories(pins, key_dir, error);
     }

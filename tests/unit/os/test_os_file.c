@@ -271,6 +271,59 @@ static void test_os_file_read_type(void **state)
     pn_tempdir_fini(&t);
 }
 
+/* A mode that is a condition is not mended. */
+static void test_os_file_read_as_mode(void **state)
+{
+    pn_tempdir t;
+    int why;
+
+    (void)state;
+    pn_tempdir_init(&t);
+    pn_tempdir_put(&t, "f", OLD, sizeof(OLD));
+    for (unsigned mode = 0400; mode < 01000; mode++) {
+        const bool is_writable = (mode & 022) != 0;
+        pn_buf b = {0};
+
+        assert_int_equal(fchmodat(t.fd, "f", mode, 0), 0);
+        assert_int_equal(
+            pn_file_read_as(t.fd, "f", PN_FILE_SECRET, 100, &b, &why),
+            mode == 0600 ? PN_OK : PN_PERMISSION);
+        assert_int_equal(why, mode == 0600 ? 0 : EINVAL);
+        assert_int_equal(pn_buf_used(&b), mode == 0600 ? sizeof(OLD) : 0);
+        assert_int_equal(
+            pn_file_read_as(t.fd, "f", PN_FILE_PUBLIC, 100, &b, &why),
+            is_writable ? PN_PERMISSION : PN_OK);
+        assert_int_equal(why, is_writable ? EACCES : 0);
+        assert_int_equal(pn_tempdir_mode(&t, "f"), mode);
+        pn_buf_fini(&b);
+    }
+    pn_tempdir_fini(&t);
+}
+
+static void test_os_file_read_as_type(void **state)
+{
+    const type_row *row = *state;
+    pn_tempdir t;
+    pn_buf b = {0};
+    int why;
+
+    if (row->why == EPERM && geteuid() != 0) {
+        pn_test_skip("only root can give files away");
+    }
+    pn_tempdir_init(&t);
+    make_types(&t);
+    assert_int_equal(
+        pn_file_read_as(t.fd, row->name, PN_FILE_PUBLIC, 100, &b, &why),
+        row->err);
+    assert_int_equal(why, row->why);
+    assert_int_equal(pn_file_read_as(t.fd, "good", PN_FILE_SECRET,
+                         sizeof(OLD) - 1, &b, &why),
+        PN_LIMIT);
+    assert_int_equal(pn_buf_used(&b), 0);
+    pn_buf_fini(&b);
+    pn_tempdir_fini(&t);
+}
+
 static void test_os_file_lock_type(void **state)
 {
     const type_row *row = *state;
@@ -398,6 +451,42 @@ static void test_os_file_name_length(void **state)
         name[len] = 'n';
     }
     assert_int_equal(pn_tempdir_count(&t), 4);
+    pn_tempdir_fini(&t);
+}
+
+static void test_os_file_restore_takes_a_replacing_back(void **state)
+{
+    pn_tempdir t;
+    int why;
+
+    (void)state;
+    pn_tempdir_init(&t);
+    assert_int_equal(pn_file_restore(t.fd, "f", &why), PN_NOT_FOUND);
+    assert_int_equal(pn_file_create(t.fd, "f", OLD, sizeof(OLD), &why), PN_OK);
+    assert_int_equal(pn_file_restore(t.fd, "f", &why), PN_NOT_FOUND);
+    assert_file(&t, "f", OLD, sizeof(OLD));
+    assert_int_equal(pn_file_replace(t.fd, "f", NEW, sizeof(NEW), &why), PN_OK);
+    assert_int_equal(pn_file_restore(t.fd, "f", &why), PN_OK);
+    assert_file(&t, "f", OLD, sizeof(OLD));
+    assert_int_equal(pn_tempdir_count(&t), 1);
+    pn_tempdir_fini(&t);
+}
+
+static void test_os_file_remove(void **state)
+{
+    pn_tempdir t;
+    int why;
+
+    (void)state;
+    pn_tempdir_init(&t);
+    make_types(&t);
+    assert_int_equal(pn_file_remove(t.fd, "missing", &why), PN_NOT_FOUND);
+    assert_int_equal(pn_file_remove(t.fd, "directory", &why), PN_SYS);
+    assert_int_not_equal(why, 0);
+    assert_int_equal(pn_file_remove(t.fd, "link", &why), PN_OK);
+    assert_file(&t, "good", OLD, sizeof(OLD));
+    assert_int_equal(pn_file_remove(t.fd, "good", &why), PN_OK);
+    assert_int_equal(pn_tempdir_mode(&t, "good"), -1);
     pn_tempdir_fini(&t);
 }
 
@@ -590,6 +679,7 @@ static void test_os_file_why_is_a_sentence(void **state)
         {PN_PERMISSION, EISDIR, "is not a regular file"},
         {PN_PERMISSION, EPERM, "belongs to another user"},
         {PN_PERMISSION, EACCES, "can be written by other users"},
+        {PN_PERMISSION, EINVAL, "has another mode than 0600"},
         {PN_LIMIT, 0, "is larger than such a file can be"},
         {PN_NOMEM, 0, "out of memory"},
     };
@@ -644,6 +734,8 @@ int main(void)
 
         pn_test_addf(test_os_file_read_type, row, "os/file/read/type/%s",
             TYPE_ROWS[i].name);
+        pn_test_addf(test_os_file_read_as_type, row, "os/file/read_as/type/%s",
+            TYPE_ROWS[i].name);
         pn_test_addf(test_os_file_lock_type, row, "os/file/lock/type/%s",
             TYPE_ROWS[i].name);
     }
@@ -658,6 +750,10 @@ int main(void)
     pn_test_add("os/file/create/never_overwrites",
         test_os_file_create_never_overwrites, NULL);
     pn_test_add("os/file/replace/name_length", test_os_file_name_length, NULL);
+    pn_test_add("os/file/read_as/mode", test_os_file_read_as_mode, NULL);
+    pn_test_add(
+        "os/file/restore", test_os_file_restore_takes_a_replacing_back, NULL);
+    pn_test_add("os/file/remove", test_os_file_remove, NULL);
     pn_test_add("os/file/clean/takes_temporaries_only",
         test_os_file_clean_takes_temporaries_only, NULL);
     pn_test_add("os/file/lock/excludes", test_os_file_lock_excludes, NULL);
