@@ -54,13 +54,15 @@ typedef struct pn_quic_callbacks {
 typedef struct pn_quic_conn_callbacks {
     /* A dialled connection: the TLS handshake is done, the protocol agreed. */
     void (*on_open)(void *user);
+    /* The peer has opened a stream; it may carry nothing yet. May be NULL. */
+    void (*on_stream)(void *user, int64_t stream);
     /* Bytes of a stream that the peer opened or that is bidirectional. All of
      * them are the callee's, who gives credit with pn_quic_consumed. is_last:
      * FIN; it may come with no bytes. */
     void (*on_data)(void *user, int64_t stream, const uint8_t *data, size_t len,
         bool is_last);
     /* The peer has reset its sending side of a stream, or does not want what
-     * we write there. */
+     * we write there (code is 0 then: ngtcp2 0.12 does not tell). */
     void (*on_reset)(void *user, int64_t stream, uint64_t code);
     /* The first total bytes of what we wrote to a stream have arrived. May be
      * NULL. */
@@ -70,10 +72,12 @@ typedef struct pn_quic_conn_callbacks {
     void (*on_writable)(void *user);
     /* The end, once and last, unless the owner closed it: PN_CLOSED the peer
      * closed it, *code being its error; PN_TIMEOUT nothing came; PN_SYS with
-     * errno (ECONNREFUSED while dialling); PN_PROTOCOL it broke the protocol,
-     * or ours or its TLS refused (no common ALPN, bad CertificateVerify);
-     * PN_NOMEM. Everything that arrived before was shown. The owner still
-     * closes conn; it may do so in the callback. */
+     * errno (ECONNREFUSED while dialling), and PN_CLOSED with ECONNRESET when
+     * the peer has forgotten us (it was restarted); PN_MALFORMED it broke the
+     * protocol; PN_AUTH our TLS or its refused (no common ALPN, bad
+     * CertificateVerify), *code being 0x100 and the alert; PN_NOMEM.
+     * Everything that arrived before was shown. The owner still closes conn;
+     * it may do so in the callback. */
     void (*on_end)(void *user, pn_err why, uint64_t code, int sys_errno);
 } pn_quic_conn_callbacks;
 

@@ -1,0 +1,989 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections: ngtcp2 with our clock, timer and socket around it.
+ *
+ * ngtcp2 is called from the loop only, never from a call of the owner: those
+ * leave a mark and the turn's end does the work. So a callback may call
+ * anything, and a connection is freed when nothing of it is on the stack.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <gnutls/crypto.h>
+
+#include "base/mutant.h"
+#include "quic/quic_impl.h"
+
+enum {
+    VECS_MAX = 16,
+    /* Those who only repeat their last word: the oldest goes first. */
+    CLOSING_MAX = 256,
+    ALERT_NO_APPLICATION_PROTOCOL = 120
+};
+
+#define LINGER_US (3 * PN_US_PER_S)
+#define NS_PER_US UINT64_C(1000)
+
+/* True when a packet could be decrypted since it was cleared: the callback
+ * that knows is not told of which connection. */
+static _Thread_local bool has_decrypted;
+
+uint64_t pn_quic_now_ns(const pn_quic *quic)
+{
+    return pn_loop_update_now(quic->loop) * NS_PER_US;
+}
+
+ngtcp2_path pn_quic_ngtcp2_path(quic_path *path)
+{
+    return (ngtcp2_path){
+        .local = {&path->local.any, pn_address_len(&path->local)},
+        .remote = {&path->remote.any, pn_address_len(&path->remote)}};
+}
+
+static quic_path from_ngtcp2_path(const ngtcp2_path *path)
+{
+    quic_path out = {.local = {.in6 = {0}}, .remote = {.in6 = {0}}};
+
+    memcpy(&out.local, path->local.addr, path->local.addrlen);
+    memcpy(&out.remote, path->remote.addr, path->remote.addrlen);
+    return out;
+}
+
+/* ---- what ngtcp2 asks ------------------------------------------------- */
+
+static int on_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
+    const ngtcp2_crypto_aead_ctx *aead_ctx, const uint8_t *in, size_t len,
+    const uint8_t *nonce, size_t nonce_len, const uint8_t *ad, size_t ad_len)
+{
+    int r = ngtcp2_crypto_decrypt_cb(
+        dest, aead, aead_ctx, in, len, nonce, nonce_len, ad, ad_len);
+
+    has_decrypted = has_decrypted || r == 0;
+    return r;
+}
+
+static void on_rand(uint8_t *dest, size_t len, const ngtcp2_rand_ctx *ctx)
+{
+    (void)ctx;
+    if (gnutls_rnd(GNUTLS_RND_NONCE, dest, len) != 0) {
+        memset(dest, 0, len); /* it is for nothing secret */
+    }
+}
+
+static pn_err new_cid(pn_quic_conn *conn, size_t len, ngtcp2_cid *ret_cid)
+{
+    uint8_t id[NGTCP2_MAX_CIDLEN];
+    pn_err err = pn_random(id, len);
+
+    if (err == PN_OK) {
+        ngtcp2_cid_init(ret_cid, id, len);
+        err = pn_quic_cid_add(conn, ret_cid);
+    }
+    return err;
+}
+
+static int on_new_cid(ngtcp2_conn *engine, ngtcp2_cid *cid, uint8_t *token,
+    size_t len, void *user)
+{
+    pn_quic_conn *conn = user;
+
+    (void)engine;
+    if (new_cid(conn, len, cid) != PN_OK
+        || ngtcp2_crypto_generate_stateless_reset_token(
+               token, conn->quic->reset_secret, QUIC_SECRET_LEN, cid)
+               != 0) {
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    return 0;
+}
+
+static int on_remove_cid(ngtcp2_conn *engine, const ngtcp2_cid *cid, void *user)
+{
+    const pn_quic_conn *conn = user;
+
+    (void)engine;
+    pn_quic_cid_remove(conn->quic, cid);
+    return 0;
+}
+
+static int on_stateless_reset(
+    ngtcp2_conn *engine, const ngtcp2_pkt_stateless_reset *sr, void *user)
+{
+    pn_quic_conn *conn = user;
+
+    (void)engine;
+    (void)sr;
+    conn->was_reset = true;
+    return 0;
+}
+
+static void count_handshake_done(pn_quic_conn *conn)
+{
+    if (conn->is_handshake_counted) {
+        conn->is_handshake_counted = false;
+        conn->quic->n_handshakes--;
+    }
+}
+
+/* Whoever did not agree to the protocol gets no further. */
+static int on_handshake(ngtcp2_conn *engine, void *user)
+{
+    pn_quic_conn *conn = user;
+    pn_quic *quic = conn->quic;
+    bool agrees = pn_quic_tls_alpn_agrees(conn);
+
+    if ((conn->is_server && PN_CHECK(quic_alpn_server, !agrees))
+        || (!conn->is_server && PN_CHECK(quic_alpn_client, !agrees))) {
+        conn->alert = ALERT_NO_APPLICATION_PROTOCOL;
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    if (pn_quic_tls_bind(conn) != PN_OK) {
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    if (conn->state != QUIC_HANDSHAKE) {
+        return 0; /* closed meanwhile */
+    }
+    conn->state = QUIC_OPEN;
+    count_handshake_done(conn);
+    ngtcp2_conn_set_keep_alive_timeout(
+        engine, quic->options.keep_alive_us * NS_PER_US);
+    if (!conn->is_server) {
+        conn->callbacks->on_open(conn->user);
+    } else if (!quic->is_freed) {
+        quic->counters.accepted++;
+        conn->is_owned = true;
+        quic->callbacks.on_accept(quic->user, conn, &conn->path.remote);
+    }
+    return 0;
+}
+
+static int on_stream_open(ngtcp2_conn *engine, int64_t id, void *user)
+{
+    pn_quic_conn *conn = user;
+
+    (void)engine;
+    if (pn_quic_stream_new(conn, id) == NULL) {
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    if (conn->callbacks != NULL && conn->callbacks->on_stream != NULL) {
+        conn->callbacks->on_stream(conn->user, id);
+    }
+    return 0;
+}
+
+static int on_stream_data(ngtcp2_conn *engine, uint32_t flags, int64_t id,
+    uint64_t offset, const uint8_t *data, size_t len, void *user,
+    void *stream_user)
+{
+    pn_quic_conn *conn = user;
+    quic_stream *s = pn_quic_stream_find(conn, id);
+
+    (void)engine;
+    (void)offset;
+    (void)stream_user;
+    if (s == NULL) {
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    s->n_received += len;
+    if (conn->callbacks == NULL || s->is_reset) {
+        pn_quic_stream_forgive(s);
+        return 0;
+    }
+    conn->callbacks->on_data(
+        conn->user, id, data, len, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
+    return 0;
+}
+
+static int on_stream_reset(ngtcp2_conn *engine, int64_t id, uint64_t final_size,
+    uint64_t code, void *user, void *stream_user)
+{
+    pn_quic_conn *conn = user;
+    quic_stream *s = pn_quic_stream_find(conn, id);
+
+    (void)engine;
+    (void)final_size;
+    (void)stream_user;
+    if (s != NULL) {
+        pn_quic_stream_forgive(s);
+    }
+    if (conn->callbacks != NULL && (s == NULL || !s->is_reset)) {
+        conn->callbacks->on_reset(conn->user, id, code);
+    }
+    return 0;
+}
+
+static int on_stream_close(ngtcp2_conn *engine, uint32_t flags, int64_t id,
+    uint64_t code, void *user, void *stream_user)
+{
+    pn_quic_conn *conn = user;
+    quic_stream *s = pn_quic_stream_find(conn, id);
+
+    (void)flags;
+    (void)code;
+    (void)stream_user;
+    if (s != NULL) {
+        pn_quic_stream_forgive(s);
+        pn_quic_stream_free(s);
+    }
+    if (!ngtcp2_conn_is_local_stream(engine, id)) {
+        if (ngtcp2_is_bidi_stream(id)) {
+            ngtcp2_conn_extend_max_streams_bidi(engine, 1);
+        } else {
+            ngtcp2_conn_extend_max_streams_uni(engine, 1);
+        }
+    }
+    return 0;
+}
+
+static int on_acked(ngtcp2_conn *engine, int64_t id, uint64_t offset,
+    uint64_t len, void *user, void *stream_user)
+{
+    pn_quic_conn *conn = user;
+    quic_stream *s = pn_quic_stream_find(conn, id);
+
+    (void)engine;
+    (void)stream_user;
+    if (s != NULL) {
+        pn_quic_stream_acked(s, offset + len);
+    }
+    return 0;
+}
+
+static int on_more_credit(ngtcp2_conn *engine, int64_t id, uint64_t max_data,
+    void *user, void *stream_user)
+{
+    quic_stream *s = pn_quic_stream_find(user, id);
+
+    (void)engine;
+    (void)max_data;
+    (void)stream_user;
+    if (s != NULL) {
+        s->is_blocked = false;
+        pn_quic_stream_wake(s);
+    }
+    return 0;
+}
+
+static const ngtcp2_callbacks engine_callbacks = {
+    .client_initial = ngtcp2_crypto_client_initial_cb,
+    .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
+    .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
+    .handshake_completed = on_handshake,
+    .encrypt = ngtcp2_crypto_encrypt_cb,
+    .decrypt = on_decrypt,
+    .hp_mask = ngtcp2_crypto_hp_mask_cb,
+    .recv_stream_data = on_stream_data,
+    .acked_stream_data_offset = on_acked,
+    .stream_open = on_stream_open,
+    .stream_close = on_stream_close,
+    .recv_stateless_reset = on_stateless_reset,
+    .recv_retry = ngtcp2_crypto_recv_retry_cb,
+    .rand = on_rand,
+    .get_new_connection_id = on_new_cid,
+    .remove_connection_id = on_remove_cid,
+    .update_key = ngtcp2_crypto_update_key_cb,
+    .stream_reset = on_stream_reset,
+    .extend_max_stream_data = on_more_credit,
+    .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
+    .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,
+    .get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb,
+    .version_negotiation = ngtcp2_crypto_version_negotiation_cb,
+};
+
+/* ---- the end ---------------------------------------------------------- */
+
+/* Everything but the ids and the last word. */
+static void conn_release(pn_quic_conn *conn)
+{
+    for (size_t i = 0; i < QUIC_STREAM_BUCKETS; i++) {
+        while (conn->streams[i] != NULL) {
+            pn_quic_stream_free(conn->streams[i]);
+        }
+    }
+    ngtcp2_conn_del(conn->engine);
+    conn->engine = NULL;
+    if (conn->session != NULL) {
+        gnutls_deinit(conn->session);
+        conn->session = NULL;
+    }
+    count_handshake_done(conn);
+    if (conn->is_counted) {
+        conn->is_counted = false;
+        conn->quic->n_conns--;
+    }
+}
+
+static void conn_forget_ids(pn_quic_conn *conn)
+{
+    while (conn->cids != NULL) {
+        pn_quic_cid_remove(conn->quic, &conn->cids->cid);
+    }
+}
+
+/* Nothing is sent or heard any more. */
+static void conn_gone(pn_quic_conn *conn)
+{
+    if (conn->state == QUIC_CLOSING) {
+        conn->quic->n_closing--;
+    } else if (conn->state != QUIC_GONE) {
+        conn_release(conn);
+    }
+    conn->state = QUIC_GONE;
+    conn_forget_ids(conn);
+}
+
+static void conn_tell_end(
+    pn_quic_conn *conn, pn_err why, uint64_t code, int sys_errno)
+{
+    if (conn->has_ended) {
+        return;
+    }
+    conn->has_ended = true;
+    if (conn->callbacks != NULL) {
+        conn->callbacks->on_end(conn->user, why, code, sys_errno);
+    } else if (conn->is_server && !conn->is_owned) {
+        conn->quic->counters.handshake_failures++;
+    }
+}
+
+void pn_quic_conn_end(
+    pn_quic_conn *conn, pn_err why, uint64_t code, int sys_errno)
+{
+    conn_gone(conn);
+    pn_quic_conn_touch(conn);
+    conn_tell_end(conn, why, code, sys_errno);
+}
+
+/* Sends the last word and keeps it, for whoever did not hear it. */
+static void conn_send_close(
+    pn_quic_conn *conn, const ngtcp2_connection_close_error *error)
+{
+    pn_quic *quic = conn->quic;
+    uint8_t out[QUIC_DATAGRAM_MAX];
+    uint64_t now_ns = pn_quic_now_ns(quic);
+    uint64_t pto_ns = ngtcp2_conn_get_pto(conn->engine);
+    ngtcp2_path_storage ps;
+    ngtcp2_ssize n;
+
+    ngtcp2_path_storage_zero(&ps);
+    n = ngtcp2_conn_write_connection_close(
+        conn->engine, &ps.path, NULL, out, sizeof(out), error, now_ns);
+    if (n <= 0) {
+        conn_gone(conn);
+        return;
+    }
+    conn->path = from_ngtcp2_path(&ps.path);
+    pn_quic_socket_send(quic, &conn->path, out, (size_t)n);
+    conn->close_packet = malloc((size_t)n);
+    if (conn->close_packet == NULL || quic->n_closing >= CLOSING_MAX) {
+        conn_gone(conn);
+        return;
+    }
+    memcpy(conn->close_packet, out, (size_t)n);
+    conn->close_packet_len = (size_t)n;
+    conn->until_us = (now_ns + 3 * pto_ns) / NS_PER_US;
+    conn_release(conn);
+    conn->state = QUIC_CLOSING;
+    quic->n_closing++;
+}
+
+/* The 1st, 2nd, 4th, 8th... packet after the end is answered. */
+static void conn_repeat_close(pn_quic_conn *conn)
+{
+    uint64_t n = ++conn->n_after_close;
+
+    if ((n & (n - 1)) == 0) {
+        pn_quic_socket_send(conn->quic, &conn->path, conn->close_packet,
+            conn->close_packet_len);
+    }
+}
+
+static void conn_close_now(pn_quic_conn *conn)
+{
+    ngtcp2_connection_close_error error;
+
+    ngtcp2_connection_close_error_default(&error);
+    ngtcp2_connection_close_error_set_application_error(
+        &error, conn->close_code, NULL, 0);
+    conn_send_close(conn, &error);
+}
+
+static pn_err class_of(const pn_quic_conn *conn, int liberr)
+{
+    switch (liberr) {
+    case NGTCP2_ERR_IDLE_CLOSE:
+    case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
+        return PN_TIMEOUT;
+    case NGTCP2_ERR_NOMEM:
+        return PN_NOMEM;
+    case NGTCP2_ERR_CRYPTO:
+        return PN_AUTH;
+    case NGTCP2_ERR_CALLBACK_FAILURE:
+        return conn->alert != 0 ? PN_AUTH : PN_NOMEM;
+    default:
+        return PN_MALFORMED;
+    }
+}
+
+/* ngtcp2 refuses to go on. */
+static void conn_fail(pn_quic_conn *conn, int liberr)
+{
+    ngtcp2_connection_close_error error;
+    pn_err why = class_of(conn, liberr);
+
+    ngtcp2_connection_close_error_default(&error);
+    if (conn->alert != 0) {
+        ngtcp2_connection_close_error_set_transport_error_tls_alert(
+            &error, conn->alert, NULL, 0);
+    } else if (liberr == NGTCP2_ERR_HANDSHAKE_TIMEOUT) {
+        error.error_code = NGTCP2_NO_ERROR;
+    } else if (liberr == NGTCP2_ERR_CRYPTO) {
+        ngtcp2_connection_close_error_set_transport_error_tls_alert(
+            &error, ngtcp2_conn_get_tls_alert(conn->engine), NULL, 0);
+    } else {
+        ngtcp2_connection_close_error_set_transport_error_liberr(
+            &error, liberr, NULL, 0);
+    }
+    if (liberr == NGTCP2_ERR_IDLE_CLOSE || liberr == NGTCP2_ERR_DROP_CONN
+        || liberr == NGTCP2_ERR_RETRY) {
+        conn_gone(conn); /* silently: RFC 9000 section 10.1 */
+    } else {
+        conn_send_close(conn, &error);
+    }
+    pn_quic_conn_touch(conn);
+    conn_tell_end(conn, why, error.error_code, 0);
+}
+
+/* The peer has closed. */
+static void conn_drained(pn_quic_conn *conn)
+{
+    ngtcp2_connection_close_error error;
+    bool is_tls;
+
+    ngtcp2_connection_close_error_default(&error);
+    ngtcp2_conn_get_connection_close_error(conn->engine, &error);
+    is_tls = error.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_TRANSPORT
+             && (error.error_code & ~UINT64_C(0xff)) == NGTCP2_CRYPTO_ERROR;
+    pn_quic_conn_end(conn, is_tls ? PN_AUTH : PN_CLOSED, error.error_code,
+        conn->was_reset ? ECONNRESET : 0);
+}
+
+static void conn_failed_with(pn_quic_conn *conn, int liberr)
+{
+    if (liberr == NGTCP2_ERR_DRAINING) {
+        conn_drained(conn);
+    } else {
+        conn_fail(conn, liberr);
+    }
+}
+
+/* ---- reading ---------------------------------------------------------- */
+
+void pn_quic_conn_read(
+    pn_quic_conn *conn, const quic_path *path, const uint8_t *data, size_t len)
+{
+    quic_path mine = *path;
+    ngtcp2_path at = pn_quic_ngtcp2_path(&mine);
+    ngtcp2_pkt_info info = {.ecn = NGTCP2_ECN_NOT_ECT};
+    int r;
+
+    if (conn->state == QUIC_CLOSING) {
+        conn_repeat_close(conn);
+        return;
+    }
+    if (conn->state == QUIC_GONE) {
+        return;
+    }
+    has_decrypted = false;
+    r = ngtcp2_conn_read_pkt(
+        conn->engine, &at, &info, data, len, pn_quic_now_ns(conn->quic));
+    if (has_decrypted) {
+        conn->last_received_us = pn_loop_now_us(conn->quic->loop);
+    }
+    conn->path = from_ngtcp2_path(ngtcp2_conn_get_path(conn->engine));
+    pn_quic_conn_touch(conn);
+    if (r != 0) {
+        conn_failed_with(conn, r);
+    }
+}
+
+/* ---- writing ---------------------------------------------------------- */
+
+/* One packet. 0: there is nothing to send, or it must wait; > 0: sent; < 0:
+ * an error of ngtcp2. *ret_errno: the socket refused. */
+static ngtcp2_ssize conn_write_packet(
+    pn_quic_conn *conn, uint64_t now_ns, int *ret_errno)
+{
+    pn_quic *quic = conn->quic;
+    quic_stream *s = pn_quic_stream_next(conn);
+    ngtcp2_vec vecs[VECS_MAX];
+    ngtcp2_path_storage ps;
+    ngtcp2_ssize n_data = -1;
+    ngtcp2_ssize n;
+    size_t n_vecs = 0;
+    bool fin = false;
+    quic_path path;
+
+    if (s != NULL) {
+        n_vecs = pn_quic_stream_gather(s,
+            ngtcp2_conn_get_path_max_tx_udp_payload_size(conn->engine), vecs,
+            VECS_MAX, &fin);
+    }
+    ngtcp2_path_storage_zero(&ps);
+    n = ngtcp2_conn_writev_stream(conn->engine, &ps.path, NULL,
+        pn_quic_socket_room(quic), QUIC_DATAGRAM_MAX, &n_data,
+        fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : NGTCP2_WRITE_STREAM_FLAG_NONE,
+        s != NULL ? s->id : -1, vecs, n_vecs, now_ns);
+    if (s != NULL && n_data >= 0) {
+        pn_quic_stream_sent(s, (size_t)n_data, fin);
+    }
+    if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
+        s->is_blocked = true;
+        return 1;
+    }
+    if (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) {
+        pn_quic_stream_shut(s);
+        return 1;
+    }
+    if (n > 0) {
+        path = from_ngtcp2_path(&ps.path);
+        *ret_errno = pn_quic_socket_put(quic, &path, (size_t)n);
+    }
+    return n;
+}
+
+static void conn_sent_nowhere(pn_quic_conn *conn, int sys_errno)
+{
+    if (conn->state == QUIC_HANDSHAKE && !conn->is_server
+        && conn->last_received_us == 0) {
+        pn_quic_conn_end(conn, PN_SYS, 0, sys_errno);
+    }
+}
+
+static void conn_write(pn_quic_conn *conn)
+{
+    pn_quic *quic = conn->quic;
+    uint64_t now_ns = pn_quic_now_ns(quic);
+    size_t quantum = ngtcp2_conn_get_send_quantum(conn->engine);
+    size_t sent = 0;
+    int sys_errno = 0;
+    ngtcp2_ssize n = 0;
+
+    while (!quic->socket.is_blocked && sys_errno == 0) {
+        n = conn_write_packet(conn, now_ns, &sys_errno);
+        if (n <= 0) {
+            break;
+        }
+        sent += (size_t)n;
+        if (sent >= quantum) {
+            pn_quic_conn_touch(conn);
+            break;
+        }
+    }
+    ngtcp2_conn_update_pkt_tx_time(conn->engine, now_ns);
+    if (sys_errno == 0) {
+        sys_errno = pn_quic_socket_flush(quic);
+    }
+    if (n < 0) {
+        conn_failed_with(conn, (int)n);
+    } else if (sys_errno != 0) {
+        conn_sent_nowhere(conn, sys_errno);
+    }
+}
+
+/* ngtcp2 has no call for "now": a keep-alive that is long due. */
+static void conn_work_live(pn_quic_conn *conn)
+{
+    uint64_t keep_alive_ns = conn->quic->options.keep_alive_us * NS_PER_US;
+
+    if (conn->dial_errno != 0) {
+        pn_quic_conn_end(conn, PN_SYS, 0, conn->dial_errno);
+        return;
+    }
+    if (conn->quic->socket.is_blocked) {
+        return;
+    }
+    if (conn->state != QUIC_HANDSHAKE) {
+        pn_quic_stream_reset_due(conn);
+        pn_quic_stream_find_stopped(conn);
+    }
+    if (conn->wants_ping) {
+        ngtcp2_conn_set_keep_alive_timeout(conn->engine, 1);
+    }
+    conn_write(conn);
+    if (conn->wants_ping && conn->engine != NULL) {
+        conn->wants_ping = false;
+        ngtcp2_conn_set_keep_alive_timeout(conn->engine, keep_alive_ns);
+    }
+}
+
+static bool has_lingered(const pn_quic_conn *conn, uint64_t now_us)
+{
+    return conn->state == QUIC_LINGER
+           && (!conn->has_binding || now_us >= conn->until_us
+               || (conn->n_unsent == 0 && conn->ready == NULL));
+}
+
+/* ---- time ------------------------------------------------------------- */
+
+static uint64_t dead_at_us(const pn_quic_conn *conn)
+{
+    uint64_t heard_us = conn->last_received_us > conn->created_us
+                            ? conn->last_received_us
+                            : conn->created_us;
+
+    return heard_us + conn->quic->options.dead_after_us;
+}
+
+static void conn_set_timer(pn_quic_conn *conn)
+{
+    uint64_t at_us = PN_TIME_NEVER;
+
+    if (conn->state == QUIC_CLOSING) {
+        at_us = conn->until_us;
+    } else if (conn->state != QUIC_GONE) {
+        uint64_t expiry_ns = ngtcp2_conn_get_expiry(conn->engine);
+
+        if (expiry_ns != UINT64_MAX) {
+            at_us = expiry_ns / NS_PER_US + 1;
+        }
+        if (dead_at_us(conn) < at_us) {
+            at_us = dead_at_us(conn);
+        }
+        if (conn->state == QUIC_LINGER && conn->until_us < at_us) {
+            at_us = conn->until_us;
+        }
+    }
+    pn_timer_set(conn->timer, at_us);
+}
+
+static void conn_on_expiry(pn_quic_conn *conn)
+{
+    uint64_t now_ns = pn_quic_now_ns(conn->quic);
+    uint64_t now_us = now_ns / NS_PER_US;
+    int r;
+
+    if (now_us >= dead_at_us(conn)) {
+        conn_fail(conn, NGTCP2_ERR_HANDSHAKE_TIMEOUT);
+        return;
+    }
+    if (ngtcp2_conn_get_expiry(conn->engine) <= now_ns) {
+        r = ngtcp2_conn_handle_expiry(conn->engine, now_ns);
+        if (r != 0) {
+            conn_failed_with(conn, r);
+        }
+    }
+}
+
+static void on_timer(void *user)
+{
+    pn_quic_conn *conn = user;
+    pn_quic *quic = conn->quic;
+
+    pn_quic_enter(quic);
+    pn_quic_conn_touch(conn);
+    if (conn->state == QUIC_CLOSING) {
+        conn_gone(conn);
+    } else if (conn->state != QUIC_GONE) {
+        conn_on_expiry(conn);
+    }
+    pn_quic_leave(quic);
+}
+
+void pn_quic_conn_work(pn_quic_conn *conn)
+{
+    if (conn->state <= QUIC_LINGER) {
+        conn_work_live(conn);
+    }
+    if (has_lingered(conn, pn_loop_now_us(conn->quic->loop))) {
+        conn_close_now(conn);
+    }
+    if (conn->state == QUIC_GONE && !conn->is_owned) {
+        pn_quic_conn_free(conn);
+    } else {
+        conn_set_timer(conn);
+    }
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+static pn_err conn_new(pn_quic *quic, bool is_server, const quic_path *path,
+    pn_quic_conn **ret_conn)
+{
+    pn_quic_conn *conn = calloc(1, sizeof(*conn));
+    pn_err err;
+
+    if (conn == NULL) {
+        return PN_NOMEM;
+    }
+    err = pn_timer_new(quic->loop, on_timer, conn, &conn->timer);
+    if (err != PN_OK) {
+        free(conn);
+        return err;
+    }
+    conn->quic = quic;
+    conn->is_server = is_server;
+    conn->path = *path;
+    conn->created_us = pn_loop_update_now(quic->loop);
+    conn->next = quic->conns;
+    if (conn->next != NULL) {
+        conn->next->prev = conn;
+    }
+    quic->conns = conn;
+    conn->is_counted = true;
+    quic->n_conns++;
+    if (is_server) {
+        conn->is_handshake_counted = true;
+        quic->n_handshakes++;
+    }
+    *ret_conn = conn;
+    return PN_OK;
+}
+
+void pn_quic_conn_free(pn_quic_conn *conn)
+{
+    pn_quic *quic = conn->quic;
+
+    if (conn->engine != NULL) {
+        conn_close_now(conn);
+    }
+    conn_gone(conn);
+    pn_quic_conn_untouch(conn);
+    if (conn->next != NULL) {
+        conn->next->prev = conn->prev;
+    }
+    if (conn->prev != NULL) {
+        conn->prev->next = conn->next;
+    } else {
+        quic->conns = conn->next;
+    }
+    pn_timer_free(conn->timer);
+    free(conn->close_packet);
+    free(conn);
+}
+
+static void settings_init(const pn_quic *quic, ngtcp2_settings *settings)
+{
+    ngtcp2_settings_default(settings);
+    settings->initial_ts = pn_quic_now_ns(quic);
+    settings->handshake_timeout = quic->options.handshake_us * NS_PER_US;
+    settings->max_tx_udp_payload_size = QUIC_DATAGRAM_MAX;
+}
+
+/* barrel-wire section 2.3. */
+static void params_init(const pn_quic *quic, ngtcp2_transport_params *params)
+{
+    const pn_quic_options *o = &quic->options;
+
+    ngtcp2_transport_params_default(params);
+    params->initial_max_data = o->max_data;
+    params->initial_max_stream_data_bidi_local = o->max_stream_data;
+    params->initial_max_stream_data_bidi_remote = o->max_stream_data;
+    params->initial_max_stream_data_uni = o->max_stream_data;
+    params->initial_max_streams_bidi = o->max_streams;
+    params->initial_max_streams_uni = o->max_streams;
+    params->max_idle_timeout = o->idle_timeout_us * NS_PER_US;
+    params->max_udp_payload_size = QUIC_DATAGRAM_MAX;
+    params->active_connection_id_limit = 2;
+}
+
+static pn_err server_engine(pn_quic_conn *conn, const ngtcp2_pkt_hd *hd,
+    const ngtcp2_cid *odcid, const ngtcp2_cid *scid)
+{
+    const pn_quic *quic = conn->quic;
+    ngtcp2_path path = pn_quic_ngtcp2_path(&conn->path);
+    ngtcp2_settings settings;
+    ngtcp2_transport_params params;
+
+    settings_init(quic, &settings);
+    params_init(quic, &params);
+    params.original_dcid = odcid != NULL ? *odcid : hd->dcid;
+    if (odcid != NULL) {
+        settings.token = hd->token;
+        params.retry_scid = hd->dcid;
+        params.retry_scid_present = 1;
+    }
+    params.stateless_reset_token_present = 1;
+    if (ngtcp2_crypto_generate_stateless_reset_token(
+            params.stateless_reset_token, quic->reset_secret, QUIC_SECRET_LEN,
+            scid)
+            != 0
+        || ngtcp2_conn_server_new(&conn->engine, &hd->scid, scid, &path,
+               hd->version, &engine_callbacks, &settings, &params, NULL, conn)
+               != 0) {
+        return PN_NOMEM;
+    }
+    ngtcp2_conn_set_tls_native_handle(conn->engine, conn->session);
+    return PN_OK;
+}
+
+pn_err pn_quic_conn_accept(pn_quic *quic, const quic_path *path,
+    const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid, pn_quic_conn **ret_conn)
+{
+    pn_quic_conn *conn;
+    ngtcp2_cid scid;
+    pn_err err = conn_new(quic, true, path, &conn);
+
+    if (err != PN_OK) {
+        return err;
+    }
+    err = pn_quic_tls_session(conn, NULL);
+    if (err == PN_OK) {
+        err = new_cid(conn, QUIC_CID_LEN, &scid);
+    }
+    if (err == PN_OK) {
+        err = pn_quic_cid_add(conn, &hd->dcid);
+    }
+    if (err == PN_OK) {
+        err = server_engine(conn, hd, odcid, &scid);
+    }
+    if (err != PN_OK) {
+        pn_quic_conn_free(conn);
+        return err;
+    }
+    *ret_conn = conn;
+    return PN_OK;
+}
+
+static pn_err client_engine(pn_quic_conn *conn)
+{
+    ngtcp2_path path = pn_quic_ngtcp2_path(&conn->path);
+    ngtcp2_settings settings;
+    ngtcp2_transport_params params;
+    uint8_t id[QUIC_CID_LEN];
+    ngtcp2_cid dcid;
+    ngtcp2_cid scid;
+    pn_err err = pn_random(id, sizeof(id));
+
+    if (err == PN_OK) {
+        err = new_cid(conn, QUIC_CID_LEN, &scid);
+    }
+    if (err != PN_OK) {
+        return err;
+    }
+    ngtcp2_cid_init(&dcid, id, sizeof(id));
+    settings_init(conn->quic, &settings);
+    params_init(conn->quic, &params);
+    if (ngtcp2_conn_client_new(&conn->engine, &dcid, &scid, &path,
+            NGTCP2_PROTO_VER_V1, &engine_callbacks, &settings, &params, NULL,
+            conn)
+        != 0) {
+        return PN_NOMEM;
+    }
+    ngtcp2_conn_set_tls_native_handle(conn->engine, conn->session);
+    return PN_OK;
+}
+
+pn_err pn_quic_dial(pn_quic *quic, const pn_address *to,
+    const char *server_name, const pn_quic_conn_callbacks *callbacks,
+    void *user, pn_quic_conn **ret_conn)
+{
+    quic_path path = {.local = {.in6 = {0}}, .remote = *to};
+    int sys_errno = 0;
+    pn_quic_conn *conn;
+    pn_err err;
+
+    if (PN_CHECK(quic_max_dials, quic->n_conns >= quic->options.max_conns)) {
+        return PN_LIMIT;
+    }
+    pn_address_unmap(&path.remote);
+    if (pn_quic_socket_local(quic, &path.remote, &path.local, &sys_errno)
+        != PN_OK) {
+        path.local = quic->socket.address;
+    }
+    err = conn_new(quic, false, &path, &conn);
+    if (err != PN_OK) {
+        return err;
+    }
+    err = pn_quic_tls_session(conn, server_name);
+    if (err == PN_OK) {
+        err = client_engine(conn);
+    }
+    if (err != PN_OK) {
+        pn_quic_conn_free(conn);
+        return err;
+    }
+    conn->dial_errno = sys_errno;
+    conn->is_owned = true;
+    conn->callbacks = callbacks;
+    conn->user = user;
+    quic->counters.dialled++;
+    pn_quic_conn_touch(conn);
+    *ret_conn = conn;
+    return PN_OK;
+}
+
+void pn_quic_set_callbacks(
+    pn_quic_conn *conn, const pn_quic_conn_callbacks *callbacks, void *user)
+{
+    conn->callbacks = callbacks;
+    conn->user = user;
+}
+
+void pn_quic_close(pn_quic_conn *conn, uint64_t code)
+{
+    conn->is_owned = false;
+    conn->callbacks = NULL;
+    conn->has_ended = true;
+    if (conn->state <= QUIC_OPEN) {
+        conn->state = QUIC_LINGER;
+        conn->close_code = code;
+        conn->until_us = pn_loop_update_now(conn->quic->loop) + LINGER_US;
+    }
+    pn_quic_conn_touch(conn);
+}
+
+/* ---- what is asked ---------------------------------------------------- */
+
+pn_err pn_quic_binding(
+    const pn_quic_conn *conn, uint8_t ret_binding[static PN_QUIC_BINDING_LEN])
+{
+    if (!conn->has_binding) {
+        return PN_NOT_FOUND;
+    }
+    memcpy(ret_binding, conn->binding, PN_QUIC_BINDING_LEN);
+    return PN_OK;
+}
+
+void pn_quic_addresses(
+    const pn_quic_conn *conn, pn_address *ret_local, pn_address *ret_remote)
+{
+    *ret_local = conn->path.local;
+    *ret_remote = conn->path.remote;
+}
+
+uint64_t pn_quic_last_received_us(const pn_quic_conn *conn)
+{
+    return conn->last_received_us;
+}
+
+/* The network has changed. Only who dialled may move; the other side follows
+ * the first packet from the new address. */
+void pn_quic_conn_probe(pn_quic_conn *conn)
+{
+    quic_path path = conn->path;
+    ngtcp2_path to;
+    int sys_errno = 0;
+
+    if (conn->state != QUIC_OPEN) {
+        return;
+    }
+    conn->wants_ping = true;
+    pn_quic_conn_touch(conn);
+    if (conn->is_server
+        || pn_quic_socket_local(
+               conn->quic, &path.remote, &path.local, &sys_errno)
+               != PN_OK
+        || pn_address_equal(&path.local, &conn->path.local)) {
+        return;
+    }
+    to = pn_quic_ngtcp2_path(&path);
+    if (ngtcp2_conn_initiate_immediate_migration(
+            conn->engine, &to, pn_quic_now_ns(conn->quic))
+        != 0) {
+        /* No spare connection id: then from the new address with the old. */
+        ngtcp2_conn_set_local_addr(conn->engine, &to.local);
+    }
+    conn->path = path;
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parts of this folder share.
+ *
+ * Written for ngtcp2 0.12.1 and GnuTLS 3.7.9 (Debian 12). What is different in
+ * ngtcp2 1.x, and where:
+ * - ngtcp2_connection_close_error and its functions are called ngtcp2_ccerr
+ *   and have no _default; ngtcp2_conn_get_connection_close_error returns a
+ *   pointer (conn.c).
+ * - ngtcp2_crypto_level is ngtcp2_encryption_level (not used by name here).
+ * - ngtcp2_settings.token is a pointer and token, tokenlen; there is also
+ *   token_type (conn.c).
+ * - ngtcp2_transport_params.original_dcid_present has to be set (conn.c).
+ * - NGTCP2_CRYPTO_ERROR is called the same, NGTCP2_ERR_RETRY and
+ *   NGTCP2_ERR_DROP_CONN stay; ngtcp2_accept takes no 0-RTT any more.
+ * - ngtcp2_conn_get_path_max_tx_udp_payload_size stays; PMTU probes can be
+ *   chosen (settings.pmtud_probes).
+ * - ngtcp2_crypto_gnutls_from_ngtcp2_level was renamed (not used here).
+ * - 0.12 tells nobody that a STOP_SENDING came: stream.c asks, by a write that
+ *   cannot succeed.
+ * - ngtcp2_conn_in_closing_period and _in_draining_period lost their `is_`.
+ * - The Retry token of 0.12 is bound to the address and the connection ids but
+ *   not to the version (a defect of its associated data); we speak one
+ *   version.
+ */
+#ifndef PN_BARREL_QUIC_QUIC_IMPL_H
+#define PN_BARREL_QUIC_QUIC_IMPL_H
+
+#include <gnutls/gnutls.h>
+#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+#include <ngtcp2/ngtcp2_crypto_gnutls.h>
+
+#include "quic/quic.h"
+
+enum {
+    QUIC_CID_LEN = 8,
+    /* The largest datagram we send or receive (barrel-wire section 2.3). */
+    QUIC_DATAGRAM_MAX = 1452,
+    QUIC_STREAM_BUCKETS = 32,
+    QUIC_CID_BUCKETS = 1024,
+    /* One send call carries so much (UDP_SEGMENT). */
+    QUIC_BATCH_SEGMENTS = 44,
+    QUIC_BATCH_LEN = QUIC_BATCH_SEGMENTS * QUIC_DATAGRAM_MAX,
+    QUIC_SECRET_LEN = 32
+};
+
+typedef struct quic_stream quic_stream;
+typedef struct quic_chunk quic_chunk;
+
+/* ---- certificate ------------------------------------------------------ */
+
+struct pn_certificate {
+    gnutls_certificate_credentials_t credentials;
+    uint8_t hash[PN_HASH_LEN];
+    int64_t expires_s;
+    /* What stateless reset tokens are made of: the same after a restart, so
+     * that peers of the process before learn at once that it is gone. */
+    uint8_t reset_secret[QUIC_SECRET_LEN];
+};
+
+/* ---- socket ----------------------------------------------------------- */
+
+/* Where a datagram came from and to, IPv4 as IPv4. */
+typedef struct quic_path {
+    pn_address local;
+    pn_address remote;
+} quic_path;
+
+typedef struct quic_socket {
+    int fd;
+    int family;
+    pn_watch *watch;
+    pn_address address; /* as bound */
+    bool can_segment;   /* UDP_SEGMENT works */
+    /* Datagrams that leave in one call: all to one place, all of one length
+     * but the last, which may be shorter. */
+    uint8_t *out;
+    size_t out_len;
+    size_t segment_len;
+    size_t n_segments;
+    quic_path out_path;
+    bool is_blocked; /* the kernel takes no more for now */
+    pn_timer *retry;
+    uint8_t *in;
+} quic_socket;
+
+/* ---- endpoint --------------------------------------------------------- */
+
+typedef struct quic_cid {
+    struct quic_cid *next;         /* in its bucket */
+    struct quic_cid *next_of_conn; /* of the same connection */
+    ngtcp2_cid cid;
+    pn_quic_conn *conn;
+} quic_cid;
+
+struct pn_quic {
+    pn_loop *loop;
+    pn_quic_options options;
+    pn_quic_callbacks callbacks;
+    void *user;
+    quic_socket socket;
+    gnutls_certificate_credentials_t client_credentials;
+    gnutls_priority_t priority;
+    uint8_t retry_secret[QUIC_SECRET_LEN];
+    uint8_t reset_secret[QUIC_SECRET_LEN];
+    uint64_t cid_seed;
+    quic_cid *cids[QUIC_CID_BUCKETS];
+    pn_quic_conn *conns; /* linked by next, prev */
+    pn_quic_conn *dirty; /* have something to do, by next_dirty */
+    pn_quic_conn **dirty_end;
+    size_t n_dirty;
+    uint32_t n_conns; /* without those that only repeat their close */
+    uint32_t n_closing;
+    uint32_t n_handshakes; /* unfinished ones of others */
+    bool is_listening;
+    bool is_freed; /* as soon as nobody is inside */
+    unsigned n_inside;
+    pn_task flush;
+    /* Answers without a connection: so many more in this second. */
+    uint64_t stateless_second;
+    unsigned n_stateless;
+    void (*on_idle)(void *user); /* the last connection has gone; or NULL */
+    void *idle_user;
+    pn_quic_counters counters;
+    /* Tests play a rogue: offers no protocol and accepts any. */
+    bool has_no_alpn;
+};
+
+/* ---- connections ------------------------------------------------------ */
+
+typedef enum quic_state {
+    QUIC_HANDSHAKE,
+    QUIC_OPEN,
+    QUIC_LINGER,  /* closed by its owner, what was written still goes out */
+    QUIC_CLOSING, /* CONNECTION_CLOSE has been sent and is repeated */
+    QUIC_GONE     /* nothing is sent any more */
+} quic_state;
+
+struct pn_quic_conn {
+    pn_quic *quic;
+    pn_quic_conn *next;
+    pn_quic_conn *prev;
+    pn_quic_conn *next_dirty;
+    ngtcp2_conn *engine;
+    ngtcp2_crypto_conn_ref ref;
+    gnutls_session_t session;
+    pn_timer *timer;
+    const pn_quic_conn_callbacks *callbacks; /* NULL: nobody listens */
+    void *user;
+    quic_state state;
+    bool is_server;
+    bool is_owned; /* the owner has not closed it */
+    bool is_dirty;
+    bool has_ended;  /* on_end was called, or there is nobody to call */
+    bool is_counted; /* in n_conns */
+    bool is_handshake_counted;
+    bool wants_ping;
+    bool was_reset; /* by a stateless reset */
+    uint8_t alert;  /* of ours, when a callback refused; 0: none */
+    bool has_binding;
+    uint8_t binding[PN_QUIC_BINDING_LEN];
+    quic_path path;
+    quic_cid *cids;
+    int dial_errno; /* there is no way to where it dials */
+    uint64_t created_us;
+    uint64_t last_received_us; /* 0: nothing yet */
+    uint64_t until_us;         /* of lingering or closing */
+    uint64_t close_code;
+    uint8_t *close_packet;
+    size_t close_packet_len;
+    uint64_t n_after_close; /* packets since */
+    quic_stream *streams[QUIC_STREAM_BUCKETS];
+    quic_stream *ready; /* have something to send, in turn, by next_ready */
+    quic_stream *ready_last;
+    size_t n_unsent;
+    size_t n_chunks;
+    bool wants_write; /* on_writable is owed */
+};
+
+/* One call of pn_quic_write; its address stays until it is acknowledged. */
+struct quic_chunk {
+    quic_chunk *next;
+    size_t len;
+    size_t n_sent;
+    uint8_t data[];
+};
+
+struct quic_stream {
+    quic_stream *next; /* in its bucket */
+    quic_stream *next_ready;
+    pn_quic_conn *conn;
+    int64_t id;
+    quic_chunk *first; /* the oldest not acknowledged */
+    quic_chunk *last;
+    quic_chunk *unsent; /* the first that has not been sent as a whole */
+    uint64_t first_offset;
+    uint64_t n_acked;
+    uint64_t n_received;
+    uint64_t n_consumed;
+    bool is_ready;
+    bool is_blocked; /* by the peer's flow control */
+    bool can_write;  /* there is a sending side, and it is not finished */
+    bool has_fin;    /* FIN comes behind the last chunk */
+    bool is_fin_sent;
+    bool is_reset; /* by us: nothing is shown any more */
+    bool wants_reset;
+    uint64_t reset_code;
+};
+
+/* ---- tls.c ------------------------------------------------------------ */
+
+PN_MUST_USE pn_err pn_quic_tls_init(pn_quic *quic);
+void pn_quic_tls_fini(pn_quic *quic);
+/* Makes conn->session. */
+PN_MUST_USE pn_err pn_quic_tls_session(
+    pn_quic_conn *conn, const char *server_name);
+/* Both agree on the protocol? */
+bool pn_quic_tls_alpn_agrees(const pn_quic_conn *conn);
+/* Sets conn->binding. Errors: PN_AUTH no certificate. */
+PN_MUST_USE pn_err pn_quic_tls_bind(pn_quic_conn *conn);
+
+/* ---- socket.c --------------------------------------------------------- */
+
+PN_MUST_USE pn_err pn_quic_socket_open(
+    pn_quic *quic, const pn_address *at, int *ret_errno);
+void pn_quic_socket_close(pn_quic *quic);
+/* Room for one more datagram, at out + out_len. */
+uint8_t *pn_quic_socket_room(pn_quic *quic);
+/* len bytes were put there, for path. An errno: what stood before them could
+ * not be sent, and never will. */
+int pn_quic_socket_put(pn_quic *quic, const quic_path *path, size_t len);
+/* Sends what was put. An errno as above. */
+int pn_quic_socket_flush(pn_quic *quic);
+/* One datagram at once; lost when the socket is blocked. */
+void pn_quic_socket_send(
+    pn_quic *quic, const quic_path *path, const uint8_t *data, size_t len);
+/* The address that datagrams to remote would come from. */
+PN_MUST_USE pn_err pn_quic_socket_local(const pn_quic *quic,
+    const pn_address *remote, pn_address *ret_local, int *ret_errno);
+
+/* ---- endpoint.c ------------------------------------------------------- */
+
+/* Around everything that comes from the loop; leave does what is left. */
+void pn_quic_enter(pn_quic *quic);
+void pn_quic_leave(pn_quic *quic);
+void pn_quic_datagram(
+    pn_quic *quic, const quic_path *path, const uint8_t *data, size_t len);
+/* An ICMP error for what was sent to remote. */
+void pn_quic_unreachable(pn_quic *quic, const pn_address *remote, int why);
+/* The socket takes datagrams again. */
+void pn_quic_unblocked(pn_quic *quic);
+PN_MUST_USE pn_err pn_quic_cid_add(pn_quic_conn *conn, const ngtcp2_cid *cid);
+void pn_quic_cid_remove(pn_quic *quic, const ngtcp2_cid *cid);
+/* Calls on_idle once, when there is no connection left; at once from the loop
+ * when there is none now. */
+void pn_quic_when_idle(pn_quic *quic, void (*on_idle)(void *user), void *user);
+
+/* ---- conn.c ----------------------------------------------------------- */
+
+/* A connection of the peer. odcid: from a Retry token, or NULL. */
+PN_MUST_USE pn_err pn_quic_conn_accept(pn_quic *quic, const quic_path *path,
+    const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid, pn_quic_conn **ret_conn);
+void pn_quic_conn_read(
+    pn_quic_conn *conn, const quic_path *path, const uint8_t *data, size_t len);
+/* Something to do, in this turn or the next. */
+void pn_quic_conn_touch(pn_quic_conn *conn);
+void pn_quic_conn_untouch(pn_quic_conn *conn);
+/* Does it. May free conn. */
+void pn_quic_conn_work(pn_quic_conn *conn);
+/* Ends it, telling the owner. */
+void pn_quic_conn_end(
+    pn_quic_conn *conn, pn_err why, uint64_t code, int sys_errno);
+/* Frees it, telling nobody. */
+void pn_quic_conn_free(pn_quic_conn *conn);
+void pn_quic_conn_probe(pn_quic_conn *conn);
+uint64_t pn_quic_now_ns(const pn_quic *quic);
+ngtcp2_path pn_quic_ngtcp2_path(quic_path *path);
+
+/* ---- stream.c --------------------------------------------------------- */
+
+quic_stream *pn_quic_stream_find(const pn_quic_conn *conn, int64_t id);
+/* NULL: no memory. */
+quic_stream *pn_quic_stream_new(pn_quic_conn *conn, int64_t id);
+void pn_quic_stream_free(quic_stream *stream);
+/* The next in turn that has something to send and may. */
+quic_stream *pn_quic_stream_next(pn_quic_conn *conn);
+/* What of it goes into one packet; *ret_fin: FIN as well. Returns the number
+ * of vectors, at most cap. */
+size_t pn_quic_stream_gather(const quic_stream *stream, size_t packet_len,
+    ngtcp2_vec *vecs, size_t cap, bool *ret_fin);
+/* So much of it was put into a packet. */
+void pn_quic_stream_sent(quic_stream *stream, size_t n, bool fin);
+void pn_quic_stream_acked(quic_stream *stream, uint64_t total);
+/* No byte of it is sent any more. */
+void pn_quic_stream_shut(quic_stream *stream);
+/* Puts it at the end of those that send, when it has anything to. */
+void pn_quic_stream_wake(quic_stream *stream);
+/* The part of resetting that ngtcp2 does not want in a callback. */
+void pn_quic_stream_reset_due(pn_quic_conn *conn);
+/* Finds those the peer does not want to hear. */
+void pn_quic_stream_find_stopped(pn_quic_conn *conn);
+/* Credit for what came and nobody will consume. */
+void pn_quic_stream_forgive(quic_stream *stream);
+
+#endif

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Streams: what was written and not yet acknowledged, in chunks whose address
+ * stays (ngtcp2 sends lost bytes again from where they are), and credit for
+ * what was read.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mutant.h"
+#include "quic/quic_impl.h"
+
+enum {
+    /* What a packet holds besides the bytes of one stream: header, tag, frame
+     * headers, a usual ACK. */
+    PACKET_OVERHEAD = 90,
+    /* So many small writes count as full, whatever they carry: each has a
+     * price of its own. */
+    CHUNK_SHARE = 64,
+    CHUNKS_MIN = 64
+};
+
+/* ---- the table -------------------------------------------------------- */
+
+static size_t bucket_of(int64_t id)
+{
+    return (size_t)id % QUIC_STREAM_BUCKETS;
+}
+
+quic_stream *pn_quic_stream_find(const pn_quic_conn *conn, int64_t id)
+{
+    quic_stream *s = conn->streams[bucket_of(id)];
+
+    while (s != NULL && s->id != id) {
+        s = s->next;
+    }
+    return s;
+}
+
+static bool is_ours(const pn_quic_conn *conn, int64_t id)
+{
+    return ((id & 1) != 0) == conn->is_server;
+}
+
+static bool is_uni(int64_t id)
+{
+    return (id & 2) != 0;
+}
+
+quic_stream *pn_quic_stream_new(pn_quic_conn *conn, int64_t id)
+{
+    quic_stream *s = calloc(1, sizeof(*s));
+
+    if (s != NULL) {
+        s->conn = conn;
+        s->id = id;
+        s->can_write = !is_uni(id) || is_ours(conn, id);
+        s->next = conn->streams[bucket_of(id)];
+        conn->streams[bucket_of(id)] = s;
+    }
+    return s;
+}
+
+void pn_quic_stream_free(quic_stream *stream)
+{
+    quic_stream **at = &stream->conn->streams[bucket_of(stream->id)];
+
+    pn_quic_stream_shut(stream);
+    while (*at != stream) {
+        at = &(*at)->next;
+    }
+    *at = stream->next;
+    free(stream);
+}
+
+/* ---- whose turn it is ------------------------------------------------- */
+
+static bool has_something(const quic_stream *s)
+{
+    return s->can_write && !s->is_blocked
+           && (s->unsent != NULL || (s->has_fin && !s->is_fin_sent));
+}
+
+void pn_quic_stream_wake(quic_stream *stream)
+{
+    pn_quic_conn *conn = stream->conn;
+
+    if (stream->is_ready || !has_something(stream)) {
+        return;
+    }
+    stream->is_ready = true;
+    stream->next_ready = NULL;
+    if (conn->ready == NULL) {
+        conn->ready = stream;
+    } else {
+        conn->ready_last->next_ready = stream;
+    }
+    conn->ready_last = stream;
+}
+
+static void ready_remove(quic_stream *stream)
+{
+    pn_quic_conn *conn = stream->conn;
+    quic_stream **at = &conn->ready;
+    quic_stream *before = NULL;
+
+    if (!stream->is_ready) {
+        return;
+    }
+    while (*at != stream) {
+        before = *at;
+        at = &before->next_ready;
+    }
+    *at = stream->next_ready;
+    if (conn->ready_last == stream) {
+        conn->ready_last = before;
+    }
+    stream->is_ready = false;
+}
+
+quic_stream *pn_quic_stream_next(pn_quic_conn *conn)
+{
+    while (conn->ready != NULL && !has_something(conn->ready)) {
+        ready_remove(conn->ready);
+    }
+    return conn->ready;
+}
+
+/* ---- sending ---------------------------------------------------------- */
+
+/* A small write is not cut: it goes along when it fits as a whole, or begins
+ * the next packet. One that must be cut anyway fills what is left. */
+size_t pn_quic_stream_gather(const quic_stream *stream, size_t packet_len,
+    ngtcp2_vec *vecs, size_t cap, bool *ret_fin)
+{
+    size_t fits = packet_len > PACKET_OVERHEAD ? packet_len - PACKET_OVERHEAD
+                                               : 0;
+    size_t total = 0;
+    size_t n = 0;
+    const quic_chunk *c = stream->unsent;
+
+    for (; c != NULL && n < cap; c = c->next) {
+        size_t left = c->len - c->n_sent;
+
+        if (n > 0
+            && (total >= fits || (c->len <= fits && left > fits - total))) {
+            break;
+        }
+        if (left > 0) {
+            vecs[n].base = (uint8_t *)(uintptr_t)c->data + c->n_sent;
+            vecs[n].len = left;
+            n++;
+            total += left;
+        }
+    }
+    *ret_fin = stream->has_fin && c == NULL;
+    return n;
+}
+
+void pn_quic_stream_sent(quic_stream *stream, size_t n, bool fin)
+{
+    quic_chunk *c = stream->unsent;
+    pn_quic_conn *conn = stream->conn;
+
+    while (c != NULL && c->len - c->n_sent <= n) {
+        n -= c->len - c->n_sent;
+        c->n_sent = c->len;
+        c = c->next;
+    }
+    if (c != NULL) {
+        c->n_sent += n;
+    }
+    stream->unsent = c;
+    if (fin && c == NULL) {
+        stream->is_fin_sent = true;
+    }
+    if (conn->ready == stream) {
+        ready_remove(stream);
+        pn_quic_stream_wake(stream);
+    }
+}
+
+static void conn_freed_some(pn_quic_conn *conn)
+{
+    size_t max = conn->quic->options.max_unsent;
+
+    if (conn->wants_write && conn->n_unsent < max / 2
+        && conn->n_chunks < (max / CHUNK_SHARE + CHUNKS_MIN) / 2 + 1) {
+        conn->wants_write = false;
+        if (conn->callbacks != NULL && conn->callbacks->on_writable != NULL) {
+            conn->callbacks->on_writable(conn->user);
+        }
+    }
+}
+
+static void drop_first(quic_stream *stream)
+{
+    quic_chunk *c = stream->first;
+
+    stream->first = c->next;
+    if (stream->first == NULL) {
+        stream->last = NULL;
+    }
+    stream->first_offset += c->len;
+    stream->conn->n_chunks--;
+    free(c);
+}
+
+void pn_quic_stream_acked(quic_stream *stream, uint64_t total)
+{
+    pn_quic_conn *conn = stream->conn;
+
+    if (total > stream->n_acked) {
+        conn->n_unsent -= (size_t)(total - stream->n_acked);
+        stream->n_acked = total;
+    }
+    while (stream->first != NULL && stream->first != stream->unsent
+           && stream->first_offset + stream->first->len <= total) {
+        drop_first(stream);
+    }
+    if (conn->callbacks != NULL && conn->callbacks->on_acked != NULL
+        && !stream->is_reset) {
+        conn->callbacks->on_acked(conn->user, stream->id, total);
+    }
+    conn_freed_some(conn);
+}
+
+void pn_quic_stream_shut(quic_stream *stream)
+{
+    uint64_t end = stream->first_offset;
+
+    ready_remove(stream);
+    stream->can_write = false;
+    stream->unsent = NULL;
+    while (stream->first != NULL) {
+        end += stream->first->len;
+        drop_first(stream);
+    }
+    if (end > stream->n_acked) {
+        stream->conn->n_unsent -= (size_t)(end - stream->n_acked);
+        stream->n_acked = end;
+    }
+}
+
+/* ngtcp2 0.12 stops a stream that the peer does not want to hear without a
+ * word. Bytes that no packet could hold tell: it looks at the state of the
+ * stream before their number, and changes nothing. */
+static bool is_stopped(const quic_stream *s)
+{
+    ngtcp2_vec impossible = {NULL, SIZE_MAX};
+    ngtcp2_ssize n;
+
+    return ngtcp2_conn_writev_stream(s->conn->engine, NULL, NULL, NULL, 0, &n,
+               0, s->id, &impossible, 1, 0)
+           == NGTCP2_ERR_STREAM_SHUT_WR;
+}
+
+void pn_quic_stream_find_stopped(pn_quic_conn *conn)
+{
+    for (size_t i = 0; i < QUIC_STREAM_BUCKETS; i++) {
+        quic_stream *next;
+
+        for (quic_stream *s = conn->streams[i]; s != NULL; s = next) {
+            next = s->next;
+            if (s->can_write && !s->is_fin_sent && is_stopped(s)) {
+                pn_quic_stream_shut(s);
+                if (conn->callbacks != NULL && !s->is_reset) {
+                    conn->callbacks->on_reset(conn->user, s->id, 0);
+                }
+                conn_freed_some(conn);
+            }
+        }
+    }
+}
+
+/* ---- what the owner calls --------------------------------------------- */
+
+static pn_err open_stream(pn_quic_conn *conn, bool uni, int64_t *ret_stream)
+{
+    int64_t id = -1;
+    int r;
+
+    if (conn->state != QUIC_OPEN) {
+        return conn->state == QUIC_HANDSHAKE ? PN_AGAIN : PN_CLOSED;
+    }
+    r = uni ? ngtcp2_conn_open_uni_stream(conn->engine, &id, NULL)
+            : ngtcp2_conn_open_bidi_stream(conn->engine, &id, NULL);
+    if (r == NGTCP2_ERR_STREAM_ID_BLOCKED) {
+        return PN_AGAIN;
+    }
+    if (r != 0 || pn_quic_stream_new(conn, id) == NULL) {
+        return PN_NOMEM;
+    }
+    *ret_stream = id;
+    return PN_OK;
+}
+
+pn_err pn_quic_open_uni(pn_quic_conn *conn, int64_t *ret_stream)
+{
+    return open_stream(conn, true, ret_stream);
+}
+
+pn_err pn_quic_open_bidi(pn_quic_conn *conn, int64_t *ret_stream)
+{
+    return open_stream(conn, false, ret_stream);
+}
+
+static bool is_over_limit(const pn_quic_conn *conn, size_t len)
+{
+    size_t max = conn->quic->options.max_unsent;
+
+    return len > max || conn->n_unsent > max - len
+           || conn->n_chunks >= max / CHUNK_SHARE + CHUNKS_MIN;
+}
+
+static void append(quic_stream *s, quic_chunk *c)
+{
+    if (s->last == NULL) {
+        s->first = c;
+    } else {
+        s->last->next = c;
+    }
+    s->last = c;
+    if (s->unsent == NULL) {
+        s->unsent = c;
+    }
+    s->conn->n_chunks++;
+    s->conn->n_unsent += c->len;
+}
+
+pn_err pn_quic_write(pn_quic_conn *conn, int64_t stream, const uint8_t *data,
+    size_t len, bool is_last)
+{
+    quic_stream *s = pn_quic_stream_find(conn, stream);
+    quic_chunk *c;
+
+    if (conn->state != QUIC_OPEN) {
+        return conn->state == QUIC_HANDSHAKE ? PN_NOT_FOUND : PN_CLOSED;
+    }
+    if (s == NULL || !s->can_write || s->has_fin) {
+        return PN_NOT_FOUND;
+    }
+    if (PN_CHECK(quic_max_unsent, is_over_limit(conn, len))) {
+        conn->wants_write = true;
+        return PN_LIMIT;
+    }
+    if (len > 0 || !is_last) {
+        c = malloc(sizeof(*c) + len);
+        if (c == NULL) {
+            return PN_NOMEM;
+        }
+        c->next = NULL;
+        c->len = len;
+        c->n_sent = 0;
+        if (len > 0) {
+            memcpy(c->data, data, len);
+        }
+        append(s, c);
+    }
+    s->has_fin = is_last;
+    pn_quic_stream_wake(s);
+    pn_quic_conn_touch(conn);
+    return PN_OK;
+}
+
+void pn_quic_consumed(pn_quic_conn *conn, int64_t stream, size_t n)
+{
+    quic_stream *s = pn_quic_stream_find(conn, stream);
+
+    if (s == NULL || conn->state > QUIC_LINGER) {
+        return; /* what it held was given back when it went */
+    }
+    if (n > s->n_received - s->n_consumed) {
+        n = (size_t)(s->n_received - s->n_consumed);
+    }
+    s->n_consumed += n;
+    (void)ngtcp2_conn_extend_max_stream_offset(conn->engine, stream, n);
+    ngtcp2_conn_extend_max_offset(conn->engine, n);
+    pn_quic_conn_touch(conn);
+}
+
+void pn_quic_stream_forgive(quic_stream *stream)
+{
+    ngtcp2_conn_extend_max_offset(
+        stream->conn->engine, stream->n_received - stream->n_consumed);
+    stream->n_consumed = stream->n_received;
+}
+
+void pn_quic_reset(pn_quic_conn *conn, int64_t stream, uint64_t code)
+{
+    quic_stream *s = pn_quic_stream_find(conn, stream);
+
+    if (s == NULL || s->is_reset || conn->state > QUIC_LINGER) {
+        return;
+    }
+    s->is_reset = true;
+    s->wants_reset = true;
+    s->reset_code = code;
+    pn_quic_conn_touch(conn);
+}
+
+/* A FIN that waits is outrun: the peer learns the code instead. What was all
+ * sent and acknowledged stays as it is. */
+void pn_quic_stream_reset_due(pn_quic_conn *conn)
+{
+    for (size_t i = 0; i < QUIC_STREAM_BUCKETS; i++) {
+        quic_stream *next;
+
+        for (quic_stream *s = conn->streams[i]; s != NULL; s = next) {
+            next = s->next;
+            if (s->wants_reset) {
+                s->wants_reset = false;
+                (void)ngtcp2_conn_shutdown_stream(
+                    conn->engine, s->id, s->reset_code);
+                pn_quic_stream_shut(s);
+                pn_quic_stream_forgive(s);
+                conn_freed_some(conn);
+            }
+        }
+    }
+}
+
+size_t pn_quic_unsent(const pn_quic_conn *conn)
+{
+    return conn->n_unsent;
+}
