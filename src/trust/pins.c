@@ -225,6 +225,13 @@ static void warn_ignored(
     pn_data_dir_warn(&pins->trusted, warning, name, why);
 }
 
+/* NULL at the end, and then errno is 0 unless it came too early. */
+static const struct dirent *next_entry(DIR *dir)
+{
+    errno = 0;
+    return readdir(dir);
+}
+
 static pn_err read_entries(const pn_pins *pins, DIR *dir, table *to,
     pn_store_error *error, pn_store_error *warning)
 {
@@ -233,7 +240,7 @@ static pn_err read_entries(const pn_pins *pins, DIR *dir, table *to,
     const struct dirent *entry;
     pn_err err = PN_OK;
 
-    while (err == PN_OK && (errno = 0, entry = readdir(dir)) != NULL) {
+    while (err == PN_OK && (entry = next_entry(dir)) != NULL) {
         const char *file = entry->d_name;
         const pn_slice name = node_of(file);
 
