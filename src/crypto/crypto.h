@@ -71,7 +71,8 @@ PN_MUST_USE pn_err pn_x25519(const pn_secret_key *secret,
 /*
  * Ed25519 (RFC 8032), plain. A seed is the 32 bytes that the private key is
  * made of. Errors: PN_SYS; of verify PN_AUTH for whatever is not a good
- * signature. Thread: any.
+ * signature, and for a key of low order (T31), for which anybody can make one.
+ * Thread: any.
  */
 #define PN_SIGNATURE_LEN 64
 PN_MUST_USE pn_err pn_ed25519_public(
