@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dist_end.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/bytes.h"
 
 pn_slice dist_text(const char *text)
 {
@@ -12,8 +15,13 @@ static pn_err draw(void *user, uint8_t *buf, size_t len)
 {
     dist_end *e = user;
 
-    if (e->no_random) {
+    if (e->no_random && e->n_random-- == 0) {
         return PN_SYS;
+    }
+    if (e->has_challenge) {
+        assert_int_equal(len, 4);
+        pn_store_be32(buf, e->challenge);
+        return PN_OK;
     }
     for (size_t i = 0; i < len; i++) {
         buf[i] = (uint8_t)pn_test_random(&e->seed);

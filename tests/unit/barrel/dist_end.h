@@ -15,6 +15,9 @@ typedef struct dist_end {
     pn_env env;
     uint64_t seed;
     bool no_random;
+    unsigned n_random;  /* draws that still succeed, when no_random */
+    bool has_challenge; /* drawn instead of the seed's */
+    uint32_t challenge;
     pn_dist_rival rival; /* what on_name answers */
     bool is_gone;        /* what on_alive answers */
     unsigned n_names;
