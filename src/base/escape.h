@@ -8,6 +8,8 @@
 
 #include <peernet/common.h>
 
+#include "base/core.h"
+
 /*
  * Copies text to out as printable UTF-8: control characters (C0, DEL, C1),
  * bidirectional and zero-width controls, line and paragraph separators,
@@ -16,7 +18,7 @@
  * (cap > 0 bytes, NUL-terminated always) is full, and ends with "..." when
  * something was left out and it fits. Returns the length written.
  */
-size_t pn_escape(
+PN_CORE size_t pn_escape(
     const char *text, size_t len, size_t max_chars, char *out, size_t cap);
 
 /* True for a character that a terminal only draws. */

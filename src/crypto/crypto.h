@@ -8,6 +8,8 @@
 
 #include <peernet/key.h>
 
+#include "base/core.h"
+
 #define PN_KEY_LEN 32
 #define PN_TAG_LEN 16
 #define PN_HASH_LEN 32
@@ -24,33 +26,33 @@ typedef struct pn_key_pair {
 } pn_key_pair;
 
 /* Overwrites n bytes; the compiler cannot leave it out. */
-void pn_wipe(void *p, size_t n);
+PN_CORE void pn_wipe(void *p, size_t n);
 
 /* Constant-time comparison. */
-bool pn_secret_equal(const void *a, const void *b, size_t n);
+PN_CORE bool pn_secret_equal(const void *a, const void *b, size_t n);
 
 /* Locked memory left out of core dumps, wiped in a forked child; zero-filled.
  * NULL when there is none. Up to 512 bytes share pages. Thread: any. */
-void *pn_secure_alloc(size_t n);
-void pn_secure_free(void *p, size_t n); /* wipes first; NULL is fine */
+PN_CORE void *pn_secure_alloc(size_t n);
+PN_CORE void pn_secure_free(void *p, size_t n); /* wipes first; NULL is fine */
 
 /* Random bytes from the library's CSPRNG. Errors: PN_SYS. */
-PN_MUST_USE pn_err pn_random(uint8_t *buf, size_t len);
+PN_CORE PN_MUST_USE pn_err pn_random(uint8_t *buf, size_t len);
 
 /* SHA-256 over up to two parts (the second may be NULL, 0). ret_hash may be
  * either part. Errors: PN_SYS. */
-PN_MUST_USE pn_err pn_sha256(uint8_t ret_hash[static PN_HASH_LEN],
+PN_CORE PN_MUST_USE pn_err pn_sha256(uint8_t ret_hash[static PN_HASH_LEN],
     const void *a, size_t a_len, const void *b, size_t b_len);
 
 /* MD5 over up to two parts: Erlang's handshake is made of it, nothing of ours
  * may be. Errors: PN_SYS, also where this OpenSSL has none. */
 #define PN_MD5_LEN 16
-PN_MUST_USE pn_err pn_md5(uint8_t ret_hash[static PN_MD5_LEN], const void *a,
-    size_t a_len, const void *b, size_t b_len);
+PN_CORE PN_MUST_USE pn_err pn_md5(uint8_t ret_hash[static PN_MD5_LEN],
+    const void *a, size_t a_len, const void *b, size_t b_len);
 
 /* HMAC-SHA256. ret_mac is neither key nor data. Errors: PN_SYS. Source: RFC
  * 2104. */
-PN_MUST_USE pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN],
+PN_CORE PN_MUST_USE pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN],
     const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len);
 
 /* HKDF-SHA256 with empty info and two outputs of 32 bytes; either may be salt

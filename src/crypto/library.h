@@ -9,6 +9,7 @@
 
 #include <openssl/evp.h>
 
+#include "base/core.h"
 #include "crypto/crypto.h"
 
 typedef struct pn_crypto_library {
@@ -20,6 +21,6 @@ typedef struct pn_crypto_library {
 } pn_crypto_library;
 
 /* NULL when OpenSSL could not be set up. Thread: any. */
-const pn_crypto_library *pn_crypto(void);
+PN_CORE const pn_crypto_library *pn_crypto(void);
 
 #endif

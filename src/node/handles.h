@@ -5,6 +5,7 @@
 
 #include <peernet/node.h>
 
+#include "base/core.h"
 #include "trust/grants.h"
 
 /*
@@ -32,7 +33,7 @@ typedef struct pn_handles {
 
 void pn_handles_fini(pn_handles *h);
 /* NULL: no such handle. */
-pn_handle *pn_handles_find(const pn_handles *h, pn_slice name);
+PN_CORE pn_handle *pn_handles_find(const pn_handles *h, pn_slice name);
 /* Takes the place of an equal name, which is revoked. Errors: PN_NOMEM; the
  * caller still owns handle then. */
 PN_MUST_USE pn_err pn_handles_put_take(pn_handles *h, pn_handle *handle);

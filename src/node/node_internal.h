@@ -16,6 +16,7 @@
 
 #include <peernet/node.h>
 
+#include "base/core.h"
 #include "node/gate.h"
 #include "node/handles.h"
 #include "node/registry.h"
@@ -264,18 +265,18 @@ static inline void pn_node_unlock(pn_node *node)
 void pn_node_ref(pn_node *node);
 /* Lock held on entry; released on return (the node may be gone). */
 void pn_node_unref_unlock(pn_node *node);
-bool pn_node_is_loop_thread(const pn_node *node);
+PN_CORE bool pn_node_is_loop_thread(const pn_node *node);
 /* The time for anything but the loop's own callbacks: those have the turn's. */
-uint64_t pn_node_now(const pn_node *node);
+PN_CORE uint64_t pn_node_now(const pn_node *node);
 /* Has the loop run a turn end soon; any thread. */
-void pn_node_wake(pn_node *node);
+PN_CORE void pn_node_wake(pn_node *node);
 /* Runs fn on the loop and waits for it: for who has to make things there. Not
  * from a callback of the application on another thread's turn. Errors: what fn
  * returns; PN_CLOSED. */
-PN_MUST_USE pn_err pn_node_on_loop(
+PN_CORE PN_MUST_USE pn_err pn_node_on_loop(
     pn_node *node, pn_err (*fn)(void *arg), void *arg);
 /* The sentence behind pn_node_open_error. */
-void pn_node_set_open_error(const char *format, ...) PN_PRINTF(1, 2);
+PN_CORE void pn_node_set_open_error(const char *format, ...) PN_PRINTF(1, 2);
 
 /* ---- options.c ---- */
 /* Copies and checks; errors set the open error. */
@@ -288,17 +289,18 @@ PN_MUST_USE pn_err pn_node_listen(pn_node *node);
 /* ---- link_base.c: what every family's links share ---- */
 /* A link in the node's list, with one reference. size: of a structure that
  * begins with a pn_link, zero-filled. NULL: no memory. */
-pn_link *pn_link_new(pn_node *node, const pn_link_ops *ops, size_t size);
-void pn_link_touch(pn_link *link);
-void pn_link_unref(pn_link *link);
+PN_CORE pn_link *pn_link_new(
+    pn_node *node, const pn_link_ops *ops, size_t size);
+PN_CORE void pn_link_touch(pn_link *link);
+PN_CORE void pn_link_unref(pn_link *link);
 /* Ends a link in this turn: the queue is emptied, calls in flight fail.
  * Idempotent. */
-void pn_link_end(pn_link *link, pn_reason reason);
+PN_CORE void pn_link_end(pn_link *link, pn_reason reason);
 /* Keeps the sum over all links under the process budget: over it, the link
  * with most goes (T11). output: what it has not sent yet. */
-void pn_link_account(pn_link *link, size_t output);
+PN_CORE void pn_link_account(pn_link *link, size_t output);
 /* Takes an ended link out of the list and gives its reference back. */
-void pn_link_unlist(pn_link *link);
+PN_CORE void pn_link_unlist(pn_link *link);
 
 /* ---- link.c: links of the PeerNet family ---- */
 PN_MUST_USE pn_err pn_link_new_dialled(
@@ -312,11 +314,11 @@ PN_MUST_USE pn_err pn_node_expose_owned(pn_node *node, const char *name,
     const pn_expose_options *options);
 
 /* ---- dispatch.c ---- */
-void pn_dispatch_message(
+PN_CORE void pn_dispatch_message(
     pn_link *link, bool is_call, uint64_t id, pn_slice handle, pn_term args);
 /* Starts what may start; inline requests only on the loop. */
-void pn_dispatch_pump(pn_link *link);
-void pn_dispatch_drop_queue(pn_link *link);
+PN_CORE void pn_dispatch_pump(pn_link *link);
+PN_CORE void pn_dispatch_drop_queue(pn_link *link);
 void pn_dispatch_expire(pn_node *node, uint64_t now_us);
 uint64_t pn_dispatch_deadline(const pn_node *node);
 void pn_dispatch_untime(pn_request *req);
@@ -334,7 +336,7 @@ void pn_request_free(pn_request *req);
 
 /* ---- call.c ---- */
 /* A copy of value that pn_reply_free frees. NULL: no memory. */
-pn_reply *pn_reply_new(pn_term value);
+PN_CORE pn_reply *pn_reply_new(pn_term value);
 void pn_call_on_reply(void *user, void *call, pn_err outcome, pn_term value);
 void pn_call_report_finished(pn_node *node);
 
@@ -362,17 +364,18 @@ void pn_node_net_turn(pn_node *node); /* lock held */
 void pn_node_net_recall(pn_node *node, pn_peer *peer);
 
 /* ---- events.c ---- */
-void pn_node_event(pn_node *node, pn_event_type type, const pn_public_key *key,
-    const char *label, const pn_address *address, const char *text,
-    size_t text_len, pn_reason reason);
+PN_CORE void pn_node_event(pn_node *node, pn_event_type type,
+    const pn_public_key *key, const char *label, const pn_address *address,
+    const char *text, size_t text_len, pn_reason reason);
 /* At most one DENIED event and log line a second for each reason (T27). */
 void pn_node_denied(pn_node *node, const pn_public_key *key, const char *label,
     const pn_address *address, pn_slice handle, pn_reason reason);
-void pn_node_log(pn_node *node, pn_log_level level, const char *what,
+PN_CORE void pn_node_log(pn_node *node, pn_log_level level, const char *what,
     const char *text, pn_reason reason, int sys_errno);
 /* What a peer says, as text. */
-void pn_node_log_text(pn_node *node, pn_log_level level, const char *what,
-    const pn_public_key *key, const char *text, size_t text_len);
+PN_CORE void pn_node_log_text(pn_node *node, pn_log_level level,
+    const char *what, const pn_public_key *key, const char *text,
+    size_t text_len);
 void pn_node_report_notes(pn_node *node); /* releases the lock meanwhile */
 void pn_node_drop_notes(pn_node *node);
 

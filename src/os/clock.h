@@ -5,8 +5,10 @@
 
 #include <stdint.h>
 
+#include "base/core.h"
+
 /* Microseconds since 1970 UTC. Thread: any. */
-int64_t pn_wall_now_us(void);
+PN_CORE int64_t pn_wall_now_us(void);
 
 /* Microseconds of a monotonic clock that counts on in suspend; what
  * pn_loop_now_us was read from. Thread: any. */

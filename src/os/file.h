@@ -13,13 +13,14 @@
 #define PN_OS_FILE_H
 
 #include "base/buf.h"
+#include "base/core.h"
 
 /* How long pn_file_lock waits at most; an edit takes milliseconds. */
 #define PN_FILE_LOCK_WAIT_MS 10000
 
 /* Writes "is a symbolic link", "Permission denied", ... for what a function
  * here returned; NUL-terminated, cut to cap. */
-void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap);
+PN_CORE void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap);
 
 /* Opens a data directory, making it (0700, missing parents too) when it is not
  * there; refuses a foreign owner, a group- or world-writable one, a symbolic
@@ -27,15 +28,16 @@ void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap);
  * alone: what is secret has a mode of its own.
  * *ret_fd is an O_DIRECTORY descriptor; the caller closes it.
  * Errors: PN_PERMISSION, PN_SYS, PN_NOMEM, with errno in *ret_errno. */
-PN_MUST_USE pn_err pn_dir_open(const char *path, int *ret_fd, int *ret_errno);
+PN_CORE PN_MUST_USE pn_err pn_dir_open(
+    const char *path, int *ret_fd, int *ret_errno);
 
 /* Reads a whole regular file of ours, at most max bytes, appending to out (who
  * reads a secret reserves max + 1 bytes first: then no copy stays behind).
  * Looser modes than 0600 are tightened and reported in *ret_tightened.
  * Errors: PN_NOT_FOUND; PN_PERMISSION not regular, not ours; PN_LIMIT more
  * than max bytes; PN_SYS; PN_NOMEM. out is as it was then. */
-PN_MUST_USE pn_err pn_file_read(int dir_fd, const char *name, size_t max,
-    pn_buf *out, bool *ret_tightened, int *ret_errno);
+PN_CORE PN_MUST_USE pn_err pn_file_read(int dir_fd, const char *name,
+    size_t max, pn_buf *out, bool *ret_tightened, int *ret_errno);
 
 typedef enum pn_file_kind {
     PN_FILE_SECRET, /* of mode 0600 and no other */
@@ -44,7 +46,7 @@ typedef enum pn_file_kind {
 
 /* The same for a file whose mode is a condition and not mended.
  * Errors: as above; PN_PERMISSION also another mode. */
-PN_MUST_USE pn_err pn_file_read_as(int dir_fd, const char *name,
+PN_CORE PN_MUST_USE pn_err pn_file_read_as(int dir_fd, const char *name,
     pn_file_kind kind, size_t max, pn_buf *out, int *ret_errno);
 
 /* Replaces a file: temporary beside it (O_EXCL, 0600), write, fsync, the old
@@ -53,26 +55,27 @@ PN_MUST_USE pn_err pn_file_read_as(int dir_fd, const char *name,
  * hard links, may a failed last fsync leave the new one: read again then.
  * The caller holds a lock under which all writers of this directory work.
  * Errors: PN_SYS, PN_INVALID a name that is too long. */
-PN_MUST_USE pn_err pn_file_replace(int dir_fd, const char *name,
+PN_CORE PN_MUST_USE pn_err pn_file_replace(int dir_fd, const char *name,
     const uint8_t *data, size_t len, int *ret_errno);
 
 /* The same for a file that must not be there yet, atomically: PN_EXISTS when
  * it is, and nothing changes. */
-PN_MUST_USE pn_err pn_file_create(int dir_fd, const char *name,
+PN_CORE PN_MUST_USE pn_err pn_file_create(int dir_fd, const char *name,
     const uint8_t *data, size_t len, int *ret_errno);
 
 /* Takes a replacing back: NAME.bak is NAME again. Errors: PN_NOT_FOUND there is
  * no NAME.bak, PN_INVALID, PN_SYS (of the last fsync too). */
-PN_MUST_USE pn_err pn_file_restore(
+PN_CORE PN_MUST_USE pn_err pn_file_restore(
     int dir_fd, const char *name, int *ret_errno);
 
 /* Removes a file for good. Errors: PN_NOT_FOUND; PN_SYS, after which it may be
  * gone all the same. */
-PN_MUST_USE pn_err pn_file_remove(int dir_fd, const char *name, int *ret_errno);
+PN_CORE PN_MUST_USE pn_err pn_file_remove(
+    int dir_fd, const char *name, int *ret_errno);
 
 /* Removes temporaries an interrupted replace left behind. Under the writers'
  * lock. */
-void pn_dir_clean(int dir_fd);
+PN_CORE void pn_dir_clean(int dir_fd);
 
 /* An exclusive lock on a file in dir, released by closing *ret_fd (or death).
  * wait false: PN_LOCKED when held; true: the same after
@@ -84,10 +87,11 @@ PN_MUST_USE pn_err pn_file_lock(
 /* A non-blocking descriptor that becomes readable when a file in the directory
  * was replaced, written or removed; the caller closes it.
  * Errors: PN_SYS: there is no such thing here, poll instead. */
-PN_MUST_USE pn_err pn_dir_watch(int dir_fd, int *ret_fd, int *ret_errno);
+PN_CORE PN_MUST_USE pn_err pn_dir_watch(
+    int dir_fd, int *ret_fd, int *ret_errno);
 
 /* Drains a watch; true when a file that is_wanted was touched, or when events
  * were lost and it may have been. */
-bool pn_dir_watch_read(int fd, bool (*is_wanted)(const char *name));
+PN_CORE bool pn_dir_watch_read(int fd, bool (*is_wanted)(const char *name));
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef PN_OS_INTERFACES_H
 #define PN_OS_INTERFACES_H
 
+#include "base/core.h"
 #include "os/address.h"
 
 typedef struct pn_interface {
@@ -18,14 +19,14 @@ typedef struct pn_interface {
 
 /* One entry per address, in the kernel's order. Ownership: free() of
  * *ret_interfaces (NULL when there are none). Errors: PN_NOMEM, PN_SYS. */
-PN_MUST_USE pn_err pn_interfaces_list(
+PN_CORE PN_MUST_USE pn_err pn_interfaces_list(
     pn_interface **ret_interfaces, size_t *ret_n);
 /* True when address is on a network that is directly connected to the
  * interface of this index (0: to any that is up). */
 bool pn_interfaces_is_on_link(const pn_interface *interfaces, size_t n,
     unsigned index, const pn_address *address);
 /* True when address is one of this host's own. */
-bool pn_interfaces_is_own(
+PN_CORE bool pn_interfaces_is_own(
     const pn_interface *interfaces, size_t n, const pn_address *address);
 
 #endif

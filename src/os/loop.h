@@ -13,6 +13,7 @@
 
 #include <peernet/error.h>
 
+#include "base/core.h"
 #include "base/env.h"
 
 typedef struct pn_loop pn_loop;
@@ -28,8 +29,8 @@ void pn_loop_free(pn_loop *loop);
 /* Monotonic microseconds that count on in suspend (CLOCK_BOOTTIME), as of the
  * start of this turn; pn_loop_update_now reads the clock again. Outside a turn
  * the former is as old as the last one. */
-uint64_t pn_loop_now_us(const pn_loop *loop);
-uint64_t pn_loop_update_now(pn_loop *loop);
+PN_CORE uint64_t pn_loop_now_us(const pn_loop *loop);
+PN_CORE uint64_t pn_loop_update_now(pn_loop *loop);
 
 /* Runs until pn_loop_stop, or one turn without waiting. */
 void pn_loop_run(pn_loop *loop);
@@ -56,7 +57,7 @@ typedef struct pn_task {
 } pn_task;
 
 /* Runs task in the next turn, which comes at once. */
-void pn_loop_post(pn_loop *loop, pn_task *task);
+PN_CORE void pn_loop_post(pn_loop *loop, pn_task *task);
 /* Runs task once this turn's output has been written (outside of a turn: at
  * the end of the next). */
 void pn_loop_after_turn(pn_loop *loop, pn_task *task);
@@ -64,30 +65,32 @@ void pn_loop_after_turn(pn_loop *loop, pn_task *task);
  * one wake-up for all of them. */
 void pn_loop_soon(pn_loop *loop, pn_task *task);
 /* Takes it out of whichever queue; fine when it is in none. */
-void pn_task_cancel(pn_task *task);
+PN_CORE void pn_task_cancel(pn_task *task);
 
 /* One-shot timers; set replaces, deadline PN_TIME_NEVER disarms. A deadline
  * already past fires in a later turn, never from inside set. Setting a timer
  * later than it was costs no system call. Errors: PN_NOMEM. */
-PN_MUST_USE pn_err pn_timer_new(pn_loop *loop, void (*callback)(void *user),
-    void *user, pn_timer **ret_timer);
-void pn_timer_set(pn_timer *timer, uint64_t deadline_us);
-void pn_timer_free(pn_timer *timer); /* NULL is fine; never fires after it */
+PN_CORE PN_MUST_USE pn_err pn_timer_new(pn_loop *loop,
+    void (*callback)(void *user), void *user, pn_timer **ret_timer);
+PN_CORE void pn_timer_set(pn_timer *timer, uint64_t deadline_us);
+PN_CORE void pn_timer_free(
+    pn_timer *timer); /* NULL is fine; never fires after it */
 
 /* Wakes the loop from any thread; wake-ups coalesce. Errors: PN_NOMEM,
  * PN_SYS. */
-PN_MUST_USE pn_err pn_waker_new(pn_loop *loop, void (*callback)(void *user),
-    void *user, pn_waker **ret_waker);
-void pn_waker_wake(pn_waker *waker); /* any thread, until free */
-void pn_waker_free(pn_waker *waker); /* loop's thread; NULL is fine */
+PN_CORE PN_MUST_USE pn_err pn_waker_new(pn_loop *loop,
+    void (*callback)(void *user), void *user, pn_waker **ret_waker);
+PN_CORE void pn_waker_wake(pn_waker *waker); /* any thread, until free */
+PN_CORE void pn_waker_free(pn_waker *waker); /* loop's thread; NULL is fine */
 
 /* Watches a descriptor for reading (sockets of ours, inotify, rtnetlink).
  * Level-triggered: the callback comes in every turn until it was read.
  * Errors: PN_NOMEM, PN_SYS. */
 typedef struct pn_watch pn_watch;
-PN_MUST_USE pn_err pn_watch_new(pn_loop *loop, int fd,
+PN_CORE PN_MUST_USE pn_err pn_watch_new(pn_loop *loop, int fd,
     void (*callback)(void *user), void *user, pn_watch **ret_watch);
-void pn_watch_free(pn_watch *watch); /* does not close fd; NULL is fine */
+PN_CORE void pn_watch_free(
+    pn_watch *watch); /* does not close fd; NULL is fine */
 
 /* The libuv loop below, for src/os only. Each libuv callback there begins with
  * pn_loop_turn, so that the clock is read and the turn has an end. */

@@ -9,6 +9,7 @@
 
 #include <peernet/term.h>
 
+#include "base/core.h"
 #include "base/mutant.h"
 #include "term/hash.h"
 
@@ -99,7 +100,8 @@ bool pn_check_fun(pn_check *c, uint32_t *ret_free, uint32_t *ret_end);
  * have one (it holds a fun, or there is no memory). */
 bool pn_check_hash(pn_term term, pn_hash *ret_hash);
 /* As pn_term_parse for one term without its version byte. */
-PN_MUST_USE pn_err pn_check_bare(pn_term term, const pn_term_limits *limits);
+PN_CORE PN_MUST_USE pn_err pn_check_bare(
+    pn_term term, const pn_term_limits *limits);
 /* As pn_term_parse for one term without its version byte that we wrote
  * ourselves: any depth, any size. */
 PN_MUST_USE pn_err pn_check_own(pn_term term);

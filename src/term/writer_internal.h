@@ -6,6 +6,7 @@
 #include <peernet/term.h>
 
 #include "base/buf.h"
+#include "base/core.h"
 
 /*
  * Starts a term at the end of buf, version byte 131 first; max_bytes as in
@@ -16,7 +17,8 @@
  * buf is as long as it was before. pn_term_writer_free leaves buf alone; it
  * is only needed after terms nested deeper than 8.
  */
-void pn_term_writer_init_buf(pn_term_writer *w, pn_buf *buf, size_t max_bytes);
+PN_CORE void pn_term_writer_init_buf(
+    pn_term_writer *w, pn_buf *buf, size_t max_bytes);
 
 /* The same for a writer in use (or zero-filled), which keeps its frames: the
  * hot path calls this once per message and allocates nothing. */
@@ -45,9 +47,9 @@ pn_writer_kind pn_term_writer_open(const pn_term_writer *w);
 /* How many elements the innermost open container has so far. */
 uint32_t pn_term_writer_count(const pn_term_writer *w);
 /* Sets a sticky error from outside: a pattern or a text that is wrong. */
-void pn_term_writer_fail(pn_term_writer *w, pn_err err);
+PN_CORE void pn_term_writer_fail(pn_term_writer *w, pn_err err);
 
 /* A term as it is, opaque ones too; it must be one complete term. */
-void pn_term_write_opaque(pn_term_writer *w, pn_term term);
+PN_CORE void pn_term_write_opaque(pn_term_writer *w, pn_term term);
 
 #endif

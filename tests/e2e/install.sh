@@ -58,11 +58,12 @@ readelf -d "$lib" | grep -q 'SONAME.*\[libpeernet\.so\.0\]'
 ok $? "SONAME is libpeernet.so.0"
 [ -e "$libdir/libpeernet.so.0" ]
 ok $? "the SONAME is there"
-nm -D --defined-only "$lib" | awk '{print $3}' | grep -v '^pn_' >"$work/other"
+nm -D --defined-only "$lib" | awk '{print $3}' \
+    | grep -vE '^(pn_|PEERNET_)' >"$work/other"
 [ ! -s "$work/other" ]
 ok $? "every visible symbol begins with pn_"
-nm -D --defined-only "$lib" | awk '{print $3}' | LC_ALL=C sort \
-    | diff "$source/docs/abi.txt" - >&2
+nm -D --defined-only "$lib" | sed -n 's/.* \(pn_[^@]*\)@@PEERNET_0$/\1/p' \
+    | LC_ALL=C sort | diff "$source/docs/abi.txt" - >&2
 ok $? "the visible symbols are those of docs/abi.txt"
 readelf -d "$lib" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' \
     | grep -vE '^(libuv|libcrypto|libc|libpthread|ld-linux.*|lib[a-z]+san)\.so' \
