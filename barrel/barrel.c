@@ -460,15 +460,15 @@ pn_err pn_barrel_unpin(pn_barrel *barrel, const char *name)
 
 static void info_fill(pn_barrel_node_info *info, const pn_barrel_link *link)
 {
-    char address[PN_ADDRESS_TEXT_LEN];
     uint64_t up_us = pn_node_now(link->base.node) - link->base.up_us;
 
     *info = (pn_barrel_node_info){.key = link->base.key,
         .dialled_by_us = link->base.is_dialled,
         .up_ms = up_us / PN_US_PER_MS};
     memcpy(info->name, link->name, strlen(link->name) + 1);
-    pn_address_text(&link->base.remote, address);
-    strncpy(info->address, address, sizeof(info->address) - 1);
+    _Static_assert(
+        sizeof(info->address) >= PN_ADDRESS_TEXT_LEN, "room for any address");
+    pn_address_text(&link->base.remote, info->address);
 }
 
 pn_err pn_barrel_nodes(
