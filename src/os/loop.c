@@ -185,6 +185,13 @@ void pn_loop_soon(pn_loop *loop, pn_task *task)
     }
 }
 
+void pn_loop_at_free(pn_loop *loop, pn_task *task)
+{
+    if (task->next == NULL) {
+        list_append(&loop->free_tasks, task);
+    }
+}
+
 void pn_loop_on_turn_end(
     pn_loop *loop, void (*callback)(void *user), void *user)
 {
@@ -207,6 +214,7 @@ static void loop_start_handles(pn_loop *loop)
     list_init(&loop->tasks);
     list_init(&loop->turn_tasks);
     list_init(&loop->soon_tasks);
+    list_init(&loop->free_tasks);
 }
 
 pn_err pn_loop_new(pn_loop **ret_loop)
@@ -241,6 +249,13 @@ pn_err pn_loop_new(pn_loop **ret_loop)
     return PN_OK;
 }
 
+static void run_last_tasks(pn_loop *loop)
+{
+    while (!list_is_empty(&loop->tasks)) {
+        list_run(&loop->tasks);
+    }
+}
+
 void pn_loop_free(pn_loop *loop)
 {
     int r;
@@ -249,9 +264,9 @@ void pn_loop_free(pn_loop *loop)
         return;
     }
     assert(!loop->is_running);
-    while (!list_is_empty(&loop->tasks)) {
-        list_run(&loop->tasks); /* nobody is left but those who free */
-    }
+    run_last_tasks(loop); /* nobody is left but those who free */
+    list_run(&loop->free_tasks);
+    run_last_tasks(loop);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);

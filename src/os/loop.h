@@ -64,6 +64,9 @@ void pn_loop_after_turn(pn_loop *loop, pn_task *task);
 /* Runs task within the next millisecond, with all others that came meanwhile:
  * one wake-up for all of them. */
 void pn_loop_soon(pn_loop *loop, pn_task *task);
+/* Runs task when the loop is freed, unless it is cancelled before: for what may
+ * outlive its owner. */
+void pn_loop_at_free(pn_loop *loop, pn_task *task);
 /* Takes it out of whichever queue; fine when it is in none. */
 PN_CORE void pn_task_cancel(pn_task *task);
 

@@ -34,6 +34,7 @@ struct pn_loop {
     pn_task tasks; /* heads of circular lists */
     pn_task turn_tasks;
     pn_task soon_tasks;
+    pn_task free_tasks;
     uint8_t *read_buffer;
     struct memory_net *memory; /* of the memory transport; or NULL */
 };

@@ -392,6 +392,33 @@ static void test_tasks(void **state)
     pn_loop_free(j.loop);
 }
 
+/* What it posts runs as well: nothing is left behind. */
+static void test_tasks_at_free(void **state)
+{
+    journal j;
+    work a;
+    work b;
+    work c;
+
+    (void)state;
+    begin(&j);
+    a = work_of(&j, 'a');
+    b = work_of(&j, 'b');
+    c = work_of(&j, 'c');
+    arm(&a);
+    arm(&b);
+    arm(&c);
+    a.posts = &c;
+    pn_loop_at_free(j.loop, &a.task);
+    pn_loop_at_free(j.loop, &a.task); /* it is there already */
+    pn_loop_at_free(j.loop, &b.task);
+    pn_task_cancel(&b.task);
+    pn_loop_run_once(j.loop);
+    assert_string_equal(j.text, "");
+    pn_loop_free(j.loop);
+    assert_string_equal(j.text, "ac");
+}
+
 static void test_task_cancelled(void **state)
 {
     journal j;
@@ -662,6 +689,7 @@ int main(void)
     pn_test_add(
         "os/loop/idle_turn_has_no_end", test_idle_turn_has_no_end, NULL);
     pn_test_add("os/loop/tasks", test_tasks, NULL);
+    pn_test_add("os/loop/tasks_at_free", test_tasks_at_free, NULL);
     pn_test_add("os/loop/task_cancelled", test_task_cancelled, NULL);
     pn_test_add("os/loop/soon", test_soon, NULL);
     pn_test_add("os/loop/end_precedes_wait", test_end_precedes_wait, NULL);
