@@ -725,6 +725,7 @@ static pn_err conn_new(pn_quic *quic, bool is_server, const quic_path *path,
     conn->quic = quic;
     conn->is_server = is_server;
     conn->path = *path;
+    conn->is_unasked = quic->is_unasked;
     conn->created_us = pn_loop_update_now(quic->loop);
     conn->next = quic->conns;
     if (conn->next != NULL) {

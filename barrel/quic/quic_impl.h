@@ -123,6 +123,8 @@ struct pn_quic {
     void (*on_idle)(void *user); /* the last connection has gone; or NULL */
     void *idle_user;
     pn_quic_counters counters;
+    /* transport.c: on_knock let somebody in without asking its owner. */
+    bool is_unasked;
     /* Tests play a rogue: offers no protocol and accepts any. */
     bool has_no_alpn;
 };
@@ -156,8 +158,9 @@ struct pn_quic_conn {
     bool is_counted; /* in n_conns */
     bool is_handshake_counted;
     bool wants_ping;
-    bool was_reset; /* by a stateless reset */
-    uint8_t alert;  /* of ours, when a callback refused; 0: none */
+    bool is_unasked; /* as the endpoint's when it was let in */
+    bool was_reset;  /* by a stateless reset */
+    uint8_t alert;   /* of ours, when a callback refused; 0: none */
     bool has_binding;
     uint8_t binding[PN_QUIC_BINDING_LEN];
     quic_path path;

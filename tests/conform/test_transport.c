@@ -11,6 +11,9 @@
 #ifdef PN_TEST_FAULTS
 #include "faults.h"
 #endif
+#ifdef PN_TEST_QUIC
+#include "quic/transport.h"
+#endif
 
 #define MIB ((size_t)1024 * 1024)
 
@@ -23,10 +26,15 @@ typedef struct transport_row {
 } transport_row;
 
 static const transport_row transports[] = {
+#ifdef PN_TEST_QUIC
+    {"quic4", &pn_transport_quic, "127.0.0.1:0", false, {0, 0, 0}},
+    {"quic6", &pn_transport_quic, "[::1]:0", true, {0, 0, 0}},
+#else
     {"tcp4", &pn_transport_tcp, "127.0.0.1:0", false, {0, 0, 0}},
     {"tcp6", &pn_transport_tcp, "[::1]:0", true, {0, 0, 0}},
     {"memory", &pn_transport_memory, "10.0.0.1:0", false, {0, 0, 0}},
     {"memory-odd", &pn_transport_memory, "10.0.0.1:0", false, {5000, 1777, 7}},
+#endif
 };
 
 /* The system misbehaves: nothing needs to go at once. */

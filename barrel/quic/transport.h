@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * QUIC as a transport of byte streams: each connection carries one, its first
+ * bidirectional stream. It is here so that tests/conform runs over QUIC; the
+ * Barrel link uses quic.h.
+ *
+ * What differs from TCP: a connection is accepted when its stream has been
+ * opened; a full queue of a paused listener refuses, instead of leaving the
+ * dialling end to try again; the port stays in use until what was accepted is
+ * closed; the peer's address is not bound to be true at the knock.
+ */
+#ifndef PN_BARREL_QUIC_TRANSPORT_H
+#define PN_BARREL_QUIC_TRANSPORT_H
+
+#include "os/transport.h"
+
+extern const pn_transport_ops pn_transport_quic;
+
+#endif
