@@ -583,8 +583,6 @@ static pn_err check_known(const pn_pins *pins, pn_slice name,
     return PN_OK;
 }
 
-/* A pin in memory with another one's key cannot come here; one that is only in
- * memory is written again. */
 static pn_err add_locked(pn_pins *pins, pn_slice name, const pn_pin *pin,
     uint64_t now_us, pn_store_error *error)
 {

@@ -71,7 +71,7 @@ PN_MUST_USE pn_err pn_pins_set_own(
 
 /* ---- asking: what is in memory ------------------------------------------ */
 
-/* In constant time for each name, whatever the key. */
+/* How long it takes does not depend on the key (T18). */
 pn_auth_pin pn_pins_look_up(
     const pn_pins *pins, pn_slice name, const pn_public_key *key);
 /* NULL: there is none. Valid until the next call that edits or reloads. */
@@ -83,7 +83,7 @@ const pn_pin *pn_pins_all(const pn_pins *pins, size_t *ret_n);
 
 /*
  * Pins whoever has proven an unknown key, in tofu mode. PN_OK: it is on disk
- * for good, also when the same pin was there already, which counts for nothing.
+ * for good. The same pin once more is PN_OK too and counts for nothing.
  * now_us: monotonic. Waits for nobody.
  * Errors: PN_EXISTS the name has another key, in memory or on disk, or its pin
  * was taken back and could not be removed; PN_LIMIT too many pins, too many new
