@@ -3,6 +3,7 @@
  * The Barrel part of a node: opening, its place in the node's loop, the end.
  * Files are read before the loop is asked for anything.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -296,18 +297,23 @@ static pn_err open_quic(pn_barrel *barrel, const pn_barrel_options *o)
     return PN_OK;
 }
 
+/* The sentence is of the thread that made it. */
 typedef struct opening {
     pn_barrel *barrel;
     const pn_barrel_options *options;
+    char why[PN_BARREL_SENTENCE_MAX];
 } opening;
 
 /* On the loop. */
 static pn_err open_on_loop(void *arg)
 {
-    const opening *o = arg;
+    opening *o = arg;
     pn_barrel *barrel = o->barrel;
     int fd = pn_pins_watch_fd(barrel->pins);
-    pn_err err = open_discovery(barrel, o->options);
+    pn_err err;
+
+    pn_node_set_open_error("%s", "");
+    err = open_discovery(barrel, o->options);
 
     if (err == PN_OK) {
         err = open_quic(barrel, o->options);
@@ -334,6 +340,7 @@ static pn_err open_on_loop(void *arg)
     pn_node_unlock(barrel->node);
     if (err != PN_OK) {
         leave_loop(barrel);
+        (void)snprintf(o->why, sizeof(o->why), "%s", pn_node_open_error());
     }
     return err;
 }
@@ -372,6 +379,7 @@ pn_err pn_barrel_open(
     }
     if (err == PN_OK) {
         err = pn_node_on_loop(node, open_on_loop, &work);
+        pn_node_set_open_error("%s", work.why);
     }
     if (err != PN_OK) {
         if (pn_node_open_error()[0] == '\0') {

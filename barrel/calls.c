@@ -287,11 +287,10 @@ uint64_t pn_barrel_ops_deadline(const pn_barrel_link *link)
 static void demonitor(pn_barrel_link *link, const pn_barrel_op *op)
 {
     pn_dist_signal signal = {.op = PN_DIST_DEMONITOR_P};
-    pn_term_writer w;
+    pn_term_writer w = {0};
     op_terms t;
     pn_err err = op_terms_make(link->barrel, op, &t);
 
-    pn_term_writer_init(&w, 0);
     signal.to = op->process_pid;
     if (err == PN_OK && op->process != NULL) {
         err = atom_term(&w, op->process, &signal.to);
@@ -594,12 +593,11 @@ static pn_err op_frame_call(const pn_barrel *barrel, pn_barrel_op *op,
     pn_dist_signal signal = {.op = PN_DIST_MONITOR_P};
     size_t max = barrel->opt.max_message_bytes;
     pn_term_writer message;
-    pn_term_writer name;
+    pn_term_writer name = {0};
     op_terms t;
     pn_err err = op_terms_make(barrel, op, &t);
 
     pn_term_writer_init(&message, max);
-    pn_term_writer_init(&name, 0);
     if (err == PN_OK) {
         err = atom_term(&name, process, &signal.to);
     }
@@ -749,14 +747,13 @@ pn_err pn_barrel_send(
 {
     pn_dist_signal signal = {.op = PN_DIST_REG_SEND, .message = message};
     pn_barrel_op op;
-    pn_term_writer to;
+    pn_term_writer to = {0};
     op_terms t;
     pn_err err;
 
     pn_node_lock(barrel->node);
     op_init(barrel, &op, PN_BARREL_OP_CONNECT);
     err = op_terms_make(barrel, &op, &t);
-    pn_term_writer_init(&to, 0);
     if (err == PN_OK) {
         err = atom_term(&to, process, &signal.to);
     }
@@ -803,7 +800,7 @@ pn_err pn_barrel_send_pid(pn_barrel *barrel, pn_term pid, pn_term message)
 static pn_err monitor_signal(pn_barrel_link *link, const pn_barrel_op *op)
 {
     pn_dist_signal signal = {.op = PN_DIST_MONITOR_P, .to = op->process_pid};
-    pn_term_writer name;
+    pn_term_writer name = {0};
     op_terms t;
     pn_err err;
 
@@ -811,7 +808,6 @@ static pn_err monitor_signal(pn_barrel_link *link, const pn_barrel_op *op)
         return PN_OK; /* the node: the end of the link tells */
     }
     err = op_terms_make(link->barrel, op, &t);
-    pn_term_writer_init(&name, 0);
     if (err == PN_OK && op->process != NULL) {
         err = atom_term(&name, op->process, &signal.to);
     }

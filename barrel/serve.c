@@ -294,7 +294,7 @@ static void dispatch_apply(pn_barrel_link *link, const pn_barrel_inbound *in,
     pn_term_writer w;
     pn_term term;
 
-    pn_term_writer_init(&w, 0);
+    pn_term_writer_init(&w, link->barrel->opt.max_message_bytes);
     pn_term_write_tuple_begin(&w);
     pn_term_write_atom(&w, in == NULL ? "cast" : "rpc");
     pn_term_write_opaque(&w, module);

@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Barrel link between two of our own nodes: what the cluster may ask, who
+ * may, and what is said to the others. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "two_barrels.h"
+
+/* The reply as text, freed. */
+static char *text_of(pn_reply *reply)
+{
+    static char texts[4][512];
+    static unsigned next;
+    char *text = texts[next++ % 4];
+    char *printed = NULL;
+    size_t len = 0;
+
+    text[0] = '\0';
+    if (reply != NULL
+        && pn_term_to_text(pn_reply_term(reply), &printed, &len) == PN_OK) {
+        (void)snprintf(text, sizeof(texts[0]), "%s", printed);
+    }
+    free(printed);
+    pn_reply_free(reply);
+    return text;
+}
+
+static pn_err call(two_barrels *t, const char *process, const char *request,
+    uint32_t timeout_ms, const char **ret_text)
+{
+    pn_term_writer w;
+    pn_term term;
+    pn_reply *reply = NULL;
+    pn_err err;
+
+    pn_term_writer_init(&w, 0);
+    pn_term_write_format(&w, request);
+    assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+    err = pn_gen_call(t->alice, BOB, process, term, timeout_ms, &reply);
+    *ret_text = text_of(reply);
+    pn_term_writer_free(&w);
+    return err;
+}
+
+static pn_err rpc(two_barrels *t, const char *function, const char *args,
+    const char **ret_text)
+{
+    pn_term_writer w;
+    pn_term term;
+    pn_reply *reply = NULL;
+    pn_err err;
+
+    pn_term_writer_init(&w, 0);
+    pn_term_write_format(&w, args);
+    assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+    err = pn_rpc(t->alice, BOB, ":calc", function, term, 5000, &reply);
+    *ret_text = text_of(reply);
+    pn_term_writer_free(&w);
+    return err;
+}
+
+/* ---- calls and messages -----------------------------------------------------
+ */
+
+static void test_gen_call(void **state)
+{
+    two_barrels t;
+    const char *text;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    assert_int_equal(call(&t, "echo", "{hello, 42}", 5000, &text), PN_OK);
+    assert_string_equal(text, "{:hello, 42}");
+    two_barrels_fini(&t);
+}
+
+static void test_rpc(void **state)
+{
+    two_barrels t;
+    const char *text;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    assert_int_equal(rpc(&t, "add", "[20, 22]", &text), PN_OK);
+    assert_string_equal(text, "42");
+    assert_int_equal(rpc(&t, "add", "[a, 22]", &text), PN_REMOTE);
+    assert_non_null(strstr(text, "badarg"));
+    two_barrels_fini(&t);
+}
+
+static void test_send(void **state)
+{
+    two_barrels t;
+    pn_term_writer w;
+    pn_term term;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    pn_term_writer_init(&w, 0);
+    pn_term_write_format(&w, "{temperature, 21}");
+    assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+    assert_int_equal(pn_barrel_send(t.alice, BOB, "inbox", term), PN_OK);
+    two_barrels_wait(&t, &t.n_sent, 1);
+    assert_string_equal(t.last_sent, "{:temperature, 21}");
+    assert_int_equal(pn_barrel_send(t.alice, "carol@127.0.0.1", "inbox", term),
+        PN_NOT_CONNECTED);
+    pn_term_writer_free(&w);
+    two_barrels_fini(&t);
+}
+
+/* In the order they were sent, however many. */
+static void test_order(void **state)
+{
+    two_barrels t;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    for (int i = 1; i <= 500; i++) {
+        pn_term_writer w;
+        pn_term term;
+
+        pn_term_writer_init(&w, 0);
+        pn_term_write_int64(&w, i);
+        assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+        assert_int_equal(pn_barrel_send(t.alice, BOB, "inbox", term), PN_OK);
+        pn_term_writer_free(&w);
+    }
+    two_barrels_wait(&t, &t.n_sent, 500);
+    assert_string_equal(t.last_sent, "500");
+    two_barrels_fini(&t);
+}
+
+static void test_large(void **state)
+{
+    const size_t len = 3 * 1024 * 1024;
+    two_barrels t;
+    uint8_t *data = malloc(len);
+    pn_term_writer w;
+    pn_term term;
+    pn_reply *reply = NULL;
+
+    (void)state;
+    assert_non_null(data);
+    memset(data, 'x', len);
+    two_barrels_connected(&t, NULL);
+    pn_term_writer_init(&w, len + 64);
+    pn_term_write_binary(&w, data, len);
+    assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+    assert_int_equal(
+        pn_gen_call(t.alice, BOB, "echo", term, 20000, &reply), PN_OK);
+    assert_true(pn_term_equal(pn_reply_term(reply), term));
+    pn_reply_free(reply);
+    pn_term_writer_free(&w);
+    free(data);
+    two_barrels_fini(&t);
+}
+
+/* ---- who may
+ * ------------------------------------------------------------------ */
+
+/* What is open to every paired PeerNet peer is not open to the cluster. */
+static void test_no_grant(void **state)
+{
+    two_barrels t;
+    const char *text;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    assert_int_equal(call(&t, "secret", "x", 5000, &text), PN_OK);
+    assert_string_equal(text, "{:error, :forbidden}");
+    assert_int_equal(rpc(&t, "sub", "[1, 2]", &text), PN_REMOTE);
+    two_barrels_fini(&t);
+}
+
+static void test_unknown_process(void **state)
+{
+    two_barrels t;
+    const char *text;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    assert_int_equal(call(&t, "nobody", "x", 5000, &text), PN_REMOTE);
+    assert_string_equal(text, ":noproc");
+    assert_int_equal(rpc(&t, "mul", "[1, 2]", &text), PN_REMOTE);
+    two_barrels_fini(&t);
+}
+
+static void test_timeout(void **state)
+{
+    two_barrels t;
+    const char *text;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    assert_int_equal(call(&t, "slow", "x", 50, &text), PN_TIMEOUT);
+    assert_int_equal(call(&t, "slow", "x", 5000, &text), PN_OK);
+    assert_string_equal(text, ":slow");
+    two_barrels_fini(&t);
+}
+
+/* ---- trust
+ * ---------------------------------------------------------------------- */
+
+/* One sentence for us, one log line there. */
+static void refused(two_barrels *t, const char *expected, const char *logged)
+{
+    char why[PN_BARREL_SENTENCE_MAX];
+
+    assert_int_equal(
+        pn_barrel_connect(t->alice, BOB, 8000, why), PN_NOT_CONNECTED);
+    if (strstr(why, expected) == NULL) {
+        fail_msg("expected \"%s\" in \"%s\"", expected, why);
+    }
+    two_barrels_wait(t, &t->n_logs, 1);
+    if (logged != NULL) {
+        (void)pthread_mutex_lock(&t->lock);
+        assert_non_null(strstr(t->last_log, logged));
+        (void)pthread_mutex_unlock(&t->lock);
+    }
+}
+
+static void test_strict_unknown(void **state)
+{
+    two_barrels t;
+
+    (void)state;
+    two_barrels_init(&t);
+    two_barrels_open(&t, NULL);
+    refused(&t, "untrusted_key", NULL);
+    two_barrels_fini(&t);
+}
+
+static void with_tofu(pn_barrel_options *options, bool is_alice)
+{
+    (void)is_alice;
+    options->trust = PN_BARREL_TOFU;
+}
+
+static void test_tofu(void **state)
+{
+    two_barrels t;
+    pn_public_key pinned;
+    char why[PN_BARREL_SENTENCE_MAX];
+
+    (void)state;
+    two_barrels_init(&t);
+    two_barrels_open(&t, with_tofu);
+    if (pn_barrel_connect(t.alice, BOB, 8000, why) != PN_OK) {
+        fail_msg("connect: %s", why);
+    }
+    assert_int_equal(pn_barrel_pinned(t.alice, BOB, &pinned), PN_OK);
+    assert_true(pn_key_equal(&pinned, &t.bob_key));
+    assert_int_equal(pn_barrel_pinned(t.bob, ALICE, &pinned), PN_OK);
+    assert_true(pn_key_equal(&pinned, &t.alice_key));
+    assert_int_equal(
+        access(two_barrels_path(&t, true, "keys/trusted/" BOB ".pub"), F_OK),
+        0);
+    two_barrels_fini(&t);
+}
+
+static void pin_wrong_key(const two_barrels *t, bool at_alice)
+{
+    pn_barrel_store *store = NULL;
+    pn_public_key wrong = t->alice_key;
+
+    wrong.bytes[0] ^= 1;
+    assert_int_equal(pn_barrel_store_open(two_barrels_path(t, at_alice, "keys"),
+                         &store, NULL, NULL),
+        PN_OK);
+    assert_int_equal(
+        pn_barrel_store_pin(store, at_alice ? BOB : ALICE, &wrong, NULL),
+        PN_OK);
+    pn_barrel_store_close(store);
+}
+
+static void test_key_mismatch_there(void **state)
+{
+    two_barrels t;
+
+    (void)state;
+    two_barrels_init(&t);
+    pin_wrong_key(&t, false);
+    two_barrels_open(&t, with_tofu);
+    refused(&t, "key_mismatch", NULL);
+    two_barrels_fini(&t);
+}
+
+static void test_key_mismatch_here(void **state)
+{
+    two_barrels t;
+
+    (void)state;
+    two_barrels_init(&t);
+    pin_wrong_key(&t, true);
+    two_barrels_open(&t, with_tofu);
+    refused(&t, "key_mismatch", NULL);
+    two_barrels_fini(&t);
+}
+
+static void with_other_cookie(pn_barrel_options *options, bool is_alice)
+{
+    options->cookie = is_alice ? "cookie" : "biscuit";
+}
+
+static void test_wrong_cookie(void **state)
+{
+    two_barrels t;
+
+    (void)state;
+    two_barrels_init(&t);
+    two_barrels_pin(&t);
+    two_barrels_open(&t, with_other_cookie);
+    refused(&t, "cookie", NULL);
+    two_barrels_fini(&t);
+}
+
+/* A pin that is taken back ends the link, at once and for good. */
+static void test_unpin(void **state)
+{
+    two_barrels t;
+    const char *text;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    assert_int_equal(pn_barrel_unpin(t.bob, ALICE), PN_OK);
+    two_barrels_wait(&t, &t.n_down, 2);
+    assert_int_equal(call(&t, "echo", "x", 5000, &text), PN_NOT_CONNECTED);
+    assert_non_null(strstr(text, "untrusted_key"));
+    assert_int_equal(pn_barrel_unpin(t.bob, ALICE), PN_NOT_FOUND);
+    two_barrels_fini(&t);
+}
+
+/* The same by another process: the directory is watched. */
+static void test_unpin_by_file(void **state)
+{
+    two_barrels t;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    assert_int_equal(
+        unlink(two_barrels_path(&t, false, "keys/trusted/" ALICE ".pub")), 0);
+    two_barrels_wait(&t, &t.n_down, 2);
+    two_barrels_fini(&t);
+}
+
+static void cookie_only(pn_barrel_options *options, bool is_alice)
+{
+    static const char *const patterns[] = {"*@127.0.0.1"};
+
+    (void)is_alice;
+    options->cookie_only = patterns;
+    options->n_cookie_only = 1;
+}
+
+/* Let through by name and cookie: nobody, to every grant there is. */
+static void test_cookie_only(void **state)
+{
+    two_barrels t;
+    const char *text;
+
+    (void)state;
+    two_barrels_init(&t);
+    two_barrels_open(&t, cookie_only);
+    two_barrels_grant(&t);
+    assert_int_equal(call(&t, "echo", "x", 8000, &text), PN_OK);
+    assert_string_equal(text, "{:error, :forbidden}");
+    assert_int_equal(rpc(&t, "add", "[1, 2]", &text), PN_REMOTE);
+    two_barrels_fini(&t);
+}
+
+/* ---- links
+ * ------------------------------------------------------------------------ */
+
+/* Both dial at once: one link, and both calls are answered. */
+static void test_simultaneous(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        two_barrels t;
+        pn_barrel_node_info *nodes = NULL;
+        size_t n = 0;
+        char why[PN_BARREL_SENTENCE_MAX];
+
+        two_barrels_init(&t);
+        two_barrels_pin(&t);
+        two_barrels_open(&t, NULL);
+        (void)!pn_barrel_connect(t.alice, BOB, 1, why);
+        if (pn_barrel_connect(t.bob, ALICE, 8000, why) != PN_OK) {
+            fail_msg("bob: %s", why);
+        }
+        if (pn_barrel_connect(t.alice, BOB, 8000, why) != PN_OK) {
+            fail_msg("alice: %s", why);
+        }
+        assert_int_equal(pn_barrel_nodes(t.alice, &nodes, &n), PN_OK);
+        assert_int_equal(n, 1);
+        free(nodes);
+        two_barrels_fini(&t);
+    }
+}
+
+static void on_monitor_down(void *user, uint64_t monitor, pn_term reason)
+{
+    two_barrels *t = user;
+    char *text = NULL;
+    size_t len = 0;
+
+    (void)monitor;
+    (void)pthread_mutex_lock(&t->lock);
+    if (pn_term_to_text(reason, &text, &len) == PN_OK) {
+        (void)snprintf(t->last_sent, sizeof(t->last_sent), "%s", text);
+    }
+    t->n_sent++;
+    (void)pthread_mutex_unlock(&t->lock);
+    free(text);
+}
+
+static void test_monitor(void **state)
+{
+    two_barrels t;
+    uint64_t id = 0;
+    uint64_t other = 0;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    assert_int_equal(
+        pn_barrel_monitor(t.alice, BOB, "nobody", on_monitor_down, &t, &id),
+        PN_OK);
+    two_barrels_wait(&t, &t.n_sent, 1);
+    assert_string_equal(t.last_sent, ":noproc");
+    assert_int_equal(pn_barrel_demonitor(t.alice, id), PN_NOT_FOUND);
+    assert_int_equal(
+        pn_barrel_monitor(t.alice, BOB, NULL, on_monitor_down, &t, &id), PN_OK);
+    assert_int_equal(
+        pn_barrel_monitor(t.alice, BOB, "echo", on_monitor_down, &t, &other),
+        PN_OK);
+    assert_int_equal(pn_barrel_demonitor(t.alice, other), PN_OK);
+    two_barrels_close_one(&t, false);
+    two_barrels_wait(&t, &t.n_sent, 2);
+    assert_string_equal(t.last_sent, ":noconnection");
+    two_barrels_fini(&t);
+}
+
+/* A node that comes back is dialled again by the next call. */
+static void test_restart(void **state)
+{
+    two_barrels t;
+    const char *text;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    two_barrels_close_one(&t, false);
+    assert_int_equal(two_barrels_open_one(&t, false, NULL), PN_OK);
+    two_barrels_grant(&t);
+    assert_int_equal(call(&t, "echo", "again", 8000, &text), PN_OK);
+    assert_string_equal(text, ":again");
+    two_barrels_fini(&t);
+}
+
+static void test_metrics(void **state)
+{
+    two_barrels t;
+    pn_barrel_metrics m;
+    const char *text;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    assert_int_equal(call(&t, "echo", "x", 5000, &text), PN_OK);
+    pn_barrel_get_metrics(t.alice, &m);
+    assert_int_equal(m.auth_ok_outgoing, 1);
+    assert_int_equal(m.auth_fail_outgoing, 0);
+    assert_true(m.auth_us_outgoing > 0);
+    assert_int_equal(m.links_up, 1);
+    assert_int_equal(m.calls_out, 1);
+    assert_true(m.bytes_in > 1200 && m.datagrams_out > 3);
+    pn_barrel_get_metrics(t.bob, &m);
+    assert_int_equal(m.auth_ok_incoming, 1);
+    assert_int_equal(m.calls_in, 1);
+    two_barrels_fini(&t);
+}
+
+/* ---- options
+ * ----------------------------------------------------------------------- */
+
+typedef struct option_row {
+    const char *name;
+    two_barrels_change *change;
+    const char *expected;
+} option_row;
+
+#define CHANGE(name, statement)                                                \
+    static void name(pn_barrel_options *o, bool is_alice)                      \
+    {                                                                          \
+        (void)is_alice;                                                        \
+        statement;                                                             \
+    }
+CHANGE(set_no_name, o->name = NULL)
+CHANGE(set_bad_name, o->name = "alice")
+CHANGE(set_no_cookie, o->cookie = "")
+CHANGE(set_same_dirs, o->cert_dir = o->key_dir)
+CHANGE(set_no_auth, o->trust = (pn_barrel_trust)2)
+CHANGE(set_no_timeout, o->auth_timeout_ms = 0)
+CHANGE(set_forever, o->auth_timeout_ms = UINT32_MAX)
+CHANGE(set_long, o->auth_timeout_ms = 120001)
+CHANGE(set_bad_port, o->listen_port = 65536)
+CHANGE(set_bad_address, o->listen_address = "example.org")
+CHANGE(set_small_message, o->max_message_bytes = 1023)
+
+static const option_row option_rows[] = {
+    {"no_name", set_no_name, "NAME@HOST"},
+    {"bad_name", set_bad_name, "NAME@HOST"},
+    {"no_cookie", set_no_cookie, "cookie"},
+    {"same_dirs", set_same_dirs, "cert_dir"},
+    {"no_auth", set_no_auth, "cannot be switched off"},
+    {"no_timeout", set_no_timeout, "authentication always has an end"},
+    {"forever", set_forever, "authentication always has an end"},
+    {"long", set_long, "expected 1 to 120000"},
+    {"bad_port", set_bad_port, "listen_port"},
+    {"bad_address", set_bad_address, "numeric"},
+    {"small_message", set_small_message, "max_message_bytes"},
+};
+
+static void test_option(void **state)
+{
+    const option_row *row = *state;
+    two_barrels t;
+
+    two_barrels_init(&t);
+    assert_int_equal(two_barrels_open_one(&t, true, row->change), PN_INVALID);
+    if (strstr(pn_node_open_error(), row->expected) == NULL) {
+        fail_msg(
+            "expected \"%s\" in \"%s\"", row->expected, pn_node_open_error());
+    }
+    two_barrels_fini(&t);
+}
+
+static void test_open_twice(void **state)
+{
+    two_barrels t;
+
+    (void)state;
+    two_barrels_init(&t);
+    assert_int_equal(two_barrels_open_one(&t, true, NULL), PN_OK);
+    {
+        pn_barrel_options opt;
+        pn_barrel *second = NULL;
+
+        pn_barrel_options_init(&opt);
+        opt.name = ALICE;
+        opt.cookie = "cookie";
+        opt.key_dir = two_barrels_path(&t, true, "keys");
+        opt.cert_dir = two_barrels_path(&t, true, "quic");
+        opt.listen_address = "127.0.0.1";
+        opt.listen_port = 0;
+        assert_int_equal(
+            pn_barrel_open(t.alice_node, &opt, &second), PN_EXISTS);
+    }
+    two_barrels_fini(&t);
+}
+
+/* A file that is not as it should be stops the start, by its name. */
+static void test_bad_key_file(void **state)
+{
+    two_barrels t;
+
+    (void)state;
+    two_barrels_init(&t);
+    assert_int_equal(unlink(two_barrels_path(&t, true, "keys/node.pub")), 0);
+    assert_int_equal(two_barrels_open_one(&t, true, NULL), PN_CORRUPT);
+    assert_non_null(strstr(pn_node_open_error(), "keys/node.pub"));
+    two_barrels_fini(&t);
+}
+
+#define T(name) pn_test_add("barrel/link/" #name, test_##name, NULL)
+
+int main(void)
+{
+    T(gen_call);
+    T(rpc);
+    T(send);
+    T(order);
+    T(large);
+    T(no_grant);
+    T(unknown_process);
+    T(timeout);
+    T(strict_unknown);
+    T(tofu);
+    T(key_mismatch_there);
+    T(key_mismatch_here);
+    T(wrong_cookie);
+    T(unpin);
+    T(unpin_by_file);
+    T(cookie_only);
+    T(simultaneous);
+    T(monitor);
+    T(restart);
+    T(metrics);
+    T(open_twice);
+    T(bad_key_file);
+    for (size_t i = 0; i < sizeof(option_rows) / sizeof(option_rows[0]); i++) {
+        pn_test_addf(test_option, (void *)(uintptr_t)&option_rows[i],
+            "barrel/link/option/%s", option_rows[i].name);
+    }
+    return pn_test_run("barrel-link");
+}

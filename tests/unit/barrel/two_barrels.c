@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "two_barrels.h"
+
+const char *two_barrels_path(
+    const two_barrels *t, bool is_alice, const char *part)
+{
+    static char paths[4][160];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+
+    (void)snprintf(path, sizeof(paths[0]), "%s/%s/%s", t->dir,
+        is_alice ? "alice" : "bob", part);
+    return path;
+}
+
+static pn_public_key key_of(const two_barrels *t, bool is_alice)
+{
+    pn_barrel_store *store = NULL;
+    pn_store_error why = {""};
+    pn_public_key key;
+
+    if (pn_barrel_store_open(
+            two_barrels_path(t, is_alice, "keys"), &store, &why, NULL)
+        != PN_OK) {
+        fail_msg("keys: %s", why.text);
+    }
+    key = *pn_barrel_store_key(store);
+    pn_barrel_store_close(store);
+    return key;
+}
+
+void two_barrels_init(two_barrels *t)
+{
+    memset(t, 0, sizeof(*t));
+    (void)pthread_mutex_init(&t->lock, NULL);
+    (void)snprintf(t->dir, sizeof(t->dir), "/tmp/peernet-test-XXXXXX");
+    assert_non_null(mkdtemp(t->dir));
+    t->alice_key = key_of(t, true);
+    t->bob_key = key_of(t, false);
+}
+
+static void pin(const two_barrels *t, bool at_alice)
+{
+    pn_barrel_store *store = NULL;
+
+    assert_int_equal(pn_barrel_store_open(two_barrels_path(t, at_alice, "keys"),
+                         &store, NULL, NULL),
+        PN_OK);
+    assert_int_equal(pn_barrel_store_pin(store, at_alice ? BOB : ALICE,
+                         at_alice ? &t->bob_key : &t->alice_key, NULL),
+        PN_OK);
+    pn_barrel_store_close(store);
+}
+
+void two_barrels_pin(two_barrels *t)
+{
+    pin(t, true);
+    pin(t, false);
+}
+
+/* ---- bob's handles --------------------------------------------------------
+ */
+
+static void on_echo(pn_request *req, pn_term args, void *user)
+{
+    (void)user;
+    (void)pn_request_reply_term(req, args);
+}
+
+static void on_slow(pn_request *req, pn_term args, void *user)
+{
+    struct timespec pause = {.tv_nsec = 300000000};
+
+    (void)args;
+    (void)user;
+    (void)nanosleep(&pause, NULL);
+    (void)pn_request_reply(req, "slow");
+}
+
+static void on_inbox(pn_request *req, pn_term args, void *user)
+{
+    two_barrels *t = user;
+    char *text = NULL;
+    size_t len = 0;
+
+    (void)pthread_mutex_lock(&t->lock);
+    if (pn_term_to_text(args, &text, &len) == PN_OK) {
+        (void)snprintf(t->last_sent, sizeof(t->last_sent), "%s", text);
+    }
+    t->n_sent++;
+    (void)pthread_mutex_unlock(&t->lock);
+    free(text);
+    if (pn_request_is_call(req)) {
+        (void)pn_request_reply(req, "ok");
+    }
+}
+
+static void on_add(pn_request *req, pn_term args, void *user)
+{
+    int a;
+    int b;
+
+    (void)user;
+    if (!pn_term_match(args, "[~i, ~i]", &a, &b)) {
+        (void)pn_request_fail(req, "badarg");
+        return;
+    }
+    (void)pn_request_reply(req, "~i", a + b);
+}
+
+static void expose(two_barrels *t)
+{
+    pn_expose_options closed;
+
+    pn_expose_options_init(&closed);
+    closed.flags = PN_EXPOSE_CLOSED;
+    assert_int_equal(
+        pn_expose(t->bob_node, "echo", on_echo, NULL, &closed), PN_OK);
+    assert_int_equal(
+        pn_expose(t->bob_node, "slow", on_slow, NULL, &closed), PN_OK);
+    assert_int_equal(
+        pn_expose(t->bob_node, "secret", on_echo, NULL, NULL), PN_OK);
+    assert_int_equal(
+        pn_expose(t->bob_node, "inbox", on_inbox, t, &closed), PN_OK);
+    assert_int_equal(
+        pn_beam_dist_serve(t->bob_node, NULL, NULL, &t->table), PN_OK);
+    assert_int_equal(
+        pn_beam_dist_export(t->table, ":calc", "add", 2, on_add, NULL), PN_OK);
+    assert_int_equal(
+        pn_beam_dist_export(t->table, ":calc", "sub", 2, on_add, NULL), PN_OK);
+}
+
+void two_barrels_grant(two_barrels *t)
+{
+    pn_principal alice = {.family = PN_FAMILY_BARREL, .key = t->alice_key};
+
+    assert_int_equal(pn_grant(t->bob_node, "echo", &alice), PN_OK);
+    assert_int_equal(pn_grant(t->bob_node, "slow", &alice), PN_OK);
+    assert_int_equal(pn_grant(t->bob_node, "inbox", &alice), PN_OK);
+    assert_int_equal(pn_grant(t->bob_node, PN_BEAM_DIST_HANDLE, &alice), PN_OK);
+    assert_int_equal(
+        pn_beam_dist_grant(t->table, ":calc", "add", 2, &alice), PN_OK);
+}
+
+/* ---- life -------------------------------------------------------------------
+ */
+
+static void on_event(void *user, const pn_event *event)
+{
+    two_barrels *t = user;
+
+    (void)pthread_mutex_lock(&t->lock);
+    t->n_up += event->type == PN_EVENT_PEER_UP ? 1 : 0;
+    t->n_down += event->type == PN_EVENT_PEER_DOWN ? 1 : 0;
+    (void)pthread_mutex_unlock(&t->lock);
+}
+
+static void on_log(void *user, const pn_log_event *event)
+{
+    two_barrels *t = user;
+
+    if (event->level < PN_LOG_WARNING) {
+        return;
+    }
+    (void)pthread_mutex_lock(&t->lock);
+    t->n_logs++;
+    (void)snprintf(t->last_log, sizeof(t->last_log), "%s: %s", event->what,
+        event->text == NULL ? "" : event->text);
+    (void)pthread_mutex_unlock(&t->lock);
+}
+
+static pn_node *open_node(two_barrels *t, bool is_alice)
+{
+    pn_node_options opt;
+    pn_node *node = NULL;
+
+    pn_node_options_init(&opt);
+    opt.data_dir = two_barrels_path(t, is_alice, "data");
+    opt.listen_port = PN_PORT_NONE;
+    opt.linger_ms = 0;
+    opt.watch_network = false;
+    opt.on_event = on_event;
+    opt.on_log = on_log;
+    opt.user = t;
+    if (pn_node_open(&opt, &node) != PN_OK) {
+        fail_msg("node: %s", pn_node_open_error());
+    }
+    return node;
+}
+
+pn_err two_barrels_open_one(
+    two_barrels *t, bool is_alice, two_barrels_change *change)
+{
+    pn_barrel_options opt;
+    char discovery[96];
+    pn_err err;
+
+    (void)snprintf(discovery, sizeof(discovery), "%s/discovery", t->dir);
+    pn_barrel_options_init(&opt);
+    opt.name = is_alice ? ALICE : BOB;
+    opt.cookie = "cookie";
+    opt.key_dir = two_barrels_path(t, is_alice, "keys");
+    opt.cert_dir = two_barrels_path(t, is_alice, "quic");
+    opt.listen_address = "127.0.0.1";
+    opt.listen_port = 0;
+    opt.discovery_dir = discovery;
+    opt.dns_port = 0;
+    if (change != NULL) {
+        change(&opt, is_alice);
+    }
+    if (is_alice) {
+        t->alice_node = open_node(t, true);
+        err = pn_barrel_open(t->alice_node, &opt, &t->alice);
+    } else {
+        t->bob_node = open_node(t, false);
+        expose(t);
+        err = pn_barrel_open(t->bob_node, &opt, &t->bob);
+    }
+    return err;
+}
+
+void two_barrels_open(two_barrels *t, two_barrels_change *change)
+{
+    if (two_barrels_open_one(t, false, change) != PN_OK
+        || two_barrels_open_one(t, true, change) != PN_OK) {
+        fail_msg("barrel: %s", pn_node_open_error());
+    }
+}
+
+void two_barrels_connected(two_barrels *t, two_barrels_change *change)
+{
+    char why[PN_BARREL_SENTENCE_MAX];
+
+    two_barrels_init(t);
+    two_barrels_pin(t);
+    two_barrels_open(t, change);
+    two_barrels_grant(t);
+    if (pn_barrel_connect(t->alice, BOB, 10000, why) != PN_OK) {
+        fail_msg("connect: %s", why);
+    }
+}
+
+void two_barrels_close_one(two_barrels *t, bool is_alice)
+{
+    pn_node_close(is_alice ? t->alice_node : t->bob_node);
+    if (is_alice) {
+        t->alice_node = NULL;
+        t->alice = NULL;
+    } else {
+        t->bob_node = NULL;
+        t->bob = NULL;
+    }
+}
+
+static int remove_one(
+    const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+void two_barrels_fini(two_barrels *t)
+{
+    two_barrels_close_one(t, true);
+    two_barrels_close_one(t, false);
+    (void)nftw(t->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    (void)pthread_mutex_destroy(&t->lock);
+}
+
+void two_barrels_wait(two_barrels *t, const unsigned *counter, unsigned n)
+{
+    struct timespec pause = {.tv_nsec = 2000000};
+
+    for (int i = 0; i < 5000; i++) {
+        bool is_there;
+
+        (void)pthread_mutex_lock(&t->lock);
+        is_there = *counter >= n;
+        (void)pthread_mutex_unlock(&t->lock);
+        if (is_there) {
+            return;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    fail_msg("it did not happen %u times within 10 s", n);
+}
