@@ -206,6 +206,16 @@ static pn_err keep_cookie(pn_dist *d)
     return PN_OK;
 }
 
+/* A term over a limit ends the link for everybody, so the limits are those of
+ * the format; max_message bounds them all. */
+static void set_limits(pn_dist *d)
+{
+    pn_term_limits_init(&d->limits);
+    d->limits.max_bytes = (uint32_t)d->config.max_message;
+    d->limits.max_depth = UINT16_MAX;
+    d->limits.max_bignum = UINT16_MAX;
+}
+
 pn_err pn_dist_new(
     const pn_dist_config *config, uint64_t now_us, pn_dist **ret_dist)
 {
@@ -225,8 +235,7 @@ pn_err pn_dist_new(
         free(d);
         return PN_NOMEM;
     }
-    pn_term_limits_init(&d->limits);
-    d->limits.max_bytes = (uint32_t)c.max_message;
+    set_limits(d);
     pn_dist_handshake_begin(d, now_us);
     *ret_dist = d;
     return PN_OK;

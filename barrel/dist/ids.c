@@ -99,15 +99,15 @@ bool pn_dist_ref_read(
 /* Appends name as an atom; the bytes there are then, 0: it cannot be one. */
 static size_t put_node(uint8_t *out, size_t at, const char *name)
 {
-    size_t len = strlen(name);
+    pn_slice node = {(const uint8_t *)name, strlen(name)};
 
-    if (len > NODE_MAX) {
+    if (node.len > NODE_MAX) {
         return 0;
     }
     out[at] = TAG_SMALL_ATOM_UTF8;
-    out[at + 1] = (uint8_t)len;
-    memcpy(out + at + 2, name, len);
-    return at + 2 + len;
+    out[at + 1] = (uint8_t)node.len;
+    memcpy(out + at + 2, node.data, node.len);
+    return at + 2 + node.len;
 }
 
 void pn_dist_write_pid(

@@ -264,7 +264,7 @@ defmodule DistTest do
 
   defp terms do
     [
-      {"integers", [0, -1, 255, 256, -2_147_483_648, 9_223_372_036_854_775_807, -(2 ** 500)]},
+      {"integers", [0, -1, 255, 256, -2_147_483_648, 9_223_372_036_854_775_807, -(2 ** 500), 2 ** 20_000]},
       {"float", 1.0e-300},
       {"atoms", [:a, :"ä ö", true, nil, :"", String.to_atom(String.duplicate("я", 255))]},
       {"binaries", ["", "text", <<0, 255>>, <<5::3>>]},
@@ -273,7 +273,7 @@ defmodule DistTest do
       {"maps", %{1 => 2, "k" => %{[1] => 2.5}, {1} => self()}},
       {"identifiers", [self(), make_ref(), hd(Port.list()), :erlang.alias()]},
       {"functions", [&:erlang.node/0, &Enum.map/2, closure(self())]},
-      {"deep", Enum.reduce(1..200, :bottom, fn _, t -> {t} end)},
+      {"deep", Enum.reduce(1..5000, :bottom, fn _, t -> {t} end)},
       {"large", :binary.copy(<<1, 2, 3>>, 1_000_000)}
     ]
   end

@@ -14,19 +14,21 @@
 
 /* ---- messages ------------------------------------------------------------ */
 
-/* {2,'',<a.1.0>} and a binary that makes the message len bytes long. */
+/* {2,'',<a.1.0>} and the tag of a binary. */
+static const uint8_t send_head[] = "\x70\x83\x68\x03\x61\x02\x77\0\x58\x77\3"
+                                   "a@b\0\0\0\1\0\0\0\0\0\0\0\4\x83\x6d";
+#define SEND_HEAD_LEN (sizeof(send_head) - 1)
+
+/* A binary that makes the message len bytes long. */
 static void put_send(pn_buf *out, size_t len, uint8_t fill)
 {
-    static const uint8_t head[] = "\x70\x83\x68\x03\x61\x02\x77\0\x58\x77\3"
-                                  "a@b\0\0\0\1\0\0\0\0\0\0\0\4\x83\x6d";
-    size_t head_len = sizeof(head) - 1;
-    size_t n = len - head_len - 4;
+    size_t n = len - SEND_HEAD_LEN - 4;
     uint8_t bytes[4];
 
-    assert_true(len >= head_len + 4);
+    assert_true(len >= SEND_HEAD_LEN + 4);
     pn_store_be32(bytes, (uint32_t)len);
     assert_int_equal(pn_buf_append(out, bytes, 4), PN_OK);
-    assert_int_equal(pn_buf_append(out, head, head_len), PN_OK);
+    assert_int_equal(pn_buf_append(out, send_head, SEND_HEAD_LEN), PN_OK);
     pn_store_be32(bytes, (uint32_t)n);
     assert_int_equal(pn_buf_append(out, bytes, 4), PN_OK);
     assert_int_equal(pn_buf_reserve(out, n), PN_OK);
@@ -277,6 +279,49 @@ static void test_bad(void **state)
         dist_end_fini(&e);
     }
     pn_buf_fini(&more);
+}
+
+/* What our own links refuse a BEAM may have: a term nested n deep. */
+static void put_nested(pn_buf *out, uint32_t n)
+{
+    uint8_t bytes[4];
+
+    put_raw(out, "\0\0\0\0", 4);
+    put_raw(out, (const char *)send_head, SEND_HEAD_LEN - 1);
+    for (uint32_t i = 0; i < n; i++) {
+        put_raw(out, "\x68\1", 2);
+    }
+    put_raw(out, "\x6a", 1);
+    pn_store_be32(bytes, (uint32_t)pn_buf_used(out) - 4);
+    memcpy(out->data, bytes, 4);
+}
+
+static void test_deep(void **state)
+{
+    static const struct {
+        uint32_t depth;
+        pn_dist_reason want;
+    } rows[] = {{600, PN_DIST_REASON_NONE}, {65535, PN_DIST_REASON_NONE},
+        {65536, PN_DIST_REASON_BAD_TERM}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        pn_buf in = {0};
+        dist_end e;
+        dist_end peer;
+
+        put_nested(&in, rows[i].depth);
+        dist_end_init(&e, PN_DIST_RESPONDER);
+        dist_end_init(&peer, PN_DIST_INITIATOR);
+        dist_end_start(&e);
+        dist_end_start(&peer);
+        dist_talk(&peer, &e, 512);
+        data(&e, 4, in.data, pn_buf_used(&in));
+        assert_reason(&e, rows[i].want);
+        pn_buf_fini(&in);
+        dist_end_fini(&e);
+        dist_end_fini(&peer);
+    }
 }
 
 /* ---- which streams ------------------------------------------------------- */
@@ -536,6 +581,7 @@ int main(void)
             role_names[i]);
     }
     pn_test_add("barrel/dist_frames/cut_anywhere", test_cut_anywhere, NULL);
+    pn_test_add("barrel/dist_frames/deep", test_deep, NULL);
     pn_test_add("barrel/dist_frames/no_copy", test_no_copy, NULL);
     pn_test_add("barrel/dist_frames/buffered", test_buffered, NULL);
     pn_test_add("barrel/dist_frames/early", test_early, NULL);
