@@ -15,8 +15,7 @@
 
 /* ---- where -------------------------------------------------------------- */
 
-/* Parents of the data directory; it is the store's own to make. */
-static void make_parents(const char *path)
+void cli_make_parents(const char *path)
 {
     char copy[PATH_MAX];
 
@@ -57,7 +56,7 @@ cli_exit cli_app_init(cli_app *app, const cli_args *args)
         return cli_fail(app, CLI_USAGE,
             "expected --data-dir DIR, or HOME or XDG_STATE_HOME to be set");
     }
-    make_parents(app->data_dir);
+    cli_make_parents(app->data_dir);
     return CLI_OK;
 }
 
@@ -450,7 +449,7 @@ cli_exit cli_node_options(const cli_app *app, cli_hub_options *ret_options)
     return CLI_OK;
 }
 
-static cli_exit open_session(const cli_app *app,
+cli_exit cli_app_open_session(const cli_app *app,
     const cli_session_options *options, cli_session **ret_session)
 {
     cli_text error = {0};
@@ -473,7 +472,7 @@ cli_exit cli_app_session(const cli_app *app, cli_session **ret_session)
     }
     options.hub.node.discovery_listen_only = true;
     options.hub.node.auto_connect = false;
-    return open_session(app, &options, ret_session);
+    return cli_app_open_session(app, &options, ret_session);
 }
 
 cli_exit cli_app_running(const cli_app *app, cli_session **ret_session)
@@ -481,5 +480,5 @@ cli_exit cli_app_running(const cli_app *app, cli_session **ret_session)
     cli_session_options options = {
         .data_dir = app->data_dir, .may_open = false};
 
-    return open_session(app, &options, ret_session);
+    return cli_app_open_session(app, &options, ret_session);
 }

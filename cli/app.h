@@ -18,6 +18,8 @@ typedef struct cli_app {
 
 /* Reads the global options. CLI_OK, or an exit status already reported. */
 cli_exit cli_app_init(cli_app *app, const cli_args *args);
+/* Makes what is above path, mode 0700; path itself is its owner's to make. */
+void cli_make_parents(const char *path);
 
 /* One line to standard output; the text is emptied. */
 void cli_print(cli_text *line);
@@ -63,6 +65,9 @@ cli_exit cli_node_options(const cli_app *app, cli_hub_options *ret_options);
 /* The option table they are in. */
 extern const cli_option cli_node_option_table[];
 
+/* A session with these options; says why there is none. */
+cli_exit cli_app_open_session(const cli_app *app,
+    const cli_session_options *options, cli_session **ret_session);
 /* A session for a command that needs a node: the running one, or its own,
  * which announces nothing. */
 cli_exit cli_app_session(const cli_app *app, cli_session **ret_session);

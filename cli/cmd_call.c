@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* call, send, rpc, cast. */
+/* call, send, rpc, cast, monitor. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "barrel.h"
 #include "commands.h"
 #include "escape.h"
 #include "json.h"
@@ -131,7 +132,8 @@ static cli_exit read_term(
 
 typedef struct call {
     const char *cmd;
-    const char *handle; /* NULL: the default of rpc */
+    bool is_node;       /* PEER is one of an Erlang cluster */
+    const char *handle; /* NULL: the default of rpc; a process of a node */
     const char *module;
     const char *function;
     cli_text term;
@@ -146,6 +148,15 @@ static cli_exit read_options(const cli_app *app, call *c)
     cli_text error = {0};
     cli_exit status = CLI_OK;
 
+    if (c->is_node && at != NULL) {
+        return cli_fail(app, CLI_USAGE,
+            "expected '--node NAME@HOST=HOST:PORT' for a node of an Erlang "
+            "cluster, found '--at'");
+    }
+    if (c->is_node && cli_args_flag(app->args, "handle")) {
+        return cli_fail(app, CLI_USAGE,
+            "expected no '--handle' for a node of an Erlang cluster");
+    }
     if (!cli_args_number(
             app->args, "timeout", 1, 86400000, 5000, &c->timeout_ms, &error)
         || !cli_args_number(
@@ -162,13 +173,14 @@ static bool request(
 {
     cli_text body = {0};
     cli_text t = {0};
-    bool good = cli_request_term(s, &body, c->term.data, c->term.len);
+    bool good = c->term.len == 0
+                || cli_request_term(s, &body, c->term.data, c->term.len);
 
     /* Parts went first, with numbers of their own. */
     cli_request_begin(s, &t, c->cmd);
-    cli_json_string(&t, "peer", app->args->positional[0]);
+    cli_json_string(&t, c->is_node ? "node" : "peer", app->args->positional[0]);
     if (c->handle != NULL) {
-        cli_json_string(&t, "handle", c->handle);
+        cli_json_string(&t, c->is_node ? "process" : "handle", c->handle);
     }
     if (c->module != NULL) {
         cli_json_string(&t, "module", c->module);
@@ -208,22 +220,64 @@ static void print_reply(const cli_app *app, const cli_answer *answer)
     cli_text_fini(&t);
 }
 
+/* NODE [PROCESS] down: REASON. */
+static void print_down(const cli_answer *answer)
+{
+    static const char *const fields[] = {"node", "process"};
+    const json_t *text = json_object_get(answer->json, "text");
+    cli_text t = {0};
+
+    for (size_t i = 0; i < 2; i++) {
+        const char *field = cli_field(answer->json, fields[i]);
+
+        if (field[0] != '\0') {
+            cli_escape(&t, field, strlen(field), CLI_ESCAPE_ALL);
+            cli_text_putc(&t, ' ');
+        }
+    }
+    cli_text_puts(&t, "down: ");
+    cli_escape(
+        &t, json_string_value(text), json_string_length(text), CLI_ESCAPE_ALL);
+    cli_print(&t);
+    cli_text_fini(&t);
+}
+
+static cli_exit open_for(
+    const cli_app *app, const call *c, cli_session **ret_session)
+{
+    cli_exit status;
+
+    if (c->is_node) {
+        status = cli_check_node(app, app->args->positional[0]);
+        return status == CLI_OK ? cli_barrel_session(app, ret_session) : status;
+    }
+    status = cli_barrel_check_unused(app, "NODE@HOST as PEER");
+    return status == CLI_OK ? cli_app_session(app, ret_session) : status;
+}
+
+/* term NULL: there is none. */
 static cli_exit run_call(const cli_app *app, call *c, const char *term)
 {
     cli_session *session = NULL;
     cli_answer answer = {0};
-    cli_exit status = read_options(app, c);
+    cli_exit status;
 
-    if (status == CLI_OK) {
+    c->is_node = term == NULL || cli_is_node(app->args->positional[0]);
+    status = read_options(app, c);
+    if (status == CLI_OK && term != NULL) {
         status = read_term(app, term, &c->term);
     }
     if (status == CLI_OK) {
-        status = cli_app_session(app, &session);
+        status = open_for(app, c, &session);
     }
     if (status == CLI_OK) {
         if (request(app, session, c, &answer)
             && json_is_true(json_object_get(answer.json, "ok"))) {
-            print_reply(app, &answer);
+            if (term == NULL && !app->json) {
+                print_down(&answer);
+            } else {
+                print_reply(app, &answer);
+            }
         } else {
             status = cli_fail_answer(app, session, &answer);
         }
@@ -257,6 +311,19 @@ static cli_exit function(const cli_args *args, const char *cmd)
 
     if (status == CLI_OK) {
         status = run_call(&app, &c, args->positional[3]);
+    }
+    return status;
+}
+
+cli_exit cli_cmd_monitor(const cli_args *args)
+{
+    cli_app app;
+    call c = {.cmd = "monitor",
+        .handle = args->n_positional > 1 ? args->positional[1] : NULL};
+    cli_exit status = cli_app_init(&app, args);
+
+    if (status == CLI_OK) {
+        status = run_call(&app, &c, NULL);
     }
     return status;
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "barrel.h"
 #include "base/mutant.h"
 #include "commands.h"
 #include "control.h"
@@ -16,13 +17,17 @@
 #include "peername.h"
 
 #define MAX_EXPOSED 64
+#define MAX_NAME 520 /* of a function: module, name and arity */
 #define MAX_ARGS 32
 #define MAX_OUTPUT ((size_t)4 << 20) /* of a program, before it is a term */
 
 const cli_option cli_run_option_table[] = {
     {"expose", 'e', "NAME=PROGRAM", "let a program answer to the handle NAME"},
+    {"export", 0, "MOD.FUN/ARITY=PROGRAM",
+        "let a program answer to 'rpc'; NAME is MOD.FUN/ARITY then"},
     {"arg", 0, "NAME=ARG", "a fixed argument for NAME's program; may repeat"},
-    {"allow", 'A', "NAME=PEER|paired", "who may use NAME; may repeat"},
+    {"allow", 'A', "NAME=PEER|paired",
+        "who may use NAME, NODE@HOST too; may repeat"},
     {"program-timeout", 0, "MS", "when a program is killed; default 30000"},
     {"echo", 0, NULL, "expose 'echo', which answers with its argument"},
     {"chat", 0, NULL, "expose 'chat', and print what is sent there"},
@@ -32,10 +37,13 @@ const cli_option cli_run_option_table[] = {
     {NULL, 0, NULL, NULL},
 };
 
-/* One --expose with its arguments; memory of main's life. */
+/* One --expose or --export with its arguments; memory of main's life. */
 typedef struct exposed_program {
     cli_exposed exposed;
-    char name[65];
+    char name[MAX_NAME];
+    cli_function function; /* of --export */
+    char words[MAX_NAME];  /* its module and name */
+    bool is_function;
     char path[PATH_MAX];
     char *argv[MAX_ARGS + 2];
     size_t n_args;
@@ -50,6 +58,8 @@ typedef struct running {
     cli_caller *printer;
     cli_control *control;
     cli_handlers *handlers;
+    cli_barrel_setup barrel;
+    bool has_barrel;
     bool stopping;
     exposed_program programs[MAX_EXPOSED];
     size_t n_programs;
@@ -126,19 +136,53 @@ static exposed_program *find_exposed(running *r, const char *name)
     return NULL;
 }
 
-static cli_exit add_program(running *r, const char *word, uint32_t timeout_ms)
+/* "MyApp.Led.on/1", ":led.on/1": the module is all before the last dot. */
+static bool read_function(exposed_program *p)
+{
+    char *slash;
+    char *dot;
+
+    (void)strcpy(p->words, p->name);
+    slash = strrchr(p->words, '/');
+    if (slash == NULL || slash[1] == '\0' || strlen(slash + 1) > 3
+        || strspn(slash + 1, "0123456789") != strlen(slash + 1)) {
+        return false;
+    }
+    *slash = '\0';
+    dot = strrchr(p->words, '.');
+    if (dot == NULL || dot == p->words || dot[1] == '\0') {
+        return false;
+    }
+    *dot = '\0';
+    p->function = (cli_function){.module = p->words,
+        .name = dot + 1,
+        .arity = (unsigned)atoi(slash + 1)};
+    p->is_function = true;
+    return p->function.arity <= 255;
+}
+
+/* option: "expose" or "export". */
+static cli_exit add_program(
+    running *r, const char *option, const char *word, uint32_t timeout_ms)
 {
     exposed_program *p = &r->programs[r->n_programs];
+    bool is_function = strcmp(option, "export") == 0;
     const char *program;
 
     if (r->n_programs == MAX_EXPOSED) {
         return fail_word(r, "at most 64 programs", word);
     }
     program = split_pair(word, p->name, sizeof(p->name));
-    if (program == NULL || !cli_handle_name_is_good(p->name)) {
+    if (!is_function
+        && (program == NULL || !cli_handle_name_is_good(p->name))) {
         return fail_word(r,
             "NAME=PROGRAM after '--expose', NAME of 1 to 64 characters a-z, "
             "0-9 and _",
+            word);
+    }
+    if (is_function && (program == NULL || !read_function(p))) {
+        return fail_word(r,
+            "MOD.FUN/ARITY=PROGRAM after '--export', such as MyApp.Led.on/1",
             word);
     }
     if (find_exposed(r, p->name) != NULL) {
@@ -160,7 +204,7 @@ static cli_exit add_program(running *r, const char *word, uint32_t timeout_ms)
 
 static cli_exit add_argument(running *r, const char *word)
 {
-    char name[65];
+    char name[MAX_NAME];
     const char *value = split_pair(word, name, sizeof(name));
     exposed_program *p = value == NULL ? NULL : find_exposed(r, name);
 
@@ -183,7 +227,7 @@ static bool is_builtin(const running *r, const char *name)
 
 static cli_exit check_allow(running *r, const char *word)
 {
-    char name[65];
+    char name[MAX_NAME];
     const char *peer = split_pair(word, name, sizeof(name));
     exposed_program *p = peer == NULL ? NULL : find_exposed(r, name);
 
@@ -191,6 +235,10 @@ static cli_exit check_allow(running *r, const char *word)
         || (p == NULL && !is_builtin(r, name))) {
         return fail_word(
             r, "NAME=PEER or NAME=paired after '--allow', NAME exposed", word);
+    }
+    if (cli_is_node(peer) && !cli_args_flag(r->app->args, "barrel")) {
+        return fail_word(
+            r, "'--barrel NAME@HOST' with a node after '--allow'", word);
     }
     if (p != NULL) {
         p->allowed = true;
@@ -234,7 +282,11 @@ static cli_exit read_exposures(running *r)
     cli_text_fini(&error);
     while (status == CLI_OK
            && (word = cli_args_next(args, "expose", &i)) != NULL) {
-        status = add_program(r, word, timeout_ms);
+        status = add_program(r, "expose", word, timeout_ms);
+    }
+    for (i = 0; status == CLI_OK
+                && (word = cli_args_next(args, "export", &i)) != NULL;) {
+        status = add_program(r, "export", word, timeout_ms);
     }
     for (i = 0;
          status == CLI_OK && (word = cli_args_next(args, "arg", &i)) != NULL;) {
@@ -254,31 +306,81 @@ static cli_exit fail_err(const running *r, const char *what, pn_err err)
     return cli_fail(r->app, CLI_LOCAL, "%s: %s", what, pn_strerror(err));
 }
 
-/* A key may be allowed before it is paired; a name must be known. */
-static cli_exit grant(const running *r, const char *name, const char *peer)
+/* A grant is one of a key: whoever has it, under whatever name. */
+static cli_exit find_pinned(
+    const running *r, const char *node, pn_public_key *ret_key)
 {
-    pn_node *node = cli_hub_node(r->hub);
-    pn_principal who = {.family = PN_FAMILY_PEERNET};
-    cli_text why = {0};
-    cli_exit status = CLI_OK;
+    cli_exit status = cli_check_node(r->app, node);
     pn_err err;
 
-    if (strcmp(peer, "paired") == 0) {
-        err = pn_grant_paired(node, name);
-    } else if (cli_peer_of_node(node, peer, &who.key, &why) == PN_OK
-               || pn_key_parse(peer, &who.key) == PN_OK) {
-        err = pn_grant(node, name, &who);
-    } else {
-        status = cli_fail(r->app, CLI_NO_PEER, "%s", cli_text_string(&why));
-        err = PN_OK;
+    if (status != CLI_OK) {
+        return status;
     }
-    cli_text_fini(&why);
-    return err == PN_OK ? status : fail_err(r, name, err);
+    err = cli_hub_pinned(r->hub, node, ret_key);
+    if (err == PN_NOT_FOUND) {
+        return cli_fail(r->app, CLI_NO_PEER,
+            "%s is not pinned: expected 'peernet barrel trust %s KEYFILE' "
+            "first",
+            node, node);
+    }
+    return err == PN_OK ? CLI_OK : fail_err(r, node, err);
 }
 
-static cli_exit grant_all(const running *r)
+/* A key may be allowed before it is paired; a name must be known. */
+static cli_exit find_principal(
+    const running *r, const char *peer, pn_principal *ret_who)
 {
-    char name[65];
+    cli_text why = {0};
+    cli_exit status = CLI_OK;
+
+    if (cli_is_node(peer)) {
+        ret_who->family = PN_FAMILY_BARREL;
+        return find_pinned(r, peer, &ret_who->key);
+    }
+    ret_who->family = PN_FAMILY_PEERNET;
+    if (cli_peer_of_node(cli_hub_node(r->hub), peer, &ret_who->key, &why)
+            != PN_OK
+        && pn_key_parse(peer, &ret_who->key) != PN_OK) {
+        status = cli_fail(r->app, CLI_NO_PEER, "%s", cli_text_string(&why));
+    }
+    cli_text_fini(&why);
+    return status;
+}
+
+/* who NULL: every paired peer. */
+static pn_err grant_handle(
+    const running *r, const char *name, const pn_principal *who)
+{
+    pn_node *node = cli_hub_node(r->hub);
+
+    return who == NULL ? pn_grant_paired(node, name)
+                       : pn_grant(node, name, who);
+}
+
+static cli_exit grant(running *r, const char *name, const char *peer)
+{
+    const exposed_program *p = find_exposed(r, name);
+    bool is_function = p != NULL && p->is_function;
+    bool is_all = strcmp(peer, "paired") == 0;
+    pn_principal who = {0};
+    cli_exit status = is_all ? CLI_OK : find_principal(r, peer, &who);
+    pn_err err;
+
+    if (status != CLI_OK) {
+        return status;
+    }
+    err = grant_handle(
+        r, is_function ? PN_BEAM_DIST_HANDLE : name, is_all ? NULL : &who);
+    if (err == PN_OK && is_function) {
+        err = cli_handlers_allow(
+            r->handlers, &p->function, is_all ? NULL : &who);
+    }
+    return err == PN_OK ? CLI_OK : fail_err(r, name, err);
+}
+
+static cli_exit grant_all(running *r)
+{
+    char name[MAX_NAME];
     unsigned i = 0;
     const char *word;
     cli_exit status = CLI_OK;
@@ -295,7 +397,7 @@ static cli_exit grant_all(const running *r)
 /* A built-in handle without --allow is open to everybody who is paired. */
 static bool is_limited(const running *r, const char *handle)
 {
-    char name[65];
+    char name[MAX_NAME];
     unsigned i = 0;
     const char *word;
 
@@ -314,7 +416,11 @@ static cli_exit expose_all(running *r)
     pn_err err;
 
     for (size_t i = 0; i < r->n_programs; i++) {
-        err = cli_handlers_expose(r->handlers, &r->programs[i].exposed);
+        const exposed_program *p = &r->programs[i];
+
+        err = p->is_function
+                  ? cli_handlers_export(r->handlers, &p->exposed, &p->function)
+                  : cli_handlers_expose(r->handlers, &p->exposed);
         if (err != PN_OK) {
             return fail_err(r, r->programs[i].name, err);
         }
@@ -429,12 +535,20 @@ static void print_ready(const running *r)
         cli_json_string(&t, "event", "ready");
         cli_json_string(&t, "key", base32);
         cli_json_int(&t, "port", pn_node_port(node));
+        if (r->has_barrel) {
+            cli_json_string(&t, "barrel", cli_hub_barrel_name(r->hub));
+            cli_json_int(&t, "barrel_port", cli_hub_barrel_port(r->hub));
+        }
         if (r->control != NULL) {
             cli_json_string(&t, "control", cli_control_path(r->control));
         }
         cli_json_close(&t, '}');
     } else {
         cli_text_printf(&t, "ready %s port %u", base32, pn_node_port(node));
+        if (r->has_barrel) {
+            cli_text_printf(&t, " barrel %s port %u",
+                cli_hub_barrel_name(r->hub), cli_hub_barrel_port(r->hub));
+        }
     }
     cli_print(&t);
     cli_text_fini(&t);
@@ -490,6 +604,7 @@ static cli_exit open_node(running *r)
         options.node.announce_interval_ms = every_ms;
         options.chat = cli_args_flag(r->app->args, "chat");
         options.verbose = cli_args_flag(r->app->args, "verbose");
+        options.barrel = r->has_barrel ? &r->barrel.options : NULL;
         status = open_hub(r, &options);
     }
     cli_text_fini(&error);
@@ -500,6 +615,7 @@ static cli_exit open_all(running *r)
 {
     cli_exit status = open_node(r);
 
+    cli_barrel_wipe(&r->barrel);
     if (status != CLI_OK) {
         return status;
     }
@@ -538,6 +654,7 @@ static void close_all(running *r)
     (void)uv_loop_close(&r->loop);
     cli_hub_free(r->hub);
     cli_handlers_free(r->handlers);
+    cli_barrel_wipe(&r->barrel);
 }
 
 cli_exit cli_cmd_run(const cli_args *args)
@@ -557,7 +674,10 @@ cli_exit cli_cmd_run(const cli_args *args)
         return fail_err(&r, "run", PN_NOMEM);
     }
     catch_signals(&r);
-    status = open_all(&r);
+    status = cli_barrel_run_setup(&app, &r.barrel, &r.has_barrel);
+    if (status == CLI_OK) {
+        status = open_all(&r);
+    }
     if (status == CLI_OK) {
         print_ready(&r);
         while (!r.stopping) {

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "barrel.h"
 #include "jsonout.h"
 
 const cli_option cli_global_options[] = {
@@ -51,21 +52,41 @@ static const cli_option rpc_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const cli_option monitor_options[] = {
+    {"wait", 'w', "MS", "how long to wait for a link; default 7000"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const cli_option barrel_options[] = {
+    {"out", 0, "FILE", "id: write node.pub, for others to trust"},
+    {"yes", 0, NULL, "rotate identity: do it, not only say what it means"},
+    {"key-dir", 0, "DIR",
+        "node.key and trusted/; default DATA-DIR/barrel/keys"},
+    {"cert-dir", 0, "DIR", "the certificate; default DATA-DIR/barrel/quic"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const cli_option *const no_options[] = {NULL};
 static const cli_option *const of_id[] = {id_options, NULL};
 static const cli_option *const of_pair[] = {pair_options, NULL};
 static const cli_option *const of_discover[] = {
     discover_options, cli_node_option_table, NULL};
-static const cli_option *const of_run[] = {
-    cli_run_option_table, cli_node_option_table, NULL};
-static const cli_option *const of_call[] = {
-    call_options, cli_node_option_table, NULL};
-static const cli_option *const of_send[] = {
-    send_options, cli_node_option_table, NULL};
-static const cli_option *const of_rpc[] = {
-    rpc_options, call_options, cli_node_option_table, NULL};
-static const cli_option *const of_cast[] = {
-    rpc_options, send_options, cli_node_option_table, NULL};
+static const cli_option *const of_run[] = {cli_run_option_table,
+    cli_node_option_table, cli_barrel_run_option_table, cli_barrel_option_table,
+    NULL};
+static const cli_option *const of_call[] = {call_options, cli_node_option_table,
+    cli_barrel_own_option_table, cli_barrel_option_table, NULL};
+static const cli_option *const of_send[] = {send_options, cli_node_option_table,
+    cli_barrel_own_option_table, cli_barrel_option_table, NULL};
+static const cli_option *const of_rpc[] = {rpc_options, call_options,
+    cli_node_option_table, cli_barrel_own_option_table, cli_barrel_option_table,
+    NULL};
+static const cli_option *const of_cast[] = {rpc_options, send_options,
+    cli_node_option_table, cli_barrel_own_option_table, cli_barrel_option_table,
+    NULL};
+static const cli_option *const of_monitor[] = {monitor_options,
+    cli_barrel_own_option_table, cli_barrel_option_table, NULL};
+static const cli_option *const of_barrel[] = {barrel_options, NULL};
 static const cli_option *const of_node[] = {cli_node_option_table, NULL};
 
 const cli_command cli_commands[] = {
@@ -87,22 +108,45 @@ const cli_command cli_commands[] = {
         "Nothing is exposed unless told. A program gets the argument as JSON\n"
         "on standard input; its standard output, JSON too, is the reply.\n"
         "While it runs, every other command on the same data directory goes\n"
-        "through its links.",
+        "through its links. With --barrel it is a node of an Erlang cluster,\n"
+        "too; --allow NAME=NODE@HOST lets a pinned node of it use a handle.",
         of_run},
     {"call", cli_cmd_call, "PEER HANDLE TERM", 3, 3,
         "call a handle and print the reply",
         "TERM is in Elixir syntax, such as '%{unit: \"C\"}'; '-' reads it\n"
-        "from standard input.",
+        "from standard input. NODE@HOST as PEER is a node of an Erlang\n"
+        "cluster: gen_server:call({HANDLE, NODE@HOST}, TERM).",
         of_call},
     {"send", cli_cmd_send, "PEER HANDLE TERM", 3, 3,
-        "send to a handle; no reply", "TERM is as for 'call'.", of_send},
+        "send to a handle; no reply",
+        "TERM is as for 'call'. NODE@HOST as PEER is a node of an Erlang\n"
+        "cluster: {HANDLE, NODE@HOST} ! TERM, and HANDLE may be a pid as\n"
+        "--json prints it.",
+        of_send},
     {"rpc", cli_cmd_rpc, "PEER MOD FUN ARGS", 4, 4,
         "call a function of a module and print what it returns",
         "MOD is written as in Elixir: MyApp.Led, or :led for an Erlang\n"
-        "module. ARGS is a list, such as '[1, \"on\"]'.",
+        "module. ARGS is a list, such as '[1, \"on\"]'. NODE@HOST as PEER is\n"
+        "a node of an Erlang cluster: rpc:call(NODE@HOST, MOD, FUN, ARGS).",
         of_rpc},
     {"cast", cli_cmd_cast, "PEER MOD FUN ARGS", 4, 4,
         "call a function of a module; no reply", "As 'rpc'.", of_cast},
+    {"monitor", cli_cmd_monitor, "NODE [PROCESS]", 1, 2,
+        "wait for the end of a node of an Erlang cluster, or of its process",
+        "PROCESS is a registered name, or a pid as --json prints it. One line\n"
+        "says why it ended.",
+        of_monitor},
+    {"barrel", cli_cmd_barrel, "ACTION ...", 1, 3,
+        "who we are in an Erlang cluster, and whom we have pinned",
+        "ACTION is one of\n"
+        "  id                       print our key, 64 hexadecimal digits\n"
+        "  trust NAME@HOST KEYFILE  pin a node: its node.pub, or its key as "
+        "text\n"
+        "  pins                     list pinned nodes\n"
+        "  unpin NAME@HOST          take a pin back; its link ends at once\n"
+        "  rotate identity|cert     make a new key, or certificate\n"
+        "  nodes                    list connected nodes of the running node",
+        of_barrel},
     {"chat", cli_cmd_chat, "PEER", 1, 1, "talk with a peer, line by line",
         "Each line is sent to the peer's handle 'chat', as %{text: LINE}.\n"
         "On a terminal an empty line or Control-D leaves.",
@@ -148,8 +192,9 @@ static void print_overview(void)
         printf("  %-24s %s\n", words, c->summary);
     }
     printf("\nPEER is a label, a key in Base32 or hexadecimal, or the first 4 "
-           "or more\ndigits of a fingerprint, if no other begins with them."
-           "\n\n");
+           "or more\ndigits of a fingerprint, if no other begins with them; "
+           "NODE@HOST "
+           "is a\nnode of an Erlang cluster.\n\n");
     print_option_table(cli_global_options);
     printf("\nEach command explains itself with --help; all of it is in "
            "peernet(1).\n");
@@ -253,12 +298,12 @@ static cli_exit print_version(const cli_args *args)
         cli_json_open(&t, NULL, '{');
         cli_json_string(&t, "version", PN_VERSION);
         cli_json_string(&t, "library", pn_version());
-        cli_json_string(&t, "parts", cli_optional_parts);
+        cli_json_string(&t, "parts", PN_CLI_PARTS);
         cli_json_close(&t, '}');
     } else {
         cli_text_printf(&t, "peernet %s (libpeernet %s; optional parts: %s)",
             PN_VERSION, pn_version(),
-            cli_optional_parts[0] == '\0' ? "none" : cli_optional_parts);
+            PN_CLI_PARTS[0] == '\0' ? "none" : PN_CLI_PARTS);
     }
     cli_print(&t);
     cli_text_fini(&t);

@@ -18,6 +18,8 @@ cli_exit cli_cmd_call(const cli_args *args);
 cli_exit cli_cmd_send(const cli_args *args);
 cli_exit cli_cmd_rpc(const cli_args *args);
 cli_exit cli_cmd_cast(const cli_args *args);
+cli_exit cli_cmd_monitor(const cli_args *args);
+cli_exit cli_cmd_barrel(const cli_args *args);
 cli_exit cli_cmd_chat(const cli_args *args);
 cli_exit cli_cmd_metrics(const cli_args *args);
 cli_exit cli_cmd_events(const cli_args *args);
@@ -34,7 +36,4 @@ void cli_event_to_text(cli_text *t, const json_t *event);
 
 /* Draws key as a QR code; CLI_LOCAL without libqrencode. */
 cli_exit cli_draw_qr(const cli_app *app, const char *key);
-/* "qr" or "", for --version. */
-extern const char cli_optional_parts[];
-
 #endif

@@ -24,6 +24,7 @@ struct cli_handlers {
     cli_hub *hub;
     cli_programs *programs; /* NULL: closed */
     exposure *exposures;
+    pn_beam_dist *functions; /* NULL: none yet; the node's */
 };
 
 /* A request whose program runs. */
@@ -150,6 +151,7 @@ static void run_program(pn_request *req, exposure *e, cli_text *input)
         .peer = key,
         .label = pn_request_label(req),
         .handle = e->exposed->name,
+        .family = caller->family == PN_FAMILY_BARREL ? "barrel" : "peernet",
         .input = input,
         .done = on_program_done,
         .user = r,
@@ -227,30 +229,70 @@ cli_handlers *cli_handlers_new(uv_loop_t *loop, cli_hub *hub)
     return handlers;
 }
 
+static void options_for(
+    pn_expose_options *ret_options, const cli_exposed *exposed)
+{
+    pn_expose_options_init(ret_options);
+    ret_options->flags = PN_EXPOSE_INLINE | PN_EXPOSE_CONCURRENT
+                         | PN_EXPOSE_CLOSED;
+    /* The program's own time-out comes first. */
+    ret_options->timeout_ms = exposed->program.timeout_ms + 2000;
+}
+
+static exposure *exposure_add(
+    cli_handlers *handlers, const cli_exposed *exposed)
+{
+    exposure *e = calloc(1, sizeof(*e));
+
+    if (e != NULL) {
+        e->handlers = handlers;
+        e->exposed = exposed;
+        e->next = handlers->exposures;
+        handlers->exposures = e;
+    }
+    return e;
+}
+
 pn_err cli_handlers_expose(cli_handlers *handlers, const cli_exposed *exposed)
 {
     pn_expose_options options;
-    exposure *e = calloc(1, sizeof(*e));
-    pn_err err;
+    exposure *e = exposure_add(handlers, exposed);
 
     if (e == NULL) {
         return PN_NOMEM;
     }
-    e->handlers = handlers;
-    e->exposed = exposed;
-    pn_expose_options_init(&options);
-    options.flags = PN_EXPOSE_INLINE | PN_EXPOSE_CONCURRENT | PN_EXPOSE_CLOSED;
-    /* The program's own time-out comes first. */
-    options.timeout_ms = exposed->program.timeout_ms + 2000;
-    err = pn_expose(
+    options_for(&options, exposed);
+    return pn_expose(
         cli_hub_node(handlers->hub), exposed->name, on_request, e, &options);
-    if (err != PN_OK) {
-        free(e);
-        return err;
+}
+
+pn_err cli_handlers_export(cli_handlers *handlers, const cli_exposed *exposed,
+    const cli_function *function)
+{
+    pn_expose_options options;
+    exposure *e = exposure_add(handlers, exposed);
+    pn_err err = PN_OK;
+
+    if (e == NULL) {
+        return PN_NOMEM;
     }
-    e->next = handlers->exposures;
-    handlers->exposures = e;
-    return PN_OK;
+    if (handlers->functions == NULL) {
+        options_for(&options, exposed);
+        err = pn_beam_dist_serve(
+            cli_hub_node(handlers->hub), NULL, &options, &handlers->functions);
+    }
+    if (err == PN_OK) {
+        err = pn_beam_dist_export(handlers->functions, function->module,
+            function->name, function->arity, on_request, e);
+    }
+    return err;
+}
+
+pn_err cli_handlers_allow(cli_handlers *handlers, const cli_function *function,
+    const pn_principal *who)
+{
+    return pn_beam_dist_grant(handlers->functions, function->module,
+        function->name, function->arity, who);
 }
 
 void cli_handlers_close(cli_handlers *handlers)

@@ -336,6 +336,7 @@ static void hub_status(cli_hub *hub, const hub_request *request)
     cli_json_int(&t, "pid", getpid());
     hub_json_peer(&t, pn_node_key(hub->node), NULL);
     cli_json_int(&t, "port", pn_node_port(hub->node));
+    hub_barrel_status(hub, &t);
     hub_answer_end(request->caller, &t);
 }
 
@@ -488,6 +489,7 @@ static void hub_metrics(cli_hub *hub, const hub_request *request)
     char *text = NULL;
     size_t len = 0;
     pn_err err;
+    cli_text all = {0};
     cli_text t = {0};
 
     if (!hub_string(request, "as", false, &as)) {
@@ -498,13 +500,21 @@ static void hub_metrics(cli_hub *hub, const hub_request *request)
         hub_answer_error(request, hub_error_name(err), "%s", pn_strerror(err));
         return;
     }
+    cli_text_add(&all, text, len);
+    free(text);
+    hub_barrel_metrics(hub, &all);
+    if (all.failed) {
+        cli_text_fini(&all);
+        hub_answer_error(request, "local", "out of memory");
+        return;
+    }
     hub_answer_begin(&t, request->has_id, request->id, true);
     if (as != NULL && strcmp(as, "text") == 0) {
-        cli_json_bytes(&t, "text", text, len);
+        cli_json_bytes(&t, "text", all.data, all.len);
     } else {
-        json_metrics(&t, text);
+        json_metrics(&t, all.data);
     }
-    free(text);
+    cli_text_fini(&all);
     hub_answer_end(request->caller, &t);
 }
 
@@ -549,6 +559,8 @@ static const struct {
     {"send", hub_send},
     {"rpc", hub_rpc},
     {"cast", hub_cast},
+    {"monitor", hub_monitor},
+    {"nodes", hub_nodes},
     {"chat", hub_chat},
     {"metrics", hub_metrics},
     {"events", hub_events},
@@ -622,6 +634,7 @@ void cli_hub_leave(cli_caller *caller)
     }
     caller->gone = true;
     hub_ops_forget(caller->hub, caller);
+    hub_barrel_forget(caller->hub, caller);
     hub_chat_leave(caller);
 }
 
@@ -727,11 +740,16 @@ pn_err cli_hub_open(uv_loop_t *loop, const cli_hub_options *options,
         return err;
     }
     err = options->chat ? hub_chat_open(hub) : PN_OK;
+    if (err == PN_OK && options->barrel != NULL) {
+        err = hub_barrel_open(hub, options->barrel, ret_error);
+    }
     if (err == PN_OK && !drive(hub)) {
         err = PN_SYS;
     }
     if (err != PN_OK) {
-        cli_text_puts(ret_error, pn_strerror(err));
+        if (ret_error->len == 0) {
+            cli_text_puts(ret_error, pn_strerror(err));
+        }
         cli_hub_free(hub);
         return err;
     }
@@ -742,6 +760,7 @@ pn_err cli_hub_open(uv_loop_t *loop, const cli_hub_options *options,
 void cli_hub_close(cli_hub *hub)
 {
     hub_ops_cancel(hub);
+    hub_barrel_cancel(hub);
     hub->closing = true;
     uv_close((uv_handle_t *)&hub->poll, on_handle_closed);
     uv_close((uv_handle_t *)&hub->timer, on_handle_closed);

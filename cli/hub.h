@@ -12,6 +12,7 @@
 #ifndef PN_CLI_HUB_H
 #define PN_CLI_HUB_H
 
+#include <peernet/barrel.h>
 #include <peernet/peernet.h>
 #include <uv.h>
 
@@ -31,8 +32,10 @@ typedef void cli_deliver(void *user, const char *line, size_t len);
 
 typedef struct cli_hub_options {
     pn_node_options node; /* own_loop, callbacks and user are the hub's */
-    bool chat;            /* messages to the handle `chat` are events */
-    bool verbose;         /* all log lines, not only warnings */
+    /* A Barrel node on the same loop; NULL: none. Borrowed while opening. */
+    const pn_barrel_options *barrel;
+    bool chat;    /* messages to the handle `chat` are events */
+    bool verbose; /* all log lines, not only warnings */
 } cli_hub_options;
 
 /*
@@ -50,6 +53,13 @@ void cli_hub_close(cli_hub *hub);
 void cli_hub_free(cli_hub *hub);
 
 pn_node *cli_hub_node(cli_hub *hub);
+/* The name of the hub's Barrel node; NULL: it has none. */
+const char *cli_hub_barrel_name(const cli_hub *hub);
+uint16_t cli_hub_barrel_port(const cli_hub *hub);
+/* The key pinned for a node. Errors: PN_NOT_FOUND; PN_INVALID; PN_STATE there
+ * is no Barrel node here. */
+PN_MUST_USE pn_err cli_hub_pinned(
+    cli_hub *hub, const char *node, pn_public_key *ret_key);
 /* True when cli_hub_free will keep the port for a while. */
 bool cli_hub_will_linger(const cli_hub *hub);
 

@@ -89,14 +89,14 @@ static void op_end(hub_op *op)
 
 /* ---- answers ------------------------------------------------------------ */
 
-static bool add_term(hub_op *op, cli_text *t, const char *key, pn_term term)
+bool hub_json_term(cli_text *t, bool as_text, const char *key, pn_term term)
 {
     cli_text json = {0};
     char *text = NULL;
     size_t len = 0;
     bool good;
 
-    if (op->as_text) {
+    if (as_text) {
         good = pn_term_to_text(term, &text, &len) == PN_OK;
         if (good) {
             cli_json_bytes(t, "text", text, len);
@@ -234,7 +234,7 @@ static void op_answer(hub_op *op, pn_term value)
     cli_text t = {0};
 
     hub_answer_begin(&t, op->has_id, op->id, true);
-    if (!op->is_send && !add_term(op, &t, "value", value)) {
+    if (!op->is_send && !hub_json_term(&t, op->as_text, "value", value)) {
         cli_text_fini(&t);
         op_fail(op, "local", "the reply cannot be shown: out of memory");
         return;
@@ -249,7 +249,7 @@ static void op_answer_remote(hub_op *op, pn_term reason)
     hub_answer_begin(&t, op->has_id, op->id, false);
     cli_json_string(&t, "error", "remote");
     cli_json_string(&t, "message", "the peer answered with an error");
-    (void)add_term(op, &t, "reason", reason);
+    (void)hub_json_term(&t, op->as_text, "reason", reason);
     op_finish(op, &t);
 }
 
@@ -377,9 +377,7 @@ void hub_ops_cancel(cli_hub *hub)
 
 /* ---- requests ----------------------------------------------------------- */
 
-/* Writes the argument: "args" as JSON, "term" as text, or the parts sent
- * before ("parts": true). */
-static bool read_args(const hub_request *request, pn_term_writer *w)
+bool hub_args(const hub_request *request, pn_term_writer *w)
 {
     const json_t *args = json_object_get(request->json, "args");
     const json_t *term = json_object_get(request->json, "term");
@@ -537,7 +535,7 @@ static void start_plain(cli_hub *hub, const hub_request *request, bool is_send)
         return;
     }
     op->is_send = is_send;
-    if (!read_args(request, &op->writer)) {
+    if (!hub_args(request, &op->writer)) {
         op_free(op);
         return;
     }
@@ -551,19 +549,25 @@ static void start_plain(cli_hub *hub, const hub_request *request, bool is_send)
 
 void hub_call(cli_hub *hub, const hub_request *request)
 {
+    if (hub_is_about_node(request)) {
+        hub_node_call(hub, request);
+        return;
+    }
     start_plain(hub, request, false);
 }
 
 void hub_send(cli_hub *hub, const hub_request *request)
 {
+    if (hub_is_about_node(request)) {
+        hub_node_send(hub, request);
+        return;
+    }
     start_plain(hub, request, true);
 }
 
 /* ---- BeamDist: {rpc | cast, Mod, Fun, Args} ----------------------------- */
 
-/* As people write modules: "MyApp.Led" is 'Elixir.MyApp.Led', ":led" is
- * led. */
-static void write_module(pn_term_writer *w, const char *module)
+void hub_write_module(pn_term_writer *w, const char *module)
 {
     cli_text name = {0};
 
@@ -593,6 +597,26 @@ static bool is_proper_list(pn_term term)
     return pn_term_reader_finish(&r) == PN_OK;
 }
 
+static void answer_no_list(const hub_request *request)
+{
+    hub_answer_error(request, "bad-request",
+        "expected a module, a function and a list of arguments such as "
+        "[1, \"a\"]");
+}
+
+bool hub_list(const hub_request *request, pn_term_writer *w, pn_term *ret_list)
+{
+    if (!hub_args(request, w)) {
+        return false;
+    }
+    if (pn_term_writer_finish(w, NULL, ret_list) != PN_OK
+        || !is_proper_list(*ret_list)) {
+        answer_no_list(request);
+        return false;
+    }
+    return true;
+}
+
 static bool write_rpc(
     hub_op *op, const hub_request *request, const char *operation)
 {
@@ -600,32 +624,27 @@ static bool write_rpc(
     const char *function = NULL;
     pn_term_writer list;
     pn_term args = {NULL, 0};
-    pn_err err = PN_INVALID;
+    pn_err err;
 
     if (!hub_string(request, "module", true, &module)
         || !hub_string(request, "function", true, &function)) {
         return false;
     }
     pn_term_writer_init(&list, 0);
-    if (!read_args(request, &list)) {
+    if (!hub_list(request, &list, &args)) {
         pn_term_writer_free(&list);
         return false;
     }
-    if (pn_term_writer_finish(&list, NULL, &args) == PN_OK
-        && is_proper_list(args)) {
-        pn_term_write_tuple_begin(&op->writer);
-        pn_term_write_atom(&op->writer, operation);
-        write_module(&op->writer, module);
-        pn_term_write_atom(&op->writer, function);
-        pn_term_write_term(&op->writer, args);
-        pn_term_write_tuple_end(&op->writer);
-        err = pn_term_writer_finish(&op->writer, NULL, &op->args);
-    }
+    pn_term_write_tuple_begin(&op->writer);
+    pn_term_write_atom(&op->writer, operation);
+    hub_write_module(&op->writer, module);
+    pn_term_write_atom(&op->writer, function);
+    pn_term_write_term(&op->writer, args);
+    pn_term_write_tuple_end(&op->writer);
+    err = pn_term_writer_finish(&op->writer, NULL, &op->args);
     pn_term_writer_free(&list);
     if (err != PN_OK) {
-        hub_answer_error(request, "bad-request",
-            "expected a module, a function and a list of arguments such as "
-            "[1, \"a\"]");
+        answer_no_list(request);
     }
     return err == PN_OK;
 }
@@ -648,10 +667,18 @@ static void start_rpc(
 
 void hub_rpc(cli_hub *hub, const hub_request *request)
 {
+    if (hub_is_about_node(request)) {
+        hub_node_rpc(hub, request);
+        return;
+    }
     start_rpc(hub, request, "rpc");
 }
 
 void hub_cast(cli_hub *hub, const hub_request *request)
 {
+    if (hub_is_about_node(request)) {
+        hub_node_cast(hub, request);
+        return;
+    }
     start_rpc(hub, request, "cast");
 }

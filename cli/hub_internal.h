@@ -18,6 +18,7 @@ typedef struct heard {
 } heard;
 
 typedef struct hub_op hub_op;
+typedef struct hub_barrel_op hub_barrel_op;
 
 struct cli_caller {
     cli_hub *hub;
@@ -35,12 +36,14 @@ struct cli_caller {
 struct cli_hub {
     uv_loop_t *loop;
     pn_node *node;
+    pn_barrel *barrel; /* NULL: none; the node's */
     uv_poll_t poll;
     uv_timer_t timer;
     uv_prepare_t prepare;
     unsigned n_handles;
     cli_caller *callers;
     hub_op *ops;
+    hub_barrel_op *barrel_ops;
     heard heard[MAX_HEARD];
     size_t next_heard;
     bool chat;          /* open to whom `run` says */
@@ -105,6 +108,36 @@ void hub_ops_event(cli_hub *hub, const pn_event *event);
 void hub_ops_forget(cli_hub *hub, const cli_caller *caller);
 /* Ends all that has not reached the node. */
 void hub_ops_cancel(cli_hub *hub);
+
+/* Writes the argument: "args" as JSON, "term" as text, or the parts sent
+ * before ("parts": true). */
+bool hub_args(const hub_request *request, pn_term_writer *w);
+/* The same as one term, which must be a list. */
+bool hub_list(const hub_request *request, pn_term_writer *w, pn_term *ret_list);
+/* As people write modules: "MyApp.Led" is 'Elixir.MyApp.Led', ":led" is
+ * led. */
+void hub_write_module(pn_term_writer *w, const char *module);
+/* "text" or key, of a reply. False: no memory. */
+bool hub_json_term(cli_text *t, bool as_text, const char *key, pn_term term);
+
+/* ---- the Barrel link (hub_barrel.c, no_barrel.c) ------------------------ */
+
+/* True for a request about "node", and not about "peer". */
+bool hub_is_about_node(const hub_request *request);
+hub_command hub_node_call;
+hub_command hub_node_send;
+hub_command hub_node_rpc;
+hub_command hub_node_cast;
+hub_command hub_monitor;
+hub_command hub_nodes;
+/* Errors: as pn_barrel_open, the sentence in *ret_error. */
+PN_MUST_USE pn_err hub_barrel_open(
+    cli_hub *hub, const pn_barrel_options *options, cli_text *ret_error);
+void hub_barrel_status(const cli_hub *hub, cli_text *t);
+/* Appends the counters as Prometheus text. */
+void hub_barrel_metrics(const cli_hub *hub, cli_text *t);
+void hub_barrel_forget(cli_hub *hub, const cli_caller *caller);
+void hub_barrel_cancel(cli_hub *hub);
 
 /* ---- chat (hub_chat.c) -------------------------------------------------- */
 

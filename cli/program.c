@@ -27,7 +27,7 @@ typedef struct job {
     cli_programs *pool;
     const cli_program *program;
     char *peer;
-    char *env[5];
+    char *env[6];
     char *handle;
     cli_text input;
     cli_text output;
@@ -62,7 +62,7 @@ struct cli_programs {
 
 static void job_free(job *j)
 {
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < sizeof(j->env) / sizeof(j->env[0]); i++) {
         free(j->env[i]);
     }
     free(j->peer);
@@ -92,8 +92,9 @@ static bool job_env(job *j, const cli_program_job *from)
     j->env[1] = join("PEERNET_PEER", from->peer);
     j->env[2] = join("PEERNET_LABEL", from->label);
     j->env[3] = join("PEERNET_HANDLE", from->handle);
+    j->env[4] = join("PEERNET_FAMILY", from->family);
     return j->env[0] != NULL && j->env[1] != NULL && j->env[2] != NULL
-           && j->env[3] != NULL;
+           && j->env[3] != NULL && j->env[4] != NULL;
 }
 
 static job *job_new(cli_programs *pool, const cli_program_job *from)

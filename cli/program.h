@@ -48,6 +48,7 @@ typedef struct cli_program_job {
     const char *peer;   /* PEERNET_PEER */
     const char *label;  /* PEERNET_LABEL */
     const char *handle; /* PEERNET_HANDLE */
+    const char *family; /* PEERNET_FAMILY */
     cli_text *input;
     cli_program_done *done;
     void *user;

@@ -9,8 +9,6 @@
 
 #define QUIET_ZONE 4 /* modules of light around the code, ISO 18004 */
 
-const char cli_optional_parts[] = "qr";
-
 static bool is_dark(const QRcode *code, int x, int y)
 {
     return x >= 0 && y >= 0 && x < code->width && y < code->width
@@ -56,8 +54,6 @@ cli_exit cli_draw_qr(const cli_app *app, const char *key)
 }
 
 #else
-
-const char cli_optional_parts[] = "";
 
 cli_exit cli_draw_qr(const cli_app *app, const char *key)
 {

@@ -85,6 +85,7 @@ static bool submit(const cli_program *program, const char *peer,
         .peer = peer,
         .label = label,
         .handle = "probe",
+        .family = "peernet",
         .input = &text,
         .done = on_done,
         .user = o};
@@ -220,6 +221,7 @@ static void expect_report(
     add_env(t, "PEERNET_PEER", PEER);
     add_env(t, "PEERNET_LABEL", label);
     add_env(t, "PEERNET_HANDLE", "probe");
+    add_env(t, "PEERNET_FAMILY", "peernet");
     cli_text_puts(t, "fd 0\nfd 1\nfd 2\n");
     cli_text_puts(t, "limit core 0\nlimit files 256\nlimit cpu 12\n");
     cli_text_puts(t, "leader 1\npipe-default 1\nterm-blocked 0\n");
