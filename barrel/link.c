@@ -585,6 +585,8 @@ static void on_turn_end_link(pn_link *base)
         link_look_up(link);
     }
     if (base->stage == PN_LINK_UP) {
+        /* Where the peer is by now: either side may have moved. */
+        pn_quic_addresses(link->quic, &base->local, &base->remote);
         link_flush(link);
         link_credit(link);
     }
