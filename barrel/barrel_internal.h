@@ -189,6 +189,8 @@ void pn_barrel_serve(pn_barrel_link *link, const pn_dist_signal *signal);
 pn_err pn_barrel_begin_reply(
     pn_link *base, uint64_t id, bool is_ok, pn_term_writer *w);
 pn_err pn_barrel_commit(pn_link *base, uint64_t now_us, pn_term_writer *w);
+/* Is it one that the node's limits allow? */
+bool pn_barrel_is_within(const pn_barrel_link *link, pn_term term);
 void pn_barrel_drop_inbound(pn_barrel_link *link);
 /* Appends a signal to what goes out. Errors: PN_BUSY the output is full;
  * those of pn_dist_signal_write. */

@@ -368,11 +368,15 @@ void pn_barrel_on_message(pn_barrel_link *link, const pn_dist_signal *signal)
         outcome = PN_REMOTE;
         value = reason;
     }
+    if (!pn_barrel_is_within(link, value)) {
+        outcome = PN_LIMIT;
+        value = (pn_term){0};
+    }
     op_remove(link, op);
     if (op->kind == PN_BARREL_OP_CALL) {
         demonitor(link, op);
     }
-    op_finish(link->barrel, op, outcome, &value);
+    op_finish(link->barrel, op, outcome, value.len == 0 ? NULL : &value);
 }
 
 void pn_barrel_on_down(pn_barrel_link *link, const pn_dist_signal *signal)

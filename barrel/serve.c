@@ -13,6 +13,7 @@
 
 #include "barrel_internal.h"
 #include "base/mutant.h"
+#include "term/check.h"
 #include "term/writer_internal.h"
 
 /* Pids, tags and references of a caller that we keep for the answer; those of
@@ -110,6 +111,16 @@ static pn_barrel_inbound *inbound_find(pn_barrel_link *link, uint64_t id)
         in = in->next;
     }
     return in;
+}
+
+/* Distribution takes terms of any depth, because a term that is refused there
+ * ends the link; what handlers are shown has the limits of the node. */
+bool pn_barrel_is_within(const pn_barrel_link *link, pn_term term)
+{
+    pn_term_limits limits = link->base.node->session_limits.term;
+
+    limits.max_bytes = link->barrel->opt.max_message_bytes;
+    return pn_check_bare(term, &limits) == PN_OK;
 }
 
 /* ---- sending signals ------------------------------------------------------
@@ -284,6 +295,14 @@ static void dispatch(pn_barrel_link *link, const pn_barrel_inbound *in,
     uint64_t id = in == NULL ? 0 : in->id;
 
     link->barrel->metrics.calls_in += in == NULL ? 0 : 1;
+    if (PN_CHECK(barrel_depth, !pn_barrel_is_within(link, args))) {
+        pn_node_denied(link->base.node, &link->base.key, link->base.label,
+            &link->base.remote, handle, PN_REASON_BAD_ARGUMENT);
+        if (in != NULL) {
+            pn_link_answer_error(&link->base, id, PN_REASON_BAD_ARGUMENT, NULL);
+        }
+        return;
+    }
     pn_dispatch_message(&link->base, in != NULL, id, handle, args);
 }
 

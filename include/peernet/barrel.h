@@ -152,8 +152,9 @@ PN_API PN_MUST_USE pn_err pn_barrel_disconnect(
  * Ownership: *ret_reply (may be NULL) is freed with pn_reply_free.
  * Errors: PN_REMOTE, *ret_reply being the reason behind badrpc;
  * PN_NOT_CONNECTED, *ret_reply being the sentence as a string; PN_CLOSED the
- * link went before the answer; PN_TIMEOUT; PN_TOO_LARGE; PN_BUSY; PN_INVALID;
- * PN_STATE from the loop. Thread: any but the loop.
+ * link went before the answer; PN_TIMEOUT; PN_TOO_LARGE; PN_LIMIT the answer is
+ * deeper than max_depth of the node; PN_BUSY; PN_INVALID; PN_STATE from the
+ * loop. Thread: any but the loop.
  */
 PN_API PN_MUST_USE pn_err pn_rpc(pn_barrel *barrel, const char *name,
     const char *module, const char *function, pn_term args, uint32_t timeout_ms,

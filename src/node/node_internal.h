@@ -330,7 +330,7 @@ PN_MUST_USE pn_err pn_dispatch_job(pn_node *node, pn_job *job);
 /* ---- request.c ---- */
 /* Answers {error, reason} and counts it; lock held. */
 void pn_request_refuse(pn_request *req, pn_reason reason, const pn_term *mfa);
-void pn_link_answer_error(
+PN_CORE void pn_link_answer_error(
     pn_link *link, uint64_t id, pn_reason reason, const pn_term *mfa);
 void pn_request_free(pn_request *req);
 
@@ -368,8 +368,9 @@ PN_CORE void pn_node_event(pn_node *node, pn_event_type type,
     const pn_public_key *key, const char *label, const pn_address *address,
     const char *text, size_t text_len, pn_reason reason);
 /* At most one DENIED event and log line a second for each reason (T27). */
-void pn_node_denied(pn_node *node, const pn_public_key *key, const char *label,
-    const pn_address *address, pn_slice handle, pn_reason reason);
+PN_CORE void pn_node_denied(pn_node *node, const pn_public_key *key,
+    const char *label, const pn_address *address, pn_slice handle,
+    pn_reason reason);
 PN_CORE void pn_node_log(pn_node *node, pn_log_level level, const char *what,
     const char *text, pn_reason reason, int sys_errno);
 /* What a peer says, as text. */

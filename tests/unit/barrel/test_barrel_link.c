@@ -199,6 +199,46 @@ static void test_timeout(void **state)
     two_barrels_fini(&t);
 }
 
+static pn_term deep(pn_term_writer *w, unsigned depth)
+{
+    pn_term term = {0};
+
+    pn_term_writer_init(w, 0);
+    for (unsigned i = 0; i < depth; i++) {
+        pn_term_write_tuple_begin(w);
+    }
+    for (unsigned i = 0; i < depth; i++) {
+        pn_term_write_tuple_end(w);
+    }
+    assert_int_equal(pn_term_writer_finish(w, NULL, &term), PN_OK);
+    return term;
+}
+
+/* What handlers are shown has the node's limits; the link goes on. The
+ * innermost tuple is empty and holds no level. */
+static void test_depth(void **state)
+{
+    two_barrels t;
+    const char *text;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    for (unsigned depth = 512; depth <= 514; depth++) {
+        pn_term_writer w;
+        pn_term term = deep(&w, depth);
+        pn_reply *reply = NULL;
+
+        assert_int_equal(
+            pn_gen_call(t.alice, BOB, "echo", term, 5000, &reply), PN_OK);
+        assert_int_equal(
+            pn_term_equal(pn_reply_term(reply), term), depth <= 513);
+        text = text_of(reply);
+        assert_true(depth <= 513 || strcmp(text, "{:error, :badarg}") == 0);
+        pn_term_writer_free(&w);
+    }
+    two_barrels_fini(&t);
+}
+
 /* ---- trust
  * ---------------------------------------------------------------------- */
 
@@ -583,6 +623,7 @@ int main(void)
     T(no_grant);
     T(unknown_process);
     T(timeout);
+    T(depth);
     T(strict_unknown);
     T(tofu);
     T(key_mismatch_there);
