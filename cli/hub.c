@@ -216,16 +216,27 @@ static void on_event(void *user, const pn_event *event)
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 
+/* What an event, or the answer of whoever asked, says as well. */
+static bool is_told(const pn_log_event *event)
+{
+    static const char *const told[] = {"denied", "Barrel authentication failed",
+        "outgoing authentication failed"};
+
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        if (strcmp(event->what, told[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* To standard error, one write per line: it may come from any thread. */
 static void on_log(void *user, const pn_log_event *event)
 {
     cli_hub *hub = user;
     cli_text t = {0};
 
-    /* A denial is an event as well. */
-    if (!hub->verbose
-        && (event->level < PN_LOG_WARNING
-            || strcmp(event->what, "denied") == 0)) {
+    if (!hub->verbose && (event->level < PN_LOG_WARNING || is_told(event))) {
         return;
     }
     cli_text_printf(
