@@ -386,14 +386,14 @@ static pn_err read_or_create(const pn_data_dir *dir, int64_t wall_s,
     bool has_crt = is_there(dir, CRT_FILE);
     bool has_key = is_there(dir, KEY_FILE);
 
-    if (!has_crt && !has_key && may_create) {
-        return create_both(dir, wall_s, pem, error);
-    }
     if (PN_CHECK(certificate_half, has_crt != has_key)) {
         return pn_data_dir_fail(dir, error, PN_NOT_FOUND,
             has_crt ? KEY_FILE : CRT_FILE,
             "is missing while its other half is there; put it back, or remove "
             "both for a new pair");
+    }
+    if (!(has_crt && has_key) && may_create) {
+        return create_both(dir, wall_s, pem, error);
     }
     return read_both(dir, pem, error);
 }

@@ -172,12 +172,28 @@ static int on_stream_open(ngtcp2_conn *engine, int64_t id, void *user)
     return 0;
 }
 
+/* A unidirectional stream of the peer is over; see quic_impl.h. */
+static void uni_finished(pn_quic_conn *conn, quic_stream *s)
+{
+    if (!PN_CHECK(quic_peer_uni, ++conn->n_peer_uni > QUIC_PEER_UNI_MAX)) {
+        ngtcp2_conn_extend_max_streams_uni(conn->engine, 1);
+    }
+    pn_quic_stream_done(s);
+}
+
+static bool is_peer_uni(const pn_quic_conn *conn, int64_t id)
+{
+    return ngtcp2_conn_is_local_stream(conn->engine, id) == 0
+           && ngtcp2_is_bidi_stream(id) == 0;
+}
+
 static int on_stream_data(ngtcp2_conn *engine, uint32_t flags, int64_t id,
     uint64_t offset, const uint8_t *data, size_t len, void *user,
     void *stream_user)
 {
     pn_quic_conn *conn = user;
     quic_stream *s = pn_quic_stream_find(conn, id);
+    bool fin = (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
 
     (void)engine;
     (void)offset;
@@ -188,10 +204,12 @@ static int on_stream_data(ngtcp2_conn *engine, uint32_t flags, int64_t id,
     s->n_received += len;
     if (conn->callbacks == NULL || s->is_reset) {
         pn_quic_stream_forgive(s);
-        return 0;
+    } else {
+        conn->callbacks->on_data(conn->user, id, data, len, fin);
     }
-    conn->callbacks->on_data(
-        conn->user, id, data, len, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
+    if (fin && is_peer_uni(conn, id)) {
+        uni_finished(conn, s);
+    }
     return 0;
 }
 
@@ -205,10 +223,14 @@ static int on_stream_reset(ngtcp2_conn *engine, int64_t id, uint64_t final_size,
     (void)final_size;
     (void)stream_user;
     if (s != NULL) {
+        s->peer_code = code;
         pn_quic_stream_forgive(s);
     }
     if (conn->callbacks != NULL && (s == NULL || !s->is_reset)) {
         conn->callbacks->on_reset(conn->user, id, code);
+    }
+    if (s != NULL && is_peer_uni(conn, id)) {
+        uni_finished(conn, s);
     }
     return 0;
 }
@@ -223,15 +245,11 @@ static int on_stream_close(ngtcp2_conn *engine, uint32_t flags, int64_t id,
     (void)code;
     (void)stream_user;
     if (s != NULL) {
-        pn_quic_stream_forgive(s);
-        pn_quic_stream_free(s);
+        pn_quic_stream_done(s);
     }
-    if (!ngtcp2_conn_is_local_stream(engine, id)) {
-        if (ngtcp2_is_bidi_stream(id)) {
-            ngtcp2_conn_extend_max_streams_bidi(engine, 1);
-        } else {
-            ngtcp2_conn_extend_max_streams_uni(engine, 1);
-        }
+    if (ngtcp2_conn_is_local_stream(engine, id) == 0
+        && ngtcp2_is_bidi_stream(id) != 0) {
+        ngtcp2_conn_extend_max_streams_bidi(engine, 1);
     }
     return 0;
 }
@@ -664,7 +682,7 @@ static void conn_on_expiry(pn_quic_conn *conn)
     uint64_t now_us = now_ns / NS_PER_US;
     int r;
 
-    if (now_us >= dead_at_us(conn)) {
+    if (PN_CHECK(quic_dead_after, now_us >= dead_at_us(conn))) {
         conn_fail(conn, NGTCP2_ERR_HANDSHAKE_TIMEOUT);
         return;
     }

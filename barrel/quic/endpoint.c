@@ -112,7 +112,7 @@ static bool stateless_allowed(pn_quic *quic)
         quic->stateless_second = second;
         quic->n_stateless = 0;
     }
-    if (quic->n_stateless >= STATELESS_PER_SECOND) {
+    if (PN_CHECK(quic_stateless, quic->n_stateless >= STATELESS_PER_SECOND)) {
         return false;
     }
     quic->n_stateless++;
@@ -276,11 +276,31 @@ static void on_stranger(
         || hd.version != NGTCP2_PROTO_VER_V1) {
         return;
     }
-    if (!quic->is_listening) {
+    if (PN_CHECK(quic_listening, !quic->is_listening)) {
         send_refusal(quic, path, &hd, NGTCP2_CONNECTION_REFUSED);
         return;
     }
     let_in(quic, path, &hd, data, len);
+}
+
+/* A stateless reset hides what it is about: the connections with this peer
+ * look whether they know the token. True when one did. */
+static bool is_reset_of_ours(
+    pn_quic *quic, const quic_path *path, const uint8_t *data, size_t len)
+{
+    pn_quic_conn *next;
+
+    for (pn_quic_conn *conn = quic->conns; conn != NULL; conn = next) {
+        next = conn->next;
+        if (conn->state <= QUIC_LINGER
+            && pn_address_equal(&conn->path.remote, &path->remote)) {
+            pn_quic_conn_read(conn, path, data, len);
+            if (conn->was_reset) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 void pn_quic_datagram(
@@ -302,7 +322,7 @@ void pn_quic_datagram(
         }
     } else if ((data[0] & 0x80) != 0) {
         on_stranger(quic, path, data, len);
-    } else {
+    } else if (!is_reset_of_ours(quic, path, data, len)) {
         send_reset(quic, path, vc.dcid, len);
     }
 }
@@ -315,9 +335,12 @@ void pn_quic_unreachable(pn_quic *quic, const pn_address *remote, int why)
 
     for (pn_quic_conn *conn = quic->conns; conn != NULL; conn = next) {
         next = conn->next;
-        if (conn->state == QUIC_HANDSHAKE && !conn->is_server
-            && conn->last_received_us == 0
-            && pn_address_equal(&conn->path.remote, remote)) {
+        if (PN_CHECK(quic_unreachable, conn->state != QUIC_HANDSHAKE
+                                           || conn->is_server
+                                           || conn->last_received_us != 0)) {
+            continue;
+        }
+        if (pn_address_equal(&conn->path.remote, remote)) {
             pn_quic_conn_end(conn, PN_SYS, 0, why);
         }
     }

@@ -18,6 +18,9 @@
  * - ngtcp2_crypto_gnutls_from_ngtcp2_level was renamed (not used here).
  * - 0.12 tells nobody that a STOP_SENDING came: stream.c asks, by a write that
  *   cannot succeed.
+ * - 0.12.1 never closes a unidirectional stream of the peer: we allow the next
+ *   one ourselves when it has finished, up to QUIC_PEER_UNI_MAX in all, because
+ *   ngtcp2 keeps a few hundred bytes of each for ever.
  * - ngtcp2_conn_in_closing_period and _in_draining_period lost their `is_`.
  * - The Retry token of 0.12 is bound to the address and the connection ids but
  *   not to the version (a defect of its associated data); we speak one
@@ -39,6 +42,7 @@ enum {
     QUIC_DATAGRAM_MAX = 1452,
     QUIC_STREAM_BUCKETS = 32,
     QUIC_CID_BUCKETS = 1024,
+    QUIC_PEER_UNI_MAX = 10000,
     /* One send call carries so much (UDP_SEGMENT). */
     QUIC_BATCH_SEGMENTS = 44,
     QUIC_BATCH_LEN = QUIC_BATCH_SEGMENTS * QUIC_DATAGRAM_MAX,
@@ -176,6 +180,7 @@ struct pn_quic_conn {
     quic_stream *streams[QUIC_STREAM_BUCKETS];
     quic_stream *ready; /* have something to send, in turn, by next_ready */
     quic_stream *ready_last;
+    uint32_t n_peer_uni; /* unidirectional streams that the peer finished */
     size_t n_unsent;
     size_t n_chunks;
     bool wants_write; /* on_writable is owed */
@@ -206,7 +211,9 @@ struct quic_stream {
     bool can_write;  /* there is a sending side, and it is not finished */
     bool has_fin;    /* FIN comes behind the last chunk */
     bool is_fin_sent;
-    bool is_reset; /* by us: nothing is shown any more */
+    bool is_closed;     /* only waits for the owner to consume the rest */
+    uint64_t peer_code; /* with which the peer reset its half */
+    bool is_reset;      /* by us: nothing is shown any more */
     bool wants_reset;
     uint64_t reset_code;
 };
@@ -305,5 +312,7 @@ void pn_quic_stream_reset_due(pn_quic_conn *conn);
 void pn_quic_stream_find_stopped(pn_quic_conn *conn);
 /* Credit for what came and nobody will consume. */
 void pn_quic_stream_forgive(quic_stream *stream);
+/* Nothing comes or goes by it any more; freed when all is consumed. */
+void pn_quic_stream_done(quic_stream *stream);
 
 #endif

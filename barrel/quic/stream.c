@@ -262,10 +262,11 @@ void pn_quic_stream_find_stopped(pn_quic_conn *conn)
 
         for (quic_stream *s = conn->streams[i]; s != NULL; s = next) {
             next = s->next;
-            if (s->can_write && !s->is_fin_sent && is_stopped(s)) {
+            if (s->can_write && !s->is_fin_sent && !s->wants_reset
+                && is_stopped(s)) {
                 pn_quic_stream_shut(s);
                 if (conn->callbacks != NULL && !s->is_reset) {
-                    conn->callbacks->on_reset(conn->user, s->id, 0);
+                    conn->callbacks->on_reset(conn->user, s->id, s->peer_code);
                 }
                 conn_freed_some(conn);
             }
@@ -370,13 +371,32 @@ void pn_quic_consumed(pn_quic_conn *conn, int64_t stream, size_t n)
     if (s == NULL || conn->state > QUIC_LINGER) {
         return; /* what it held was given back when it went */
     }
-    if (n > s->n_received - s->n_consumed) {
+    if (PN_CHECK(quic_credit, n > s->n_received - s->n_consumed)) {
         n = (size_t)(s->n_received - s->n_consumed);
     }
     s->n_consumed += n;
-    (void)ngtcp2_conn_extend_max_stream_offset(conn->engine, stream, n);
+    if (!s->is_closed) {
+        (void)ngtcp2_conn_extend_max_stream_offset(conn->engine, stream, n);
+    }
     ngtcp2_conn_extend_max_offset(conn->engine, n);
+    if (s->is_closed && s->n_consumed == s->n_received) {
+        pn_quic_stream_free(s);
+    }
     pn_quic_conn_touch(conn);
+}
+
+/* What the owner has not consumed still counts: else a peer could fill its
+ * memory with streams that are short and finished. */
+void pn_quic_stream_done(quic_stream *stream)
+{
+    pn_quic_stream_shut(stream);
+    stream->is_closed = true;
+    if (stream->conn->callbacks == NULL || stream->is_reset) {
+        pn_quic_stream_forgive(stream);
+    }
+    if (stream->n_consumed == stream->n_received) {
+        pn_quic_stream_free(stream);
+    }
 }
 
 void pn_quic_stream_forgive(quic_stream *stream)
@@ -408,7 +428,9 @@ void pn_quic_stream_reset_due(pn_quic_conn *conn)
 
         for (quic_stream *s = conn->streams[i]; s != NULL; s = next) {
             next = s->next;
-            if (s->wants_reset) {
+            if (s->wants_reset && s->is_closed) {
+                pn_quic_stream_done(s);
+            } else if (s->wants_reset) {
                 s->wants_reset = false;
                 (void)ngtcp2_conn_shutdown_stream(
                     conn->engine, s->id, s->reset_code);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/mutant.h"
 #include "os/clock.h"
 #include "quic/quic_impl.h"
 #include "quic/transport.h"
@@ -404,8 +403,7 @@ static void listener_show(pn_listener *l)
         pn_address from = conn->remote;
 
         listener_forget(conn);
-        if (PN_CHECK(
-                quic_late_knock, conn->is_unasked && is_refused(l, &from))) {
+        if (conn->is_unasked && is_refused(l, &from)) {
             quic_close(conn);
         } else {
             l->callbacks->on_accept(l->user, conn, &from);

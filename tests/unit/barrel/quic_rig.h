@@ -30,12 +30,15 @@ typedef struct quic_side {
     pn_quic_conn *conn; /* NULL: not there yet, or closed */
     bool is_echo;       /* what comes by a bidirectional stream goes back */
     bool is_deaf;       /* gives no credit */
+    bool ignores_acks;
+    bool is_counting; /* counts ends of streams and keeps no bytes */
     bool close_on_open;
     bool close_on_end;
     bool has_ended;
     unsigned n_open;
     unsigned n_streams;
     unsigned n_writable;
+    unsigned n_counted;
     unsigned n_end;
     pn_err why;
     uint64_t code;
@@ -69,6 +72,7 @@ void quic_rig_fini(quic_rig *r);
 void quic_rig_dial(quic_rig *r, quic_side *side);
 /* Dials and runs until both ends are open. */
 void quic_rig_connect(quic_rig *r);
+bool quic_rig_is_connected(quic_rig *r);
 /* Runs until done says so; false after 10 s. */
 bool quic_rig_run(quic_rig *r, bool (*done)(quic_rig *r));
 void quic_rig_settle(quic_rig *r, unsigned ms);
@@ -77,5 +81,8 @@ void quic_side_fini(quic_side *side);
 void quic_side_close(quic_side *side);
 /* What came by a stream; never NULL. */
 quic_heard *quic_side_heard(quic_side *side, int64_t id);
+
+/* Makes room for another. */
+void quic_side_forget(quic_side *side, int64_t id);
 
 #endif

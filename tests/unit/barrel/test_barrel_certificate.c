@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The certificate's two files: made, kept, refused, rotated. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "quic/certificate.h"
+#include "tempdir.h"
+
+#define NOW_S INT64_C(1790000000)
+#define YEAR_S (INT64_C(365) * 24 * 3600)
+
+static pn_err open_in(const pn_tempdir *t, pn_certificate **ret_certificate,
+    char why[PN_CERTIFICATE_WHY_MAX])
+{
+    return pn_certificate_open(t->path, NOW_S, ret_certificate, why);
+}
+
+/* The hash of what is there, which must open. */
+static void hash_in(const pn_tempdir *t, uint8_t ret_hash[32])
+{
+    pn_certificate *c = NULL;
+    char why[PN_CERTIFICATE_WHY_MAX];
+
+    assert_int_equal(open_in(t, &c, why), PN_OK);
+    assert_string_equal(why, "");
+    memcpy(ret_hash, pn_certificate_hash(c), 32);
+    pn_certificate_free(c);
+}
+
+/* Refused with this error, and the sentence names the file; nothing is
+ * changed. */
+static void assert_refused(const pn_tempdir *t, pn_err err, const char *file)
+{
+    pn_certificate *c = NULL;
+    char why[PN_CERTIFICATE_WHY_MAX];
+    unsigned n = pn_tempdir_count(t);
+
+    assert_int_equal(open_in(t, &c, why), err);
+    assert_null(c);
+    assert_non_null(strstr(why, file));
+    assert_int_equal(pn_tempdir_count(t), n);
+}
+
+static void copy_file(
+    const pn_tempdir *from, const char *name, const pn_tempdir *to)
+{
+    size_t len;
+    uint8_t *data = pn_tempdir_get(from, name, &len);
+
+    assert_non_null(data);
+    pn_tempdir_put(to, name, data, len);
+    free(data);
+}
+
+/* Twice the same file, one behind the other. */
+static void double_file(const pn_tempdir *t, const char *name)
+{
+    size_t len;
+    uint8_t *data = pn_tempdir_get(t, name, &len);
+    uint8_t *twice = malloc(2 * len);
+
+    assert_non_null(data);
+    assert_non_null(twice);
+    memcpy(twice, data, len);
+    memcpy(twice + len, data, len);
+    pn_tempdir_put(t, name, twice, 2 * len);
+    free(twice);
+    free(data);
+}
+
+static void remove_file(const pn_tempdir *t, const char *name)
+{
+    assert_int_equal(unlink(pn_tempdir_path(t, name)), 0);
+}
+
+/* ---- made and kept ---------------------------------------------------- */
+
+static void test_made_on_first_use(void **state)
+{
+    pn_tempdir t;
+    pn_certificate *c = NULL;
+    char why[PN_CERTIFICATE_WHY_MAX];
+    uint8_t again[32];
+
+    (void)state;
+    pn_tempdir_init(&t);
+    assert_int_equal(open_in(&t, &c, why), PN_OK);
+    assert_int_equal(pn_certificate_expires_s(c), NOW_S + YEAR_S);
+    assert_int_equal(pn_tempdir_mode(&t, "node.crt"), 0600);
+    assert_int_equal(pn_tempdir_mode(&t, "node.key"), 0600);
+    hash_in(&t, again);
+    assert_memory_equal(again, pn_certificate_hash(c), 32);
+    pn_certificate_free(c);
+    pn_tempdir_fini(&t);
+}
+
+static void test_directory_is_made(void **state)
+{
+    pn_tempdir t;
+    pn_certificate *c = NULL;
+    char why[PN_CERTIFICATE_WHY_MAX];
+
+    (void)state;
+    pn_tempdir_init(&t);
+    assert_int_equal(
+        pn_certificate_open(pn_tempdir_path(&t, "data/quic"), NOW_S, &c, why),
+        PN_OK);
+    assert_int_equal(pn_tempdir_mode(&t, "data/quic"), 0700);
+    pn_certificate_free(c);
+    pn_tempdir_fini(&t);
+}
+
+static void test_each_is_another(void **state)
+{
+    pn_certificate *a = NULL;
+    pn_certificate *b = NULL;
+
+    (void)state;
+    assert_int_equal(pn_certificate_make(NOW_S, &a), PN_OK);
+    assert_int_equal(pn_certificate_make(NOW_S, &b), PN_OK);
+    assert_memory_not_equal(pn_certificate_hash(a), pn_certificate_hash(b), 32);
+    pn_certificate_free(a);
+    pn_certificate_free(b);
+    pn_certificate_free(NULL);
+}
+
+/* What the hash is of, asked elsewhere: openssl's own reading of the file. */
+static void test_hash_is_of_the_der(void **state)
+{
+    pn_tempdir t;
+    uint8_t hash[32];
+    char command[1024];
+    char line[256] = "";
+    char want[128] = "sha256 Fingerprint=";
+    FILE *f;
+
+    (void)state;
+    pn_tempdir_init(&t);
+    hash_in(&t, hash);
+    (void)snprintf(command, sizeof(command),
+        "openssl x509 -in %s -noout -fingerprint -sha256 2>/dev/null",
+        pn_tempdir_path(&t, "node.crt"));
+    f = popen(command, "r"); /* NOLINT(cert-env33-c): our own text */
+    if (f == NULL || fgets(line, sizeof(line), f) == NULL) {
+        if (f != NULL) {
+            (void)pclose(f);
+        }
+        pn_tempdir_fini(&t);
+        pn_test_skip("no openssl here");
+    }
+    (void)pclose(f);
+    for (size_t i = 0; i < sizeof(hash); i++) {
+        size_t used = strlen(want);
+
+        (void)snprintf(want + used, sizeof(want) - used, "%s%02X",
+            i > 0 ? ":" : "", hash[i]);
+    }
+    line[strcspn(line, "\n")] = '\0';
+    assert_string_equal(line, want);
+    pn_tempdir_fini(&t);
+}
+
+/* ---- refused ---------------------------------------------------------- */
+
+static void test_half_is_missing(void **state)
+{
+    const char *const name = *state;
+    pn_tempdir t;
+    uint8_t hash[32];
+
+    pn_tempdir_init(&t);
+    hash_in(&t, hash);
+    remove_file(&t, name);
+    assert_refused(&t, PN_NOT_FOUND, name);
+    assert_int_equal(pn_tempdir_mode(&t, name), -1);
+    pn_tempdir_fini(&t);
+}
+
+static void test_pair_does_not_match(void **state)
+{
+    pn_tempdir a;
+    pn_tempdir b;
+    uint8_t hash[32];
+
+    (void)state;
+    pn_tempdir_init(&a);
+    pn_tempdir_init(&b);
+    hash_in(&a, hash);
+    hash_in(&b, hash);
+    copy_file(&a, "node.key", &b);
+    assert_refused(&b, PN_CORRUPT, "node.key");
+    pn_tempdir_fini(&a);
+    pn_tempdir_fini(&b);
+}
+
+static void test_two_of_them(void **state)
+{
+    const char *const name = *state;
+    pn_tempdir t;
+    uint8_t hash[32];
+
+    pn_tempdir_init(&t);
+    hash_in(&t, hash);
+    double_file(&t, name);
+    assert_refused(&t, PN_CORRUPT, name);
+    pn_tempdir_fini(&t);
+}
+
+static void test_no_pem(void **state)
+{
+    const char *const name = *state;
+    static const char *const texts[] = {"", "x", "-----BEGIN CERTIFICATE-----",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n"};
+    pn_tempdir t;
+    uint8_t hash[32];
+
+    pn_tempdir_init(&t);
+    hash_in(&t, hash);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        pn_tempdir_put(&t, name, texts[i], strlen(texts[i]));
+        assert_refused(&t, PN_CORRUPT, name);
+    }
+    pn_tempdir_fini(&t);
+}
+
+/* Cut anywhere, both are refused. */
+static void test_every_prefix(void **state)
+{
+    const char *const name = *state;
+    pn_tempdir t;
+    pn_certificate *c = NULL;
+    char why[PN_CERTIFICATE_WHY_MAX];
+    uint8_t hash[32];
+    size_t len;
+    uint8_t *data;
+
+    pn_tempdir_init(&t);
+    hash_in(&t, hash);
+    data = pn_tempdir_get(&t, name, &len);
+    assert_non_null(data);
+    len -= strlen("-----END ");
+    /* GnuTLS asks no more of the last line than its beginning. */
+    while (len > 0 && strncmp((char *)data + len, "-----END ", 9) != 0) {
+        len--;
+    }
+    assert_true(len > 100);
+    for (size_t n = 0; n <= len; n++) {
+        pn_tempdir_put(&t, name, data, n);
+        assert_int_equal(open_in(&t, &c, why), PN_CORRUPT);
+    }
+    free(data);
+    pn_tempdir_fini(&t);
+}
+
+static void test_key_others_may_read(void **state)
+{
+    static const mode_t modes[] = {0640, 0604, 0644, 0660, 0601};
+    pn_tempdir t;
+    uint8_t hash[32];
+
+    (void)state;
+    pn_tempdir_init(&t);
+    hash_in(&t, hash);
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        assert_int_equal(chmod(pn_tempdir_path(&t, "node.key"), modes[i]), 0);
+        assert_refused(&t, PN_PERMISSION, "node.key");
+        assert_int_equal(pn_tempdir_mode(&t, "node.key"), modes[i]);
+    }
+    assert_int_equal(chmod(pn_tempdir_path(&t, "node.key"), 0600), 0);
+    hash_in(&t, hash);
+    pn_tempdir_fini(&t);
+}
+
+/* As upstream writes it. */
+static void test_certificate_others_may_read(void **state)
+{
+    pn_tempdir t;
+    uint8_t hash[32];
+    uint8_t again[32];
+
+    (void)state;
+    pn_tempdir_init(&t);
+    hash_in(&t, hash);
+    assert_int_equal(chmod(pn_tempdir_path(&t, "node.crt"), 0644), 0);
+    hash_in(&t, again);
+    assert_memory_equal(hash, again, 32);
+    pn_tempdir_fini(&t);
+}
+
+static void test_link_for_a_file(void **state)
+{
+    const char *const name = *state;
+    pn_tempdir t;
+    uint8_t hash[32];
+
+    pn_tempdir_init(&t);
+    hash_in(&t, hash);
+    assert_int_equal(
+        rename(pn_tempdir_path(&t, name), pn_tempdir_path(&t, "elsewhere")), 0);
+    assert_int_equal(symlink("elsewhere", pn_tempdir_path(&t, name)), 0);
+    assert_refused(&t, PN_PERMISSION, name);
+    pn_tempdir_fini(&t);
+}
+
+static void test_too_large(void **state)
+{
+    const char *const name = *state;
+    pn_tempdir t;
+    uint8_t hash[32];
+    uint8_t *big = calloc(1, 65537);
+
+    assert_non_null(big);
+    pn_tempdir_init(&t);
+    hash_in(&t, hash);
+    pn_tempdir_put(&t, name, big, 65537);
+    assert_refused(&t, PN_LIMIT, name);
+    pn_tempdir_put(&t, name, big, 65536);
+    assert_refused(&t, PN_CORRUPT, name);
+    free(big);
+    pn_tempdir_fini(&t);
+}
+
+/* ---- rotation --------------------------------------------------------- */
+
+static void test_rotate(void **state)
+{
+    pn_tempdir t;
+    uint8_t before[32];
+    uint8_t after[32];
+    uint8_t copied[32];
+    char *backup = NULL;
+    pn_store_error error;
+    pn_certificate *c = NULL;
+    char why[PN_CERTIFICATE_WHY_MAX];
+
+    (void)state;
+    pn_tempdir_init(&t);
+    hash_in(&t, before);
+    assert_int_equal(
+        pn_certificate_rotate(t.path, NOW_S * 1000000, &backup, &error), PN_OK);
+    assert_non_null(backup);
+    hash_in(&t, after);
+    assert_memory_not_equal(before, after, 32);
+    assert_int_equal(pn_certificate_open(backup, NOW_S, &c, why), PN_OK);
+    memcpy(copied, pn_certificate_hash(c), 32);
+    assert_memory_equal(before, copied, 32);
+    pn_certificate_free(c);
+    assert_int_equal(pn_tempdir_mode(&t, "node.key"), 0600);
+    assert_int_equal(pn_tempdir_mode(&t, "node.key.bak"), -1);
+    assert_int_equal(pn_tempdir_mode(&t, "node.crt.bak"), -1);
+    free(backup);
+    pn_tempdir_fini(&t);
+}
+
+static void test_rotate_nothing(void **state)
+{
+    pn_tempdir t;
+    char *backup = NULL;
+    pn_store_error error;
+
+    (void)state;
+    pn_tempdir_init(&t);
+    assert_int_equal(
+        pn_certificate_rotate(t.path, NOW_S * 1000000, &backup, &error),
+        PN_NOT_FOUND);
+    assert_null(backup);
+    assert_int_equal(pn_tempdir_mode(&t, "node.crt"), -1);
+    pn_tempdir_fini(&t);
+}
+
+/* What a kill between the two files leaves: the old pair is back. */
+static void test_rotation_cut_short(void **state)
+{
+    pn_tempdir t;
+    pn_tempdir other;
+    uint8_t before[32];
+    uint8_t after[32];
+
+    (void)state;
+    pn_tempdir_init(&t);
+    pn_tempdir_init(&other);
+    hash_in(&t, before);
+    hash_in(&other, after);
+    assert_int_equal(rename(pn_tempdir_path(&t, "node.crt"),
+                         pn_tempdir_path(&t, "node.crt.bak")),
+        0);
+    copy_file(&other, "node.crt", &t);
+    hash_in(&t, after);
+    assert_memory_equal(before, after, 32);
+    assert_int_equal(pn_tempdir_mode(&t, "node.crt.bak"), -1);
+    hash_in(&t, after);
+    assert_memory_equal(before, after, 32);
+    pn_tempdir_fini(&t);
+    pn_tempdir_fini(&other);
+}
+
+static char crt[] = "node.crt";
+static char key[] = "node.key";
+
+static void add_both(const char *name, CMUnitTestFunction function)
+{
+    pn_test_addf(function, crt, "barrel/certificate/%s/crt", name);
+    pn_test_addf(function, key, "barrel/certificate/%s/key", name);
+}
+
+int main(void)
+{
+#define ADD(name) pn_test_add("barrel/certificate/" #name, test_##name, NULL)
+    ADD(made_on_first_use);
+    ADD(directory_is_made);
+    ADD(each_is_another);
+    ADD(hash_is_of_the_der);
+    add_both("half_is_missing", test_half_is_missing);
+    ADD(pair_does_not_match);
+    add_both("two_of_them", test_two_of_them);
+    add_both("no_pem", test_no_pem);
+    add_both("every_prefix", test_every_prefix);
+    ADD(key_others_may_read);
+    ADD(certificate_others_may_read);
+    add_both("link_for_a_file", test_link_for_a_file);
+    add_both("too_large", test_too_large);
+    ADD(rotate);
+    ADD(rotate_nothing);
+    ADD(rotation_cut_short);
+    return pn_test_run("barrel/certificate");
+}
