@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Goal: every program under examples/ does what its first comment says.
 #
-#     PEERNET=PROGRAM examples.sh EXAMPLES_DIR
+#     PEERNET=PROGRAM BARREL=yes examples.sh EXAMPLES_DIR SOURCE_DIR
+#
+# BARREL: those that link libpeernet-barrel were built.
 set -u
 examples=$1
+source=$2
 work=$(mktemp -d)
 pids=()
 cleanup()
@@ -59,7 +62,7 @@ key_of()
     sed -n 's/^key //p' "$work/key"
 }
 
-echo "1..23"
+[ -n "${BARREL-}" ] && echo "1..35" || echo "1..23"
 
 client=$(key_of "$work/client")
 "$examples/example-greet" "$work/server" --pair "$client"
@@ -201,4 +204,118 @@ ok $? "terms: text is read and printed"
 out=$("$examples/example-terms" '{:ok, ')
 [ $? -eq 1 ] && [ "$out" = 'at byte 6: expected a value' ]
 ok $? "terms: text that is no term is refused with its place"
+
+[ -n "${BARREL-}" ] || exit $failed
+
+# ---- the Barrel link: service and reader on 127.0.0.1 -----------------------
+thermo=thermo@127.0.0.1
+reader=reader@127.0.0.1
+mkdir "$work/thermo" "$work/reader"
+echo 'a cookie' | tee "$work/thermo/cookie" >"$work/reader/cookie"
+[ "$("$examples/example-service" "$work/thermo")" = \
+    "key $work/thermo/keys/node.pub" ] &&
+    [ "$(stat -c %s "$work/thermo/keys/node.pub")" -eq 32 ]
+ok $? "service: makes its keys"
+"$examples/example-reader" "$work/reader" >/dev/null
+ok $? "reader: makes its keys"
+
+# read_there ARG...: the reader, asking the thermometer.
+read_there()
+{
+    timeout 30 "$examples/example-reader" "$work/reader" "$reader" \
+        "$work/discovery" "$thermo" "$@" >"$work/reader.out" 2>&1
+}
+serve_there()
+{
+    rm -f "$work/thermo.out"
+    start thermo "$examples/example-service" "$work/thermo" "$thermo" \
+        "$work/discovery" "$@"
+    service=$!
+}
+stop_there()
+{
+    kill "$service"
+    wait "$service" 2>/dev/null
+}
+
+serve_there
+grep -qx "node $thermo" "$work/thermo.out"
+ok $? "service: says who it is"
+read_there
+[ $? -eq 1 ] && grep -q "^$thermo: " "$work/reader.out"
+ok $? "reader: expects to know the thermometer's key"
+cp "$work/thermo/keys/node.pub" "$work/reader/keys/trusted/$thermo.pub"
+read_there
+[ $? -eq 1 ] && grep -q 'refused us: untrusted_key$' "$work/reader.out"
+ok $? "service: refuses a node whose key it does not know"
+stop_there
+[ ! -e "$work/discovery/$thermo.endpoint" ]
+ok $? "service: takes its endpoint file with it"
+
+cp "$work/reader/keys/node.pub" "$work/thermo/keys/trusted/$reader.pub"
+serve_there
+read_there 30
+cat >"$work/want" <<'END'
+gen_server:call: OK {:celsius, 21.5}
+rpc:call: OK {:celsius, 21.5}
+set: REMOTE {:EXIT, {:forbidden, {:thermometer, :set, 1}}}
+pushed: OK {:reading, 21.5}
+pushed: OK {:reading, 21.5}
+left
+END
+diff "$work/want" "$work/reader.out" >&2
+ok $? "service: answers and pushes; setting needs a grant of its own"
+stop_there
+serve_there "$reader"
+read_there 30
+cat >"$work/want" <<'END'
+gen_server:call: OK {:celsius, 21.5}
+rpc:call: OK {:celsius, 21.5}
+set: OK :ok
+pushed: OK {:reading, 30.0}
+pushed: OK {:reading, 30.0}
+left
+END
+diff "$work/want" "$work/reader.out" >&2
+ok $? "service: its owner may set"
+grep -qx "set to 30.0 by $reader" "$work/thermo.out"
+ok $? "service: and knows who did"
+stop_there
+
+mkdir "$work/cluster"
+timeout 60 "$examples/example-cluster" "$work/cluster" \
+    >"$work/cluster.out" 2>&1
+cat >"$work/want" <<'END'
+a new key: yes, the old one is kept: yes
+a new key: yes, the old one is kept: yes
+pinned: shed@127.0.0.1
+connected: OK
+node shed@127.0.0.1, with the key that is pinned: yes
+rpc:call: OK {:lent, :saw}
+not granted: REMOTE {:EXIT, {:forbidden, {:shed, :sell, 1}}}
+gen_server:call: OK [:hammer, :saw]
+no such process: REMOTE :noproc
+rpc:call, later: OK {:lent, :saw}
+the shed got a note from office@127.0.0.1
+gen_server:call, later: OK [:hammer, :saw]
+DOWN of garage: OK :noproc
+DOWN of a pid: OK :noproc
+DOWN of the node: OK :noconnection
+shed@127.0.0.1: 6 calls, 1 authenticated
+NOT_CONNECTED: authentication with shed@127.0.0.1 failed: shed@127.0.0.1 refused us: untrusted_key
+a new certificate, for the next start
+END
+diff "$work/want" "$work/cluster.out" >&2
+ok $? "cluster: keys, calls, messages, monitors, trust taken back"
+sleep 1.1 # copies of old keys are called by the second
+timeout 60 "$examples/example-cluster" "$work/cluster" \
+    >"$work/cluster.out" 2>&1
+diff "$work/want" "$work/cluster.out" >&2
+ok $? "cluster: once more with the same folders"
+if command -v erlc >"$work/erlc"; then
+    erlc -Werror -o "$work" "$source/examples/erlang/thermometer.erl" >&2
+    ok $? "thermometer.erl: compiles"
+else
+    ok 0 "thermometer.erl: compiles # SKIP there is no erlc"
+fi
 exit $failed
