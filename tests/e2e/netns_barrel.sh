@@ -60,12 +60,20 @@ begin() {
     printf -v "fd_$name" %s "$fd"
     until_true 20 heard "$name" '^ready'
 }
+# tell NAME COMMAND: does not wait.
+tell() {
+    local fd=fd_$1
+    asked[$1]=$((asked[$1] + 1))
+    echo "$2" >&"${!fd}"
+}
 # ask NAME COMMAND [SECONDS]: sets out to the answer.
 ask() {
-    local fd=fd_$1 seq=$((asked[$1] + 1))
-    asked[$1]=$seq
+    tell "$1" "$2"
+    answer "$@"
+}
+answer() { # of what it was told last
+    local seq=${asked[$1]}
     err=
-    echo "$2" >&"${!fd}"
     until_true "${3:-30}" heard "$1" "^= $seq "
     status=$?
     out=$(sed -n "s/^= $seq //p" "$work/$1.out")
@@ -97,13 +105,12 @@ number() {
     echo " $1" | sed -n "s/.* $2 \([0-9]*\).*/\1/p"
 }
 
-# node HOST NAME ARG...: a node there; ADDRESS and PORT by $listen.
+# node HOST NAME ARG...: a node there, listening on $listen.
 node() {
     local host=$1 name=$2
     shift 2
     begin "$name" ip netns exec "$host" "$peernet" run "$name@test" \
-        "$work/d/$name" "${listen:-::}" 9100 "$@" &&
-        printf -v "port_$name" %s "$(sed -n 's/^ready //p' "$work/$name.out")"
+        "$work/d/$name" :: "${listen:-9100}" "$@"
 }
 key() {
     "$peernet" key "$work/d/$1"
@@ -201,5 +208,209 @@ address client add 10.1.0.2
 told client "calls server@test 100 10" "100 right: success" moved_back_calls
 finish client
 ok $? moved_client_ends
+
+# ---- a move that somebody else makes for us ------------------------------------------
+# Who is on the path sends what the client says from another address. That one
+# gets no more than three times what came from it, until it answers.
+
+begin sink ip netns exec victim "$udp_tool" sink
+ok $? sink_runs
+at_most() { # at_most BYTES LOW HIGH NAME: victim has got so much, and something
+    ask sink "stats $2 $3"
+    err="at most $1"
+    local got
+    got=$(echo "$out" | sed 's/ .*//')
+    [ "$got" -gt 0 ] && [ "$got" -le "$1" ]
+    ok $? "$4"
+}
+client_at $relay "grant=$key_server"
+told client "connect server@test 10000" "success" spoofed_move_connect
+ask server metrics
+before=$(number "$out" in)
+ask relay "spoof 10.1.0.77 30000"
+tell server "big client@test 1000000"
+tell client "calls server@test 20 20"
+sleep 2
+ask relay stats
+at_most $((3 * $(number "$out" carried))) 30000 30000 spoofed_move_3x
+ask relay rebind
+answer server
+has "$out" success
+ok $? spoofed_move_large_arrives
+answer client
+has "$out" "20 right: success"
+ok $? spoofed_move_calls_arrive
+told server metrics "in $before ok 0 failed, up 1" spoofed_move_one_link
+finish client
+ok $? spoofed_move_client_ends
+
+# ---- strangers that somebody else invents: T16 ----------------------------------------
+# Initials of our own client, each as if from a port of victim of its own.
+
+initials=$work/initials
+begin capture ip netns exec mallory "$udp_tool" initials "$initials" 120 \
+    10.1.0.66 7000
+node mallory mallory connect_timeout_ms=600000 \
+    $(seq -f "%gi@test=10.1.0.66:7000" 60) \
+    $(seq -f "%gj@test=10.1.0.66:7000" 60)
+ask mallory "dial i@test 60"
+ask mallory "dial j@test 60"
+until_true 10 heard capture "^written 120"
+ok $? initials
+kill -9 "$pid_mallory"
+wait "$pid_mallory" 2>/dev/null
+for name in s1 s10 s100 s0; do
+    key $name >/dev/null
+    pin $name client
+    pin client $name
+done
+listen=9101 node server s1
+listen=9102 node server s10
+listen=9103 node server s100 "grant=$key_client"
+listen=9104 node server s0 "grant=$key_client"
+replay() { # replay SKIP N TIMES SOURCE PORT TO-PORT
+    in_host mallory "$udp_tool" replay "$initials" "$1" "$2" "$3" "$4" "$5" \
+        10.1.0.1 "$6" >"$work/replayed" || echo failed
+}
+replay 0 1 1 10.1.0.77 20000 9101
+replay 1 10 1 10.1.0.77 21000 9102
+replay 11 100 1 10.1.0.77 22000 9103
+# The same connection again and again, and one of another's.
+replay 111 1 50 10.1.0.77 23000 9101
+replay 112 1 1 10.1.0.66 24000 9102
+replay 112 1 3 10.1.0.77 24000 9102
+node client client s100@test=10.1.0.1:9103 s0@test=10.1.0.1:9104
+told client "connect s100@test 10000" "success" flooded_client_gets_in
+ask s100 metrics
+[ "$(number "$out" retries)" -eq 85 ] # 84 of the 100 and the client
+ok $? flooded_retries
+told client "calls s100@test 100 10" "100 right: success" flooded_calls
+spoofed=$SECONDS
+
+# ---- garbage, while the handshakes of the others run out ---------------------------------
+
+# garbage KIND N: sets out to what came of it.
+garbage() {
+    out=$(in_host mallory "$udp_tool" garbage "$1" "$2" 7 10.1.0.66 10.1.0.1 \
+        9104 "$initials")
+}
+silent() { # silent KIND N: nothing is answered
+    garbage "$1" "$2"
+    has "$out" "got 0 0,"
+    ok $? "garbage_$1"
+}
+silent cut 600
+silent short-version 300
+silent damaged 120
+garbage random 500
+has "$out" "retries 0 " && has "$out" "longs 0 " &&
+    has "$out" "not-shorter 0."
+ok $? garbage_random
+garbage version 50
+has "$out" "versions 50 retries 0 resets 0 longs 0 not-shorter 0."
+ok $? garbage_version
+garbage short 400
+has "$out" "versions 0 retries 0 " && has "$out" "longs 0 " &&
+    has "$out" "not-shorter 0."
+ok $? garbage_short
+garbage token 10
+has "$out" "versions 0 " && has "$out" "resets 0 " &&
+    [ "$(echo "$out" | sed 's/.*got [0-9]* \([0-9]*\),.*/\1/')" -le 36000 ]
+ok $? garbage_token
+alive "$pid_s0"
+ok $? garbage_server_is_there
+told client "connect s0@test 10000" "success" garbage_client_gets_in
+told client "calls s0@test 100 10" "100 right: success" garbage_calls
+finish client
+ok $? garbage_client_ends
+finish s0
+ok $? garbage_server_ends
+
+# Their handshakes have ended, and said so to victim or not.
+while [ $SECONDS -lt $((spoofed + 13)) ]; do sleep 0.2; done
+at_most 3600 20000 20000 spoofed_1
+at_most 36000 21000 21009 spoofed_10
+at_most 360000 22000 22099 spoofed_100
+err="in what victim got"
+[ "$(number "$out" most)" -le 3600 ] && has "$out" "retries 84."
+ok $? spoofed_100_each
+at_most 180000 23000 23000 spoofed_again
+ask sink "stats 24000 24000"
+[ "$(echo "$out" | sed 's/ .*//')" -le 10800 ]
+ok $? spoofed_connection_of_another
+
+# Whoever never finished is forgotten: nobody needs a token any more.
+node client client s100@test=10.1.0.1:9103
+told client "connect s100@test 10000" "success" forgotten_connect
+told s100 metrics "retries 85." forgotten_half_open
+finish client
+ok $? forgotten_client_ends
+for name in s1 s10 s100; do
+    finish $name
+    ok $? spoofed_${name}_ends
+done
+
+# ---- nothing comes any more --------------------------------------------------------------
+
+finish server
+ok $? server_ends
+server_with keep_alive_ms=300 dead_after_ms=1500
+ask relay cut
+client_at $relay connect_timeout_ms=1500 keep_alive_ms=300 dead_after_ms=1500
+before=$SECONDS
+ask client "connect server@test 10000"
+has "$out" "10.1.0.9:9000" || has "$out" "1500 ms"
+ok $? black_hole_sentence
+[ $((SECONDS - before)) -le 4 ]
+ok $? black_hole_in_time
+ask relay mend
+told client "connect server@test 10000" "success" black_hole_ends
+ask relay cut
+until_true 6 heard client '^down server@test' &&
+    until_true 6 heard server '^down client@test'
+ok $? dead_link_is_noticed_by_both
+ask relay mend
+told client "calls server@test 20 5" "20 right: success" dead_link_comes_back
+
+# ---- kill -9 -----------------------------------------------------------------------------------
+
+kill -9 "$pid_server"
+wait "$pid_server" 2>/dev/null
+server_with
+ok $? kill_9_runs_again
+# What the old link still held may fail; the next is of the new one.
+ask client "calls server@test 1 1"
+told client "calls server@test 20 5" "20 right: success" kill_9_next_call
+finish client
+ok $? kill_9_client_ends
+
+# ---- no other family of links: T33 ---------------------------------------------------------------
+
+tcp_dials() { # by anybody on client, ever
+    in_host client awk '$1 == "Tcp:" && $6 ~ /^[0-9]+$/ { print $6 }' \
+        /proc/net/snmp
+}
+key stranger >/dev/null
+pin stranger server
+key fooled >/dev/null
+"$peernet" pin "$work/d/fooled" server@test "$key_client"
+"$peernet" pin "$work/d/server" fooled@test "$(key fooled)"
+node client stranger server@test=10.1.0.1:9100
+told stranger "connect server@test 10000" "untrusted_key" refused_there
+sleep 1
+finish stranger
+node client fooled server@test=10.1.0.1:9100
+told fooled "connect server@test 10000" "key_mismatch" refused_here
+sleep 1
+finish fooled
+[ "$(tcp_dials)" -eq 0 ]
+ok $? no_other_family_is_tried
+# Would it have been noticed?
+in_host client bash -c 'exec 3<>/dev/tcp/10.1.0.1/9100' 2>/dev/null
+[ "$(tcp_dials)" -eq 1 ]
+ok $? another_would_be_noticed
+told server metrics " 2 failed" refused_are_counted
+finish server
+ok $? server_ends_at_last
 
 done_testing

@@ -156,11 +156,13 @@ typedef struct relay {
     bool is_cut;
     waiting *queue; /* by time */
     uint64_t in[2], lost[2], retries;
+    uint64_t carried; /* bytes towards the server since it began, or moved */
 } relay;
 
 static void relay_pass(relay *r, bool to_server, const uint8_t *d, size_t len)
 {
     if (to_server) {
+        r->carried += len;
         send_to(r->server_fd, d, len, r->server);
     } else {
         send_to(r->client_fd, d, len, r->client);
@@ -246,6 +248,7 @@ static void relay_from(relay *r, const char *address, const char *port)
 {
     (void)close(r->server_fd);
     r->server_fd = open_at(at(address, port));
+    r->carried = 0;
 }
 
 /* False at the end. */
@@ -285,10 +288,11 @@ static bool relay_obey(relay *r, const char *own, unsigned seq)
     } else if (strcmp(word, "stats") != 0) {
         return false;
     }
-    say("= %u up %llu lost %llu, down %llu lost %llu, retries %llu.", seq,
-        (unsigned long long)r->in[1], (unsigned long long)r->lost[1],
+    say("= %u up %llu lost %llu, down %llu lost %llu, retries %llu, "
+        "carried %llu.",
+        seq, (unsigned long long)r->in[1], (unsigned long long)r->lost[1],
         (unsigned long long)r->in[0], (unsigned long long)r->lost[0],
-        (unsigned long long)r->retries);
+        (unsigned long long)r->retries, (unsigned long long)r->carried);
     return true;
 }
 
