@@ -241,6 +241,15 @@ run -d "$work/c" send b@localhost nobody 1 --as c@localhost "${own[@]}"
 expect 0 "" send_on_our_own
 run -d "$work/c" monitor b@localhost nobody --as c@localhost "${own[@]}"
 expect 0 "b@localhost nobody down: :noproc" monitor_on_our_own
+"$peernet" -d "$work/c" monitor b@localhost --as c@localhost "${own[@]}" \
+    >/dev/null 2>&1 &
+pid=$!
+pids+=("$pid")
+until_true 5 eval '"$peernet" -d "$work/b" barrel nodes | grep -q c@localhost'
+kill -INT "$pid"
+wait "$pid"
+[ $? -eq 130 ]
+ok $? monitor_on_our_own_interrupted
 run -d "$work/c" call b@localhost note 1 --as c@localhost "${cluster[@]}"
 expect 3 "b@localhost is not known" nowhere
 run -d "$work/c" call b@localhost note 1 --as c@localhost "${cluster[@]}" \
@@ -271,6 +280,17 @@ expect 0 "from its next start" rotate_certificate
 sleep 1.1 # a copy is named by the second
 b --json barrel rotate cert
 is_json rotate_certificate_json "o['ok'] and '/quic/backups/' in o['backup']"
+watch of_ours b@localhost echo
+sleep 0.5
+kill -INT "$pid_a"
+wait "$pid_a"
+ok $? a_stops_while_it_watches
+wait "$pid_of_ours"
+[ $? -eq 4 ] && grep -q 'the node ended' "$work/of_ours.err"
+ok $? monitor_ends_with_our_node
+node a --json "${at_b[@]}"
+a call b@localhost note 1
+expect 0 "{:noted, 1}" a_runs_again
 kill -INT "$pid_b"
 wait "$pid_b" && until_true 5 heard a '"event":"peer-down".*b@localhost'
 ok $? b_stops
