@@ -80,6 +80,21 @@ done
 [ "$(offers run --discovery "")" = "$(printf 'none\nudp')" ]
 ok $? "completion_offers_discovery"
 
+[ "$(offers call --trust-mode "")" = "$(printf 'strict\ntofu')" ]
+ok $? "completion_offers_trust_modes"
+actions=$("$peernet" barrel --help | sed -n 's/^  \([a-z]\{1,\}\)  *.*/\1/p')
+[ "$(offers barrel "")" = "$(printf '%s\n' "$actions" | LC_ALL=C sort)" ]
+ok $? "completion_offers_actions"
+missing=
+for action in $actions; do
+    printf '%s\n' "$manual" | grep -q "^[[:space:]]*barrel $action\( \|\$\)" ||
+        missing=$action
+done
+[ -n "$actions" ] && [ -z "$missing" ]
+ok $? "manual_has_actions"
+[ "$(offers barrel rotate "")" = "$(printf 'cert\nidentity')" ]
+ok $? "completion_offers_rotations"
+
 dir=$(mktemp -d)
 key=$("$peernet" -d "$dir/other" id)
 "$peernet" -d "$dir/own" pair "$key" --label kitchen >/dev/null
