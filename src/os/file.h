@@ -28,8 +28,7 @@ PN_CORE void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap);
  * alone: what is secret has a mode of its own.
  * *ret_fd is an O_DIRECTORY descriptor; the caller closes it.
  * Errors: PN_PERMISSION, PN_SYS, PN_NOMEM, with errno in *ret_errno. */
-PN_CORE PN_MUST_USE pn_err pn_dir_open(
-    const char *path, int *ret_fd, int *ret_errno);
+PN_MUST_USE pn_err pn_dir_open(const char *path, int *ret_fd, int *ret_errno);
 
 /* Reads a whole regular file of ours, at most max bytes, appending to out (who
  * reads a secret reserves max + 1 bytes first: then no copy stays behind).

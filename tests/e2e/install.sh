@@ -3,10 +3,11 @@
 # Goal: an installation is complete, and what it holds is enough to build and
 # run a program against it.
 #
-#     install.sh BUILD_DIR SOURCE_DIR LIBRARY
+#     install.sh BUILD_DIR SOURCE_DIR LIBRARY [BARREL_LIBRARY]
 set -u
 build=$1
 source=$2
+barrel=${4-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
@@ -38,11 +39,13 @@ has()
     [ "$(find "$root" -path "*/$2" ! -type d | wc -l)" -eq 1 ]
     ok $? "$1"
 }
+n_headers=0
 for h in "$source"/include/peernet/*.h; do
+    [ -n "$barrel" ] || [ "${h##*/}" != barrel.h ] || continue
     has "header ${h##*/}" "include/peernet/${h##*/}"
+    n_headers=$((n_headers + 1))
 done
-[ "$(find "$root" -name '*.h' | wc -l)" -eq \
-    "$(find "$source/include" -name '*.h' | wc -l)" ]
+[ "$(find "$root" -name '*.h' | wc -l)" -eq $n_headers ]
 ok $? "no other header"
 has "manual libpeernet(3)" 'man/man3/libpeernet.3*'
 has "manual peernet-protocol(7)" 'man/man7/peernet-protocol.7*'
@@ -52,6 +55,22 @@ if [ -x "$build/cli/peernet" ]; then
     has "completion" 'bash-completion/completions/peernet'
 fi
 
+# needs LIBRARY PATTERN: it asks for no other library.
+needs()
+{
+    readelf -d "$1" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE \
+        "^($2|libc|libpthread|ld-linux.*|lib[a-z]+san)\.so" >"$work/needed"
+    [ ! -s "$work/needed" ]
+}
+
+# exports LIBRARY NODE: the functions under that symbol node.
+exports()
+{
+    nm -D --defined-only "$1" | sed -n "s/.* \(pn_[^@]*\)@@$2\$/\1/p" \
+        | LC_ALL=C sort
+}
+
+version=$(sed -n "s/^  version: '\(.*\)',/\1/p" "$source/meson.build")
 lib=$(find "$root" -name libpeernet.so)
 libdir=${lib%/*}
 readelf -d "$lib" | grep -q 'SONAME.*\[libpeernet\.so\.0\]'
@@ -62,26 +81,84 @@ nm -D --defined-only "$lib" | awk '{print $3}' \
     | grep -vE '^(pn_|PEERNET_)' >"$work/other"
 [ ! -s "$work/other" ]
 ok $? "every visible symbol begins with pn_"
-nm -D --defined-only "$lib" | sed -n 's/.* \(pn_[^@]*\)@@PEERNET_0$/\1/p' \
-    | LC_ALL=C sort | diff "$source/docs/abi.txt" - >&2
+exports "$lib" PEERNET_0 | diff "$source/docs/abi.txt" - >&2
 ok $? "the visible symbols are those of docs/abi.txt"
-readelf -d "$lib" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' \
-    | grep -vE '^(libuv|libcrypto|libc|libpthread|ld-linux.*|lib[a-z]+san)\.so' \
-        >"$work/needed"
-[ ! -s "$work/needed" ]
+exports "$lib" "PEERNET_PRIVATE_$version" >"$work/private"
+"$source/tools/public-functions" core | diff - "$work/private" >&2
+ok $? "the private core is what is marked PN_CORE"
+needs "$lib" 'libuv|libcrypto'
 ok $? "it needs libuv, libcrypto and libc only"
 
 PKG_CONFIG_PATH=$libdir/pkgconfig
 PKG_CONFIG_SYSROOT_DIR=$root
 export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
-[ "$(pkg-config --modversion libpeernet)" = \
-    "$(sed -n "s/^  version: '\(.*\)',/\1/p" "$source/meson.build")" ]
+[ "$(pkg-config --modversion libpeernet)" = "$version" ]
 ok $? "pkg-config knows the version"
+
+compile_service()
+{
+    # shellcheck disable=SC2046
+    cc -D_GNU_SOURCE -Wall -Wextra -Werror -o "$work/service" \
+        "$work/service.c" $(pkg-config --cflags --libs libpeernet-barrel) \
+        -Wl,-rpath-link,"$libdir"
+    ok $? "examples/service.c compiles with what pkg-config says"
+    LD_LIBRARY_PATH=$libdir "$work/service" 2>"$work/usage"
+    [ $? -eq 2 ] && grep -q '^usage: service' "$work/usage"
+    ok $? "and runs"
+}
+
+# ---- libpeernet-barrel -------------------------------------------------------
+
+# What it takes of libpeernet that is not public; all else it takes is.
+private_of_barrel()
+{
+    nm -D --undefined-only "$blib" | sed -n 's/.* \(pn_.*\)/\1/p' \
+        >"$work/taken"
+    sed -n "s/@PEERNET_PRIVATE_$version\$//p" "$work/taken" | LC_ALL=C sort
+    ! grep -v "@PEERNET_0\$" "$work/taken" \
+        | grep -vq "@PEERNET_PRIVATE_$version\$"
+}
+
+check_barrel()
+{
+    has "manual libpeernet-barrel(3)" 'man/man3/libpeernet-barrel.3*'
+    blib=$(find "$root" -name libpeernet-barrel.so)
+    readelf -d "$blib" | grep -q 'SONAME.*\[libpeernet-barrel\.so\.0\]'
+    ok $? "SONAME is libpeernet-barrel.so.0"
+    [ -e "${blib%/*}/libpeernet-barrel.so.0" ]
+    ok $? "libpeernet-barrel: the SONAME is there"
+    nm -D --defined-only "$blib" | awk '{print $3}' \
+        | grep -vxF -e PEERNET_BARREL_0 >"$work/other"
+    sed 's/$/@@PEERNET_BARREL_0/' "$source/docs/abi-barrel.txt" \
+        | diff - <(LC_ALL=C sort "$work/other") >&2
+    ok $? "libpeernet-barrel: visible is docs/abi-barrel.txt and nothing else"
+    needs "$blib" \
+        'libpeernet|libngtcp2|libngtcp2_crypto_gnutls|libgnutls|libuv|libcrypto'
+    ok $? "libpeernet-barrel: it needs libpeernet, QUIC and TLS only"
+    private_of_barrel >"$work/core"
+    ok $? "libpeernet-barrel: it takes what is public, or of its own version"
+    diff "$work/private" "$work/core" >&2
+    ok $? "libpeernet-barrel: it takes all of the private core"
+    [ "$(pkg-config --modversion libpeernet-barrel)" = "$version" ] &&
+        pkg-config --print-requires libpeernet-barrel | grep -qx libpeernet
+    ok $? "pkg-config: libpeernet-barrel requires libpeernet"
+}
+
+if [ -n "$barrel" ]; then
+    check_barrel
+else
+    [ -z "$(find "$root" -name '*barrel*')" ]
+    ok $? "nothing of the Barrel link is installed"
+    ! pkg-config --exists libpeernet-barrel
+    ok $? "pkg-config knows no libpeernet-barrel"
+fi
+
 # A sanitized library needs its runtime in the program as well.
 extra=$(nm -D "$lib" | grep -qE '__asan_|__tsan_' && echo sanitized)
-cp "$source/examples/greet.c" "$source/examples/common.h" "$work"
+cp "$source"/examples/*.[ch] "$work"
 if [ -n "$extra" ]; then
-    for what in "greet.c compiles" "and runs" "a hidden function"; do
+    for what in "greet.c compiles" "and runs" "a hidden function" \
+        ${barrel:+"service.c compiles" "and runs"}; do
         n=$((n + 1))
         echo "ok $n - $what # SKIP the library is a sanitizer's"
     done
@@ -100,6 +177,7 @@ else
         $(pkg-config --libs libpeernet) 2>"$work/hidden.err" \
         && grep -q 'undefined reference to .pn_node_lock' "$work/hidden.err"
     ok $? "a function that is not public cannot be linked"
+    [ -z "$barrel" ] || compile_service
 fi
 echo "1..$n"
 exit $failed
