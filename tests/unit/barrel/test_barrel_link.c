@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dist/signal.h"
 #include "two_barrels.h"
 
 /* The reply as text, freed. */
@@ -409,6 +410,214 @@ static void test_cookie_only(void **state)
     two_barrels_fini(&t);
 }
 
+/* ---- limits ---------------------------------------------------------------
+ */
+
+static void as_mallory(pn_barrel_options *options, bool is_alice)
+{
+    options->trust = PN_BARREL_TOFU;
+    if (is_alice) {
+        options->name = "mallory@127.0.0.1";
+    }
+}
+
+/* One new name in ten seconds, and it is on disk before the peer hears OK
+ * (T37). */
+static void test_new_pins(void **state)
+{
+    two_barrels t;
+    char why[PN_BARREL_SENTENCE_MAX];
+    pn_public_key key;
+
+    (void)state;
+    two_barrels_init(&t);
+    two_barrels_open(&t, with_tofu);
+    assert_int_equal(pn_barrel_connect(t.alice, BOB, 8000, why), PN_OK);
+    two_barrels_close_one(&t, true);
+    assert_int_equal(two_barrels_open_one(&t, true, as_mallory), PN_OK);
+    assert_int_equal(
+        pn_barrel_connect(t.alice, BOB, 8000, why), PN_NOT_CONNECTED);
+    assert_int_equal(
+        pn_barrel_pinned(t.bob, "mallory@127.0.0.1", &key), PN_NOT_FOUND);
+    two_barrels_fini(&t);
+}
+
+static void often(pn_barrel_options *options, bool is_alice)
+{
+    as_mallory(options, is_alice);
+    options->new_pin_ms = 1;
+    options->max_new_pins = 1;
+}
+
+static void often_and_two(pn_barrel_options *options, bool is_alice)
+{
+    often(options, is_alice);
+    options->max_new_pins = 2;
+}
+
+/* As often as the option says, and no more of them. */
+static void test_new_pins_option(void **state)
+{
+    (void)state;
+    for (int max = 1; max <= 2; max++) {
+        two_barrels t;
+        char why[PN_BARREL_SENTENCE_MAX];
+
+        two_barrels_init(&t);
+        assert_int_equal(
+            two_barrels_open_one(&t, false, max == 1 ? often : often_and_two),
+            PN_OK);
+        assert_int_equal(two_barrels_open_one(&t, true, as_mallory), PN_OK);
+        assert_int_equal(pn_barrel_connect(t.alice, BOB, 8000, why), PN_OK);
+        two_barrels_close_one(&t, true);
+        assert_int_equal(two_barrels_open_one(&t, true, with_tofu), PN_OK);
+        assert_int_equal(pn_barrel_connect(t.alice, BOB, 8000, why),
+            max == 1 ? PN_NOT_CONNECTED : PN_OK);
+        two_barrels_fini(&t);
+    }
+}
+
+/* The tag of a call is kept for the answer; there is no end to it on the wire.
+ */
+static void test_kept(void **state)
+{
+    enum { KEPT_MAX = 1024, PID_LEN = 30, BINARY_HEAD = 5 };
+    two_barrels t;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    for (size_t len = KEPT_MAX - 1; len <= KEPT_MAX + 1; len++) {
+        static const uint8_t zeros[KEPT_MAX];
+        pn_dist_pid pid = {.id = 1, .creation = 4};
+        pn_barrel_metrics before;
+        pn_barrel_metrics after;
+        const char *text;
+        pn_term_writer w;
+        pn_term term;
+
+        pn_barrel_get_metrics(t.bob, &before);
+        pn_term_writer_init(&w, 0);
+        pn_term_write_tuple_begin(&w);
+        pn_term_write_atom(&w, "$gen_call");
+        pn_term_write_tuple_begin(&w);
+        pn_dist_write_pid(&w, ALICE, &pid);
+        pn_term_write_binary(&w, zeros, len - PID_LEN - BINARY_HEAD);
+        pn_term_write_tuple_end(&w);
+        pn_term_write_atom(&w, "x");
+        pn_term_write_tuple_end(&w);
+        assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+        assert_int_equal(pn_barrel_send(t.alice, BOB, "echo", term), PN_OK);
+        pn_term_writer_free(&w);
+        assert_int_equal(call(&t, "echo", "x", 5000, &text), PN_OK);
+        pn_barrel_get_metrics(t.bob, &after);
+        assert_int_equal(
+            after.calls_in - before.calls_in, len <= KEPT_MAX ? 2 : 1);
+    }
+    two_barrels_fini(&t);
+}
+
+/* A node that does not take what it is sent: we are told, and keep no more
+ * than max_output_bytes of it. */
+static void test_output_full(void **state)
+{
+    const size_t len = 512 * 1024;
+    two_barrels t;
+    uint8_t *data = calloc(1, len);
+    pn_term_writer w;
+    pn_term term;
+    pn_err err = PN_OK;
+
+    (void)state;
+    assert_non_null(data);
+    two_barrels_connected(&t, NULL);
+    pn_term_writer_init(&w, len + 64);
+    pn_term_write_binary(&w, data, len);
+    assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+    for (int i = 0; i < 400 && err == PN_OK; i++) {
+        err = pn_barrel_send(t.alice, BOB, "slow", term);
+    }
+    assert_int_equal(err, PN_BUSY);
+    pn_term_writer_free(&w);
+    free(data);
+    two_barrels_fini(&t);
+}
+
+static void few_calls(pn_barrel_options *options, bool is_alice)
+{
+    (void)is_alice;
+    options->max_calls = 2;
+}
+
+static void count_done(void *user, pn_err outcome, pn_term value)
+{
+    two_barrels *t = user;
+
+    (void)value;
+    (void)pthread_mutex_lock(&t->lock);
+    t->n_sent += outcome == PN_OK;
+    (void)pthread_mutex_unlock(&t->lock);
+}
+
+static void test_max_calls(void **state)
+{
+    two_barrels t;
+    pn_term_writer w;
+    pn_term term;
+
+    (void)state;
+    two_barrels_connected(&t, few_calls);
+    pn_term_writer_init(&w, 0);
+    pn_term_write_atom(&w, "x");
+    assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(
+            pn_gen_call_async(t.alice, BOB, "slow", term, 5000, count_done, &t),
+            i < 2 ? PN_OK : PN_BUSY);
+    }
+    two_barrels_wait(&t, &t.n_sent, 2);
+    pn_term_writer_free(&w);
+    two_barrels_fini(&t);
+}
+
+static void one_link(pn_barrel_options *options, bool is_alice)
+{
+    options->max_links = is_alice ? 1 : 256;
+}
+
+static void test_max_links(void **state)
+{
+    two_barrels t;
+    char why[PN_BARREL_SENTENCE_MAX];
+
+    (void)state;
+    two_barrels_connected(&t, one_link);
+    assert_int_equal(
+        pn_barrel_connect(t.alice, "carol@127.0.0.1", 2000, why), PN_LIMIT);
+    assert_non_null(strstr(why, "too many links"));
+    two_barrels_fini(&t);
+}
+
+/* ---- names ------------------------------------------------------------------
+ */
+
+static void test_names(void **state)
+{
+    two_barrels t;
+    char why[PN_BARREL_SENTENCE_MAX];
+
+    (void)state;
+    two_barrels_init(&t);
+    two_barrels_open(&t, NULL);
+    assert_int_equal(pn_barrel_connect(t.alice, ALICE, 2000, why), PN_INVALID);
+    assert_non_null(strstr(why, "our own name"));
+    assert_int_equal(pn_barrel_connect(t.alice, "bob", 2000, why), PN_INVALID);
+    assert_non_null(strstr(why, "NAME@HOST"));
+    assert_int_equal(pn_barrel_connect(t.alice, "carol@127.0.0.1", 5000, why),
+        PN_NOT_CONNECTED);
+    assert_non_null(strstr(why, "carol@127.0.0.1 is not known"));
+    two_barrels_fini(&t);
+}
+
 /* ---- links
  * ------------------------------------------------------------------------ */
 
@@ -632,6 +841,13 @@ int main(void)
     T(unpin);
     T(unpin_by_file);
     T(cookie_only);
+    T(new_pins);
+    T(new_pins_option);
+    T(kept);
+    T(output_full);
+    T(max_calls);
+    T(max_links);
+    T(names);
     T(simultaneous);
     T(monitor);
     T(restart);
