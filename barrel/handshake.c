@@ -471,6 +471,8 @@ void pn_barrel_auth_input(pn_barrel_link *link, int64_t stream,
 
     if (PN_CHECK(barrel_auth_stream, stream != expected)) {
         pn_node_lock(node);
+        count_auth(link, false);
+        log_failure(link, "unexpected stream");
         pn_barrel_link_end(link, PN_REASON_BAD_HANDSHAKE,
             "%s began before it was authenticated",
             pn_barrel_name_to_show(link));
