@@ -19,6 +19,9 @@ enum {
     VECS_MAX = 16,
     /* Those who only repeat their last word: the oldest goes first. */
     CLOSING_MAX = 256,
+    /* Nodes are near each other: a first datagram that was lost is sent again
+     * after three times this, where RFC 9002 would wait for a second. */
+    INITIAL_RTT_MS = 100,
     ALERT_NO_APPLICATION_PROTOCOL = 120
 };
 
@@ -787,6 +790,7 @@ static void settings_init(const pn_quic *quic, ngtcp2_settings *settings)
     ngtcp2_settings_default(settings);
     settings->initial_ts = pn_quic_now_ns(quic);
     settings->handshake_timeout = quic->options.handshake_us * NS_PER_US;
+    settings->initial_rtt = INITIAL_RTT_MS * NGTCP2_MILLISECONDS;
     settings->max_tx_udp_payload_size = QUIC_DATAGRAM_MAX;
 }
 

@@ -29,7 +29,7 @@ enum {
     KERNEL_BUFFER = 2 * 1024 * 1024
 };
 
-#define RETRY_US PN_US_PER_MS
+#define RETRY_US (PN_US_PER_MS / 4)
 
 typedef union control {
     struct cmsghdr align;
@@ -302,9 +302,11 @@ int pn_quic_socket_put(pn_quic *quic, const quic_path *path, size_t len)
 void pn_quic_socket_send(
     pn_quic *quic, const quic_path *path, const uint8_t *data, size_t len)
 {
-    quic->counters.datagrams_out++;
-    quic->counters.bytes_out += len;
-    (void)send_now(&quic->socket, path, data, len, 0);
+    if (!quic->socket.is_blocked) {
+        memcpy(pn_quic_socket_room(quic), data, len);
+        (void)pn_quic_socket_put(quic, path, len);
+        (void)pn_quic_socket_flush(quic);
+    }
 }
 
 static void on_retry(void *user)

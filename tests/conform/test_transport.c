@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "conform.h"
-#ifdef PN_TEST_FAULTS
-#include "faults.h"
-#endif
 #ifdef PN_TEST_QUIC
+#include "faults_udp.h"
 #include "quic/transport.h"
+#define faults_from_environment faults_udp_from_environment
+#define faults_count faults_udp_count
+#else
+#include "faults.h"
 #endif
 
 #define MIB ((size_t)1024 * 1024)

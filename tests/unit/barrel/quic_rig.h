@@ -76,6 +76,14 @@ bool quic_rig_is_connected(quic_rig *r);
 /* Runs until done says so; false after 10 s. */
 bool quic_rig_run(quic_rig *r, bool (*done)(quic_rig *r));
 void quic_rig_settle(quic_rig *r, unsigned ms);
+/* Runs until an expression is true, for at most 5 s or so. */
+#define QUIC_RIG_UNTIL(r, condition)                                           \
+    do {                                                                       \
+        for (int until_ = 0; until_ < 5000 && !(condition); until_++) {        \
+            quic_rig_settle(r, 1);                                             \
+        }                                                                      \
+        assert_true(condition);                                                \
+    } while (0)
 void quic_side_init(quic_side *side, quic_rig *r);
 void quic_side_fini(quic_side *side);
 void quic_side_close(quic_side *side);

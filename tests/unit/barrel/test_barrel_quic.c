@@ -299,7 +299,7 @@ static void test_keep_alive(void **state)
     quic_rig_init(&r, LOOPBACK, &server, &client);
     quic_rig_connect(&r);
     heard_us = pn_quic_last_received_us(r.client.conn);
-    quic_rig_settle(&r, 1000);
+    quic_rig_settle(&r, 2000);
     assert_int_equal(r.client.n_end, 0);
     assert_int_equal(r.server.n_end, 0);
     assert_true(pn_quic_last_received_us(r.client.conn) > heard_us + 500 * MS);
@@ -325,7 +325,7 @@ static void test_dead_after(void **state)
     took_us = pn_loop_update_now(r.loop) - since_us;
     assert_int_equal(r.client.why, PN_TIMEOUT);
     assert_true(took_us > 200 * MS);
-    assert_true(took_us < 2000 * MS);
+    assert_true(took_us < 6000 * MS);
     quic_rig_fini(&r);
 }
 
@@ -363,7 +363,7 @@ static void test_handshake_timeout(void **state)
     assert_int_equal(r.client.why, PN_TIMEOUT);
     assert_int_equal(r.client.n_open, 0);
     assert_true(took_us > 250 * MS);
-    assert_true(took_us < 2000 * MS);
+    assert_true(took_us < 6000 * MS);
     quic_rig_fini(&r);
 }
 
@@ -462,8 +462,8 @@ static void test_dial_then_close(void **state)
     assert_int_equal(r.client.n_open, 0);
     assert_int_equal(r.client.n_end, 0);
     assert_int_equal(r.n_accepts, 0);
-    assert_int_equal(r.client_quic->n_conns, 0);
-    assert_int_equal(r.server_quic->n_conns, 0);
+    QUIC_RIG_UNTIL(&r, r.client_quic->n_conns == 0);
+    QUIC_RIG_UNTIL(&r, r.server_quic->n_conns == 0);
     quic_rig_fini(&r);
 }
 
@@ -480,11 +480,11 @@ static void test_close_in_handshake(void **state)
             pn_loop_run_once(r.loop);
         }
         quic_side_close(&r.client);
-        quic_rig_settle(&r, 300);
-        assert_int_equal(r.client.n_end, 0);
+        QUIC_RIG_UNTIL(&r, r.client_quic->n_conns == 0);
+        quic_rig_settle(&r, 5);
+        QUIC_RIG_UNTIL(&r, r.server_quic->n_conns == 0);
         assert_int_equal(r.server_quic->n_handshakes, 0);
-        assert_int_equal(r.client_quic->n_conns, 0);
-        assert_int_equal(r.server_quic->n_conns, 0);
+        assert_int_equal(r.client.n_end, 0);
         quic_rig_fini(&r);
     }
 }
@@ -661,12 +661,10 @@ static void test_network_changed_nothing(void **state)
     r.in_call = true;
     pn_quic_network_changed(r.client_quic);
     r.in_call = false;
-    quic_rig_settle(&r, 60);
-    assert_true(pn_quic_last_received_us(r.client.conn) > heard_us);
+    QUIC_RIG_UNTIL(&r, pn_quic_last_received_us(r.client.conn) > heard_us);
     heard_us = pn_quic_last_received_us(r.server.conn);
     pn_quic_network_changed(r.server_quic);
-    quic_rig_settle(&r, 60);
-    assert_true(pn_quic_last_received_us(r.server.conn) > heard_us);
+    QUIC_RIG_UNTIL(&r, pn_quic_last_received_us(r.server.conn) > heard_us);
     assert_talks(&r);
     quic_rig_fini(&r);
 }
@@ -696,8 +694,9 @@ static void test_migration(void **state)
     r.client_quic->socket.address = bound;
     pn_quic_network_changed(r.client_quic);
     assert_talks(&r);
-    quic_rig_settle(&r, 100);
     pn_quic_addresses(r.client.conn, &local, &remote);
+    QUIC_RIG_UNTIL(
+        &r, pn_address_same_host(&r.server.conn->path.remote, &local));
     assert_true(pn_address_is_loopback(&local));
     assert_false(pn_address_same_host(&local, &old));
     pn_quic_addresses(r.server.conn, &old, &remote);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A network and a system that behave as badly as they may: linked in front of
+ * sendmsg and recvmsg (ld --wrap).
+ */
+#ifndef PN_TESTS_FAULTS_UDP_H
+#define PN_TESTS_FAULTS_UDP_H
+
+#include <stdbool.h>
+
+typedef enum faults_udp_mode {
+    FAULTS_UDP_NONE,
+    FAULTS_UDP_EINTR,  /* every third call is interrupted */
+    FAULTS_UDP_EAGAIN, /* every third finds no room, or nothing to read */
+    FAULTS_UDP_LATE,   /* every fourth datagram comes after the next */
+    FAULTS_UDP_LOSE,   /* some never come; see faults_udp_lose */
+    FAULTS_UDP_TWICE   /* every third comes twice */
+} faults_udp_mode;
+
+void faults_udp_set(faults_udp_mode mode);
+/* One in so many sends is lost, drawn from seed. */
+void faults_udp_lose(unsigned one_in, unsigned long long seed);
+/* From the environment variable PN_FAULTS: "eintr", "eagain", "late". False
+ * when it names none. */
+bool faults_udp_from_environment(void);
+unsigned long faults_udp_count(void);
+
+#endif
