@@ -16,7 +16,6 @@
 #include "quic/quic_impl.h"
 
 enum {
-    VECS_MAX = 16,
     /* Those who only repeat their last word: the oldest goes first. */
     CLOSING_MAX = 256,
     /* Nodes are near each other: a first datagram that was lost is sent again
@@ -538,7 +537,7 @@ static ngtcp2_ssize conn_write_packet(
 {
     pn_quic *quic = conn->quic;
     quic_stream *s = pn_quic_stream_next(conn);
-    ngtcp2_vec vecs[VECS_MAX];
+    ngtcp2_vec vecs[QUIC_OUT_PIECES];
     ngtcp2_path_storage ps;
     ngtcp2_ssize n_data = -1;
     ngtcp2_ssize n;
@@ -549,7 +548,7 @@ static ngtcp2_ssize conn_write_packet(
     if (s != NULL) {
         n_vecs = pn_quic_stream_gather(s,
             ngtcp2_conn_get_path_max_tx_udp_payload_size(conn->engine), vecs,
-            VECS_MAX, &fin);
+            &fin);
     }
     ngtcp2_path_storage_zero(&ps);
     n = ngtcp2_conn_writev_stream(conn->engine, &ps.path, NULL,

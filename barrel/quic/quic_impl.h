@@ -21,6 +21,9 @@
  * - 0.12.1 never closes a unidirectional stream of the peer: we allow the next
  *   one ourselves when it has finished, up to QUIC_PEER_UNI_MAX in all, because
  *   ngtcp2 keeps a few hundred bytes of each for ever.
+ * - 0.12 sends lost bytes again of a stream that was reset, from where they
+ *   were: they stay until they are acknowledged or the stream is closed.
+ * - 0.12.1 loses memory when a frame of many pieces is lost (outgoing.c).
  * - ngtcp2_conn_in_closing_period and _in_draining_period lost their `is_`.
  * - The Retry token of 0.12 is bound to the address and the connection ids but
  *   not to the version (a defect of its associated data); we speak one
@@ -34,6 +37,7 @@
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
+#include "quic/outgoing.h"
 #include "quic/quic.h"
 
 enum {
@@ -50,7 +54,6 @@ enum {
 };
 
 typedef struct quic_stream quic_stream;
-typedef struct quic_chunk quic_chunk;
 
 /* ---- certificate ------------------------------------------------------ */
 
@@ -182,16 +185,7 @@ struct pn_quic_conn {
     quic_stream *ready_last;
     uint32_t n_peer_uni; /* unidirectional streams that the peer finished */
     size_t n_unsent;
-    size_t n_chunks;
     bool wants_write; /* on_writable is owed */
-};
-
-/* One call of pn_quic_write; its address stays until it is acknowledged. */
-struct quic_chunk {
-    quic_chunk *next;
-    size_t len;
-    size_t n_sent;
-    uint8_t data[];
 };
 
 struct quic_stream {
@@ -199,18 +193,15 @@ struct quic_stream {
     quic_stream *next_ready;
     pn_quic_conn *conn;
     int64_t id;
-    quic_chunk *first; /* the oldest not acknowledged */
-    quic_chunk *last;
-    quic_chunk *unsent; /* the first that has not been sent as a whole */
-    uint64_t first_offset;
-    uint64_t n_acked;
+    quic_out out;
     uint64_t n_received;
     uint64_t n_consumed;
     bool is_ready;
     bool is_blocked; /* by the peer's flow control */
     bool can_write;  /* there is a sending side, and it is not finished */
-    bool has_fin;    /* FIN comes behind the last chunk */
+    bool has_fin;    /* FIN comes behind the last byte */
     bool is_fin_sent;
+    bool wants_open;    /* a frame without bytes, when nothing else goes */
     bool is_closed;     /* only waits for the owner to consume the rest */
     uint64_t peer_code; /* with which the peer reset its half */
     bool is_reset;      /* by us: nothing is shown any more */
@@ -296,13 +287,13 @@ void pn_quic_stream_free(quic_stream *stream);
 /* The next in turn that has something to send and may. */
 quic_stream *pn_quic_stream_next(pn_quic_conn *conn);
 /* What of it goes into one packet; *ret_fin: FIN as well. Returns the number
- * of vectors, at most cap. */
+ * of pieces. */
 size_t pn_quic_stream_gather(const quic_stream *stream, size_t packet_len,
-    ngtcp2_vec *vecs, size_t cap, bool *ret_fin);
+    ngtcp2_vec pieces[static QUIC_OUT_PIECES], bool *ret_fin);
 /* So much of it was put into a packet. */
 void pn_quic_stream_sent(quic_stream *stream, size_t n, bool fin);
 void pn_quic_stream_acked(quic_stream *stream, uint64_t total);
-/* No byte of it is sent any more. */
+/* No new byte of it is sent any more. */
 void pn_quic_stream_shut(quic_stream *stream);
 /* Puts it at the end of those that send, when it has anything to. */
 void pn_quic_stream_wake(quic_stream *stream);

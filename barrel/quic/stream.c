@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams: what was written and not yet acknowledged, in chunks whose address
- * stays (ngtcp2 sends lost bytes again from where they are), and credit for
- * what was read.
+ * Streams: whose turn it is to send, what becomes of them, and credit for what
+ * was read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +12,7 @@
 enum {
     /* What a packet holds besides the bytes of one stream: header, tag, frame
      * headers, a usual ACK. */
-    PACKET_OVERHEAD = 90,
-    /* So many small writes count as full, whatever they carry: each has a
-     * price of its own. */
-    CHUNK_SHARE = 64,
-    CHUNKS_MIN = 64
+    PACKET_OVERHEAD = 90
 };
 
 /* ---- the table -------------------------------------------------------- */
@@ -66,6 +61,9 @@ void pn_quic_stream_free(quic_stream *stream)
     quic_stream **at = &stream->conn->streams[bucket_of(stream->id)];
 
     pn_quic_stream_shut(stream);
+    stream->conn->n_unsent -=
+        (size_t)(stream->out.n_written - stream->out.n_acked);
+    pn_quic_out_fini(&stream->out);
     while (*at != stream) {
         at = &(*at)->next;
     }
@@ -78,7 +76,8 @@ void pn_quic_stream_free(quic_stream *stream)
 static bool has_something(const quic_stream *s)
 {
     return s->can_write && !s->is_blocked
-           && (s->unsent != NULL || (s->has_fin && !s->is_fin_sent));
+           && (s->out.next != NULL || s->wants_open
+               || (s->has_fin && !s->is_fin_sent));
 }
 
 void pn_quic_stream_wake(quic_stream *stream)
@@ -128,53 +127,27 @@ quic_stream *pn_quic_stream_next(pn_quic_conn *conn)
 
 /* ---- sending ---------------------------------------------------------- */
 
-/* A small write is not cut: it goes along when it fits as a whole, or begins
- * the next packet. One that must be cut anyway fills what is left. */
 size_t pn_quic_stream_gather(const quic_stream *stream, size_t packet_len,
-    ngtcp2_vec *vecs, size_t cap, bool *ret_fin)
+    ngtcp2_vec pieces[static QUIC_OUT_PIECES], bool *ret_fin)
 {
     size_t fits = packet_len > PACKET_OVERHEAD ? packet_len - PACKET_OVERHEAD
                                                : 0;
-    size_t total = 0;
-    size_t n = 0;
-    const quic_chunk *c = stream->unsent;
+    size_t total;
+    size_t n = pn_quic_out_gather(&stream->out, fits, pieces, &total);
 
-    for (; c != NULL && n < cap; c = c->next) {
-        size_t left = c->len - c->n_sent;
-
-        if (n > 0
-            && (total >= fits || (c->len <= fits && left > fits - total))) {
-            break;
-        }
-        if (left > 0) {
-            vecs[n].base = (uint8_t *)(uintptr_t)c->data + c->n_sent;
-            vecs[n].len = left;
-            n++;
-            total += left;
-        }
-    }
-    *ret_fin = stream->has_fin && c == NULL;
+    *ret_fin = stream->has_fin
+               && stream->out.n_sent + total == stream->out.n_written;
     return n;
 }
 
 void pn_quic_stream_sent(quic_stream *stream, size_t n, bool fin)
 {
-    quic_chunk *c = stream->unsent;
-    pn_quic_conn *conn = stream->conn;
-
-    while (c != NULL && c->len - c->n_sent <= n) {
-        n -= c->len - c->n_sent;
-        c->n_sent = c->len;
-        c = c->next;
-    }
-    if (c != NULL) {
-        c->n_sent += n;
-    }
-    stream->unsent = c;
-    if (fin && c == NULL) {
+    pn_quic_out_sent(&stream->out, n);
+    stream->wants_open = false;
+    if (fin && stream->out.next == NULL) {
         stream->is_fin_sent = true;
     }
-    if (conn->ready == stream) {
+    if (stream->conn->ready == stream) {
         ready_remove(stream);
         pn_quic_stream_wake(stream);
     }
@@ -182,10 +155,8 @@ void pn_quic_stream_sent(quic_stream *stream, size_t n, bool fin)
 
 static void conn_freed_some(pn_quic_conn *conn)
 {
-    size_t max = conn->quic->options.max_unsent;
-
-    if (conn->wants_write && conn->n_unsent < max / 2
-        && conn->n_chunks < (max / CHUNK_SHARE + CHUNKS_MIN) / 2 + 1) {
+    if (conn->wants_write
+        && conn->n_unsent < conn->quic->options.max_unsent / 2) {
         conn->wants_write = false;
         if (conn->callbacks != NULL && conn->callbacks->on_writable != NULL) {
             conn->callbacks->on_writable(conn->user);
@@ -193,31 +164,11 @@ static void conn_freed_some(pn_quic_conn *conn)
     }
 }
 
-static void drop_first(quic_stream *stream)
-{
-    quic_chunk *c = stream->first;
-
-    stream->first = c->next;
-    if (stream->first == NULL) {
-        stream->last = NULL;
-    }
-    stream->first_offset += c->len;
-    stream->conn->n_chunks--;
-    free(c);
-}
-
 void pn_quic_stream_acked(quic_stream *stream, uint64_t total)
 {
     pn_quic_conn *conn = stream->conn;
 
-    if (total > stream->n_acked) {
-        conn->n_unsent -= (size_t)(total - stream->n_acked);
-        stream->n_acked = total;
-    }
-    while (stream->first != NULL && stream->first != stream->unsent
-           && stream->first_offset + stream->first->len <= total) {
-        drop_first(stream);
-    }
+    conn->n_unsent -= pn_quic_out_acked(&stream->out, total);
     if (conn->callbacks != NULL && conn->callbacks->on_acked != NULL
         && !stream->is_reset) {
         conn->callbacks->on_acked(conn->user, stream->id, total);
@@ -225,21 +176,13 @@ void pn_quic_stream_acked(quic_stream *stream, uint64_t total)
     conn_freed_some(conn);
 }
 
+/* What is on its way stays: ngtcp2 0.12 sends lost bytes of a stream again
+ * even when it has been reset. */
 void pn_quic_stream_shut(quic_stream *stream)
 {
-    uint64_t end = stream->first_offset;
-
     ready_remove(stream);
     stream->can_write = false;
-    stream->unsent = NULL;
-    while (stream->first != NULL) {
-        end += stream->first->len;
-        drop_first(stream);
-    }
-    if (end > stream->n_acked) {
-        stream->conn->n_unsent -= (size_t)(end - stream->n_acked);
-        stream->n_acked = end;
-    }
+    stream->conn->n_unsent -= pn_quic_out_cut(&stream->out);
 }
 
 /* ngtcp2 0.12 stops a stream that the peer does not want to hear without a
@@ -310,30 +253,14 @@ static bool is_over_limit(const pn_quic_conn *conn, size_t len)
 {
     size_t max = conn->quic->options.max_unsent;
 
-    return len > max || conn->n_unsent > max - len
-           || conn->n_chunks >= max / CHUNK_SHARE + CHUNKS_MIN;
-}
-
-static void append(quic_stream *s, quic_chunk *c)
-{
-    if (s->last == NULL) {
-        s->first = c;
-    } else {
-        s->last->next = c;
-    }
-    s->last = c;
-    if (s->unsent == NULL) {
-        s->unsent = c;
-    }
-    s->conn->n_chunks++;
-    s->conn->n_unsent += c->len;
+    return len > max || conn->n_unsent > max - len;
 }
 
 pn_err pn_quic_write(pn_quic_conn *conn, int64_t stream, const uint8_t *data,
     size_t len, bool is_last)
 {
     quic_stream *s = pn_quic_stream_find(conn, stream);
-    quic_chunk *c;
+    pn_err err = PN_OK;
 
     if (conn->state != QUIC_OPEN) {
         return conn->state == QUIC_HANDSHAKE ? PN_NOT_FOUND : PN_CLOSED;
@@ -345,19 +272,14 @@ pn_err pn_quic_write(pn_quic_conn *conn, int64_t stream, const uint8_t *data,
         conn->wants_write = true;
         return PN_LIMIT;
     }
-    if (len > 0 || !is_last) {
-        c = malloc(sizeof(*c) + len);
-        if (c == NULL) {
-            return PN_NOMEM;
-        }
-        c->next = NULL;
-        c->len = len;
-        c->n_sent = 0;
-        if (len > 0) {
-            memcpy(c->data, data, len);
-        }
-        append(s, c);
+    if (len > 0) {
+        err = pn_quic_out_append(&s->out, data, len);
     }
+    if (err != PN_OK) {
+        return err;
+    }
+    conn->n_unsent += len;
+    s->wants_open = s->wants_open || s->out.n_written == 0;
     s->has_fin = is_last;
     pn_quic_stream_wake(s);
     pn_quic_conn_touch(conn);
@@ -390,6 +312,10 @@ void pn_quic_consumed(pn_quic_conn *conn, int64_t stream, size_t n)
 void pn_quic_stream_done(quic_stream *stream)
 {
     pn_quic_stream_shut(stream);
+    stream->conn->n_unsent -=
+        (size_t)(stream->out.n_written - stream->out.n_acked);
+    stream->out.n_acked = stream->out.n_written;
+    pn_quic_out_fini(&stream->out);
     stream->is_closed = true;
     if (stream->conn->callbacks == NULL || stream->is_reset) {
         pn_quic_stream_forgive(stream);

@@ -120,11 +120,14 @@ static void on_data(
 static void on_reset(void *user, int64_t stream, uint64_t code)
 {
     quic_side *s = user;
-    quic_heard *h = quic_side_heard(s, stream);
+    quic_heard *h;
 
     assert_false(s->rig->in_call);
-    h->is_reset = true;
-    h->reset_code = code;
+    if (!s->is_counting) {
+        h = quic_side_heard(s, stream);
+        h->is_reset = true;
+        h->reset_code = code;
+    }
 }
 
 static void on_acked(void *user, int64_t stream, uint64_t total)

@@ -142,6 +142,35 @@ static void test_close(void **state)
     end(&r);
 }
 
+/* Streams are given up with bytes on their way: those that were lost are not
+ * looked for where they no longer are. */
+static void test_reset(void **state)
+{
+    static const uint8_t data[60000];
+    quic_rig r;
+    int64_t id;
+    int64_t other;
+
+    begin(&r, state);
+    r.client.ignores_acks = true;
+    r.server.is_counting = true;
+    quic_rig_connect(&r);
+    assert_int_equal(pn_quic_open_uni(r.client.conn, &other), PN_OK);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(pn_quic_open_uni(r.client.conn, &id), PN_OK);
+        assert_int_equal(
+            pn_quic_write(r.client.conn, id, data, sizeof(data), false), PN_OK);
+        quic_rig_settle(&r, (unsigned)i % 4);
+        pn_quic_reset(r.client.conn, id, 1);
+        assert_int_equal(
+            pn_quic_write(r.client.conn, other, data, 10, i == 19), PN_OK);
+    }
+    QUIC_RIG_UNTIL(&r, r.server.n_counted == 1);
+    QUIC_RIG_UNTIL(&r, pn_quic_unsent(r.client.conn) == 0);
+    assert_int_equal(r.client.n_end + r.server.n_end, 0);
+    end(&r);
+}
+
 /* Many dial at once; each gets in. */
 static void test_connect(void **state)
 {
@@ -178,6 +207,7 @@ int main(void)
         pn_test_addf(
             test_single_bytes, n, "barrel/quic_loss/single_bytes/%s", n->name);
         pn_test_addf(test_close, n, "barrel/quic_loss/close/%s", n->name);
+        pn_test_addf(test_reset, n, "barrel/quic_loss/reset/%s", n->name);
         pn_test_addf(test_connect, n, "barrel/quic_loss/connect/%s", n->name);
     }
     pn_test_add(

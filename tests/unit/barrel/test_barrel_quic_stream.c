@@ -390,7 +390,7 @@ static void test_stream_refused(void **state)
     await(&r, client_was_reset, id, 0);
     quic_rig_settle(&r, 60);
     assert_int_equal(write_bytes(&r.client, id, "x", 1, false), PN_NOT_FOUND);
-    assert_int_equal(pn_quic_unsent(r.client.conn), 0);
+    QUIC_RIG_UNTIL(&r, pn_quic_unsent(r.client.conn) == 0);
     quic_rig_fini(&r);
 }
 
@@ -411,7 +411,7 @@ static void test_stop_sending(void **state)
     assert_int_equal(
         write_bytes(&r.client, id, data, sizeof(data), false), PN_OK);
     await(&r, client_was_reset, id, 0);
-    assert_int_equal(pn_quic_unsent(r.client.conn), 0);
+    QUIC_RIG_UNTIL(&r, pn_quic_unsent(r.client.conn) == 0);
     assert_int_equal(write_bytes(&r.client, id, "x", 1, false), PN_NOT_FOUND);
     quic_rig_settle(&r, 60);
     assert_int_equal(heard_len(&r.server, id), 8);
@@ -446,28 +446,6 @@ static void test_write_limit(void **state)
     assert_int_equal(r.client.n_writable, 1);
     assert_int_equal(write_bytes(&r.client, id, data, 1000, false), PN_OK);
     await(&r, server_heard, id, 2000);
-    quic_rig_fini(&r);
-}
-
-/* Many writes of nearly nothing are full before their bytes are: each has a
- * price of its own. */
-static void test_write_limit_in_number(void **state)
-{
-    const pn_quic_options client = {.max_unsent = 64 * 100};
-    quic_rig r;
-    int64_t id;
-    size_t n = 0;
-
-    (void)state;
-    start(&r, NULL, &client);
-    id = open_bidi(&r.client);
-    while (write_bytes(&r.client, id, "x", 1, false) == PN_OK) {
-        n++;
-        assert_true(n < 10000);
-    }
-    assert_int_equal(n, 100 + 64);
-    await(&r, client_writable, id, 0);
-    await(&r, server_heard, id, n);
     quic_rig_fini(&r);
 }
 
@@ -765,7 +743,6 @@ int main(void)
     ADD(stream_refused);
     ADD(stop_sending);
     ADD(write_limit);
-    ADD(write_limit_in_number);
     ADD(acked_totals);
     ADD(stream_credit);
     ADD(connection_credit);
