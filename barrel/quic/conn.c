@@ -152,6 +152,8 @@ static int on_handshake(ngtcp2_conn *engine, void *user)
         engine, quic->options.keep_alive_us * NS_PER_US);
     if (!conn->is_server) {
         conn->callbacks->on_open(conn->user);
+    } else if (PN_CHECK(quic_listening_still, !quic->is_listening)) {
+        pn_quic_close(conn, PN_QUIC_NO_ERROR);
     } else if (!quic->is_freed) {
         quic->counters.accepted++;
         conn->is_owned = true;

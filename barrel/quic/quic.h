@@ -44,7 +44,9 @@ typedef struct pn_quic_options {
 } pn_quic_options;
 
 typedef struct pn_quic_callbacks {
-    /* Before anything is kept: may this address connect? NULL: anybody. */
+    /* Before anything is kept: may this address connect? Once for each who is
+     * let in. The address may be forged as long as there are few unfinished
+     * handshakes (retry_above), true from then on. NULL: anybody. */
     bool (*on_knock)(void *user, const pn_address *from);
     /* An incoming connection whose TLS handshake is done. The callee owns conn
      * and sets callbacks, or closes it, at once. */
@@ -91,7 +93,8 @@ PN_MUST_USE pn_err pn_quic_new(pn_loop *loop, const pn_address *at,
 /* Closes all connections, at once and without callbacks. NULL is fine. */
 void pn_quic_free(pn_quic *quic);
 void pn_quic_address(const pn_quic *quic, pn_address *ret_address);
-/* Nobody new is let in; who is there stays. */
+/* Off: nobody new is let in, nor who is just shaking hands; who is there
+ * stays. */
 void pn_quic_set_listening(pn_quic *quic, bool on);
 /* The network has changed: every connection tries its path again, from the
  * address it has now (migration when it differs). */

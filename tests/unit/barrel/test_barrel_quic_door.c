@@ -179,6 +179,27 @@ static void test_not_listening(void **state)
     quic_rig_fini(&r);
 }
 
+/* Nor is who was let in and has not finished. */
+static void test_not_listening_any_more(void **state)
+{
+    quic_rig r;
+
+    (void)state;
+    quic_rig_init(&r, LOOPBACK, NULL, NULL);
+    quic_rig_dial(&r, &r.client);
+    for (int i = 0; i < 1000000 && r.server_quic->n_handshakes == 0; i++) {
+        pn_loop_run_once(r.loop);
+    }
+    assert_int_equal(r.server_quic->n_handshakes, 1);
+    assert_int_equal(r.n_accepts, 0);
+    pn_quic_set_listening(r.server_quic, false);
+    assert_true(quic_rig_run(&r, client_ended));
+    assert_int_equal(r.client.why, PN_CLOSED);
+    assert_int_equal(r.n_accepts, 0);
+    QUIC_RIG_UNTIL(&r, r.server_quic->n_conns == 0);
+    quic_rig_fini(&r);
+}
+
 /* An endpoint without a certificate answers nobody. */
 static void test_dials_only(void **state)
 {
@@ -701,6 +722,7 @@ int main(void)
 #define ADD(name) pn_test_add("barrel/quic_door/" #name, test_##name, NULL)
     ADD(knock_refused);
     ADD(not_listening);
+    ADD(not_listening_any_more);
     ADD(dials_only);
     ADD(max_handshakes);
     ADD(handshakes_end);
