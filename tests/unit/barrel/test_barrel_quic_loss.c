@@ -133,10 +133,12 @@ static void test_close(void **state)
     quic_side_close(&r.client);
     assert_true(quic_rig_run(&r, server_finished));
     assert_pattern(&r.server, sizeof(data));
-    /* The last word itself may be lost: then the keep-alive asks. */
-    assert_int_equal(
-        pn_quic_write(r.server.conn, id, (const uint8_t *)"?", 1, false),
-        PN_OK);
+    /* The last word itself may be lost: whoever writes then is told again. */
+    if (r.server.n_end == 0) {
+        assert_int_equal(
+            pn_quic_write(r.server.conn, id, (const uint8_t *)"?", 1, false),
+            PN_OK);
+    }
     QUIC_RIG_UNTIL(&r, r.server.n_end == 1);
     assert_int_equal(r.server.why, PN_CLOSED);
     end(&r);
