@@ -142,7 +142,7 @@ static bool read_function(exposed_program *p)
     char *slash;
     char *dot;
 
-    (void)strcpy(p->words, p->name);
+    memcpy(p->words, p->name, sizeof(p->words));
     slash = strrchr(p->words, '/');
     if (slash == NULL || slash[1] == '\0' || strlen(slash + 1) > 3
         || strspn(slash + 1, "0123456789") != strlen(slash + 1)) {

@@ -5,6 +5,7 @@
  * what it watches has ended. A message has no answer of its own, so a question
  * that every node answers goes behind it over the same link.
  */
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,10 +61,12 @@ static void op_end(hub_barrel_op *op)
 {
     hub_barrel_op **at = &op->hub->barrel_ops;
 
-    while (*at != op) {
+    while (*at != NULL && *at != op) {
         at = &(*at)->next;
     }
-    *at = op->next;
+    if (*at != NULL) {
+        *at = op->next;
+    }
     if (op->caller != NULL) {
         op->caller->n_pending--;
     }
@@ -574,8 +577,12 @@ void hub_barrel_forget(cli_hub *hub, const cli_caller *caller)
 
 void hub_barrel_cancel(cli_hub *hub)
 {
+    /* Whoever is told may leave, and take others with it. */
     while (hub->barrel_ops != NULL) {
-        op_fail(hub->barrel_ops, "closed", "the node is closing");
+        hub_barrel_op *op = hub->barrel_ops;
+
+        hub->barrel_ops = op->next;
+        op_fail(op, "closed", "the node is closing");
     }
 }
 
@@ -673,10 +680,10 @@ static void add_durations(cli_text *t, const char *role, uint64_t us,
 {
     static const char name[] = "peernet_barrel_auth_duration_seconds";
 
-    cli_text_printf(t, "%s_sum{role=\"%s\"} %llu.%06llu\n", name, role,
-        (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
-    cli_text_printf(t, "%s_count{role=\"%s\"} %llu\n", name, role,
-        (unsigned long long)(n_ok + n_failed));
+    cli_text_printf(t, "%s_sum{role=\"%s\"} %" PRIu64 ".%06" PRIu64 "\n", name,
+        role, us / 1000000, us % 1000000);
+    cli_text_printf(
+        t, "%s_count{role=\"%s\"} %" PRIu64 "\n", name, role, n_ok + n_failed);
 }
 
 void hub_barrel_metrics(const cli_hub *hub, cli_text *t)
@@ -696,8 +703,7 @@ void hub_barrel_metrics(const cli_hub *hub, cli_text *t)
             cli_text_printf(t, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help,
                 f->name, f->type);
         }
-        cli_text_printf(
-            t, "%s%s %llu\n", f->name, f->labels, (unsigned long long)value);
+        cli_text_printf(t, "%s%s %" PRIu64 "\n", f->name, f->labels, value);
     }
     cli_text_puts(t, "# HELP peernet_barrel_auth_duration_seconds Time spent "
                      "in authentications.\n"
