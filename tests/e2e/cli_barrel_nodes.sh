@@ -189,15 +189,33 @@ watch() {
     pids+=($!)
     printf -v "pid_$name" %s $!
 }
+# interrupt PID: again and again, as it is ignored until the program asks for it.
+interrupt() {
+    # shellcheck disable=SC2317 # called by until_true
+    ended() { ! kill -INT "$1" 2>/dev/null; }
+    until_true 30 ended "$1" || kill -9 "$1"
+    wait "$1"
+}
 watch interrupted b@localhost
-sleep 0.5
-kill -INT "$pid_interrupted"
-wait "$pid_interrupted"
+sleep 0.5 # it is the program by then, and no copy of this script
+interrupt "$pid_interrupted"
 [ $? -eq 130 ]
 ok $? monitor_interrupted
+# watch_process NAME ARG...: the same, and waits until the other node knows.
+watch_process() {
+    local before
+    before=$(signals)
+    watch "$@"
+    # shellcheck disable=SC2317 # called by until_true
+    grown() { [ "$(signals)" != "$before" ]; }
+    until_true 20 grown
+}
+signals() {
+    "$peernet" -d "$work/a" metrics |
+        sed -n 's/^peernet_barrel_signals_total{direction="out"} //p'
+}
 watch of_node b@localhost
-watch of_process b@localhost note
-sleep 0.5
+watch_process of_process b@localhost note
 [ ! -s "$work/of_node.out" ] && [ ! -s "$work/of_process.out" ]
 ok $? monitors_wait
 b barrel unpin a@localhost
@@ -246,8 +264,7 @@ expect 0 "b@localhost nobody down: :noproc" monitor_on_our_own
 pid=$!
 pids+=("$pid")
 until_true 5 eval '"$peernet" -d "$work/b" barrel nodes | grep -q c@localhost'
-kill -INT "$pid"
-wait "$pid"
+interrupt "$pid"
 [ $? -eq 130 ]
 ok $? monitor_on_our_own_interrupted
 run -d "$work/c" call b@localhost note 1 --as c@localhost "${cluster[@]}"
@@ -280,8 +297,7 @@ expect 0 "from its next start" rotate_certificate
 sleep 1.1 # a copy is named by the second
 b --json barrel rotate cert
 is_json rotate_certificate_json "o['ok'] and '/quic/backups/' in o['backup']"
-watch of_ours b@localhost echo
-sleep 0.5
+watch_process of_ours b@localhost echo
 kill -INT "$pid_a"
 wait "$pid_a"
 ok $? a_stops_while_it_watches
