@@ -325,6 +325,7 @@ static void conn_release(pn_quic_conn *conn)
     }
     ngtcp2_conn_del(conn->engine);
     conn->engine = NULL;
+    pn_quic_memory_fini(&conn->memory);
     if (conn->session != NULL) {
         gnutls_deinit(conn->session);
         conn->session = NULL;
@@ -837,7 +838,8 @@ static pn_err server_engine(pn_quic_conn *conn, const ngtcp2_pkt_hd *hd,
             scid)
             != 0
         || ngtcp2_conn_server_new(&conn->engine, &hd->scid, scid, &path,
-               hd->version, &engine_callbacks, &settings, &params, NULL, conn)
+               hd->version, &engine_callbacks, &settings, &params,
+               pn_quic_memory_init(&conn->memory), conn)
                != 0) {
         return PN_NOMEM;
     }
@@ -893,8 +895,8 @@ static pn_err client_engine(pn_quic_conn *conn)
     settings_init(conn->quic, &settings);
     params_init(conn->quic, &params);
     if (ngtcp2_conn_client_new(&conn->engine, &dcid, &scid, &path,
-            NGTCP2_PROTO_VER_V1, &engine_callbacks, &settings, &params, NULL,
-            conn)
+            NGTCP2_PROTO_VER_V1, &engine_callbacks, &settings, &params,
+            pn_quic_memory_init(&conn->memory), conn)
         != 0) {
         return PN_NOMEM;
     }

@@ -136,6 +136,20 @@ struct pn_quic {
     bool has_no_alpn;
 };
 
+/* ---- memory ------------------------------------------------------------ */
+
+typedef struct quic_block quic_block;
+
+/* What ngtcp2 has allocated for one connection; may not be moved. */
+typedef struct quic_memory {
+    ngtcp2_mem mem;
+    quic_block *blocks;
+} quic_memory;
+
+const ngtcp2_mem *pn_quic_memory_init(quic_memory *memory);
+/* Frees what was not; harmless when filled with zeros. */
+void pn_quic_memory_fini(quic_memory *memory);
+
 /* ---- connections ------------------------------------------------------ */
 
 typedef enum quic_state {
@@ -152,6 +166,7 @@ struct pn_quic_conn {
     pn_quic_conn *prev;
     pn_quic_conn *next_dirty;
     ngtcp2_conn *engine;
+    quic_memory memory; /* of engine */
     ngtcp2_crypto_conn_ref ref;
     gnutls_session_t session;
     pn_timer *timer;
