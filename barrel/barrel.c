@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "barrel_internal.h"
 #include "os/clock.h"
+
+/* How long an unpin waits for another process's edit: 10 s. */
+enum { UNPIN_TRIES = 500, UNPIN_PAUSE_NS = 20000000 };
 
 /* ---- the files -------------------------------------------------------------
  */
@@ -23,8 +27,8 @@ static void warn(pn_barrel *barrel, const pn_store_error *warning)
 {
     if (warning->text[0] != '\0') {
         pn_node_lock(barrel->node);
-        pn_node_log(barrel->node, PN_LOG_WARNING, "key directory",
-            warning->text, PN_REASON_NONE, 0);
+        pn_node_log(barrel->node, PN_LOG_WARNING, "Barrel", warning->text,
+            PN_REASON_NONE, 0);
         pn_node_unlock(barrel->node);
     }
 }
@@ -38,6 +42,7 @@ static pn_err open_keys(pn_barrel *barrel, const pn_barrel_options *o)
         .max_pins = o->max_pins,
         .max_new = o->max_new_pins,
         .new_interval_us = (uint64_t)o->new_pin_ms * PN_US_PER_MS,
+        .never_waits = true,
     };
     pn_err err = pn_barrel_keys_open(o->key_dir, &barrel->keys, &why, &warning);
 
@@ -53,6 +58,11 @@ static pn_err open_keys(pn_barrel *barrel, const pn_barrel_options *o)
         return fail_with(err, why.text);
     }
     warn(barrel, &warning);
+    if (strcmp(o->cookie, "barrel_p2p") == 0) {
+        (void)snprintf(warning.text, sizeof(warning.text),
+            "the cookie is the one that everybody knows");
+        warn(barrel, &warning);
+    }
     return PN_OK;
 }
 
@@ -99,6 +109,22 @@ static pn_err make_creation(pn_barrel *barrel)
     return err;
 }
 
+/* Strangers have the limits of the node's own door. */
+static void open_gate(pn_barrel *barrel)
+{
+    const pn_node_options *o = &barrel->node->opt;
+    pn_gate_limits limits = {
+        .max_strangers = o->max_strangers,
+        .max_strangers_per_source = o->max_strangers_per_source,
+        .strangers_per_second = o->strangers_per_second,
+        .source_per_second = o->source_per_second,
+        .source_burst = o->source_burst,
+        .trusted_reserve = o->trusted_reserve,
+    };
+
+    pn_gate_init(&barrel->gate, &limits, &barrel->node->env);
+}
+
 /* ---- the loop
  * ---------------------------------------------------------------- */
 
@@ -139,9 +165,12 @@ static void on_pins_changed(void *user)
     }
     pn_node_lock(barrel->node);
     if (err != PN_OK) {
-        pn_node_log(
-            barrel->node, PN_LOG_ERROR, "pins", why.text, PN_REASON_NONE, 0);
-    } else if (is_changed) {
+        barrel->are_pins_damaged = true;
+        pn_node_log(barrel->node, PN_LOG_ERROR,
+            "pins cannot be read: nobody new is let in", why.text,
+            PN_REASON_NONE, 0);
+    } else if (is_changed || barrel->are_pins_damaged) {
+        barrel->are_pins_damaged = false;
         pn_node_event(barrel->node, PN_EVENT_TRUST_CHANGED, NULL, NULL, NULL,
             NULL, 0, PN_REASON_NONE);
         end_unpinned(barrel);
@@ -267,7 +296,8 @@ static pn_err open_quic(pn_barrel *barrel, const pn_barrel_options *o)
     pn_quic_options q = {
         .alpn = "erlang-dist",
         .certificate = barrel->certificate,
-        .max_conns = o->max_links,
+        /* A link's limit is checked when it is one. */
+        .max_conns = o->max_links + barrel->node->opt.max_strangers,
         .retry_above = o->retry_above,
         .keep_alive_us = (uint64_t)o->keep_alive_ms * PN_US_PER_MS,
         .dead_after_us = (uint64_t)o->dead_after_ms * PN_US_PER_MS,
@@ -310,10 +340,16 @@ static pn_err open_on_loop(void *arg)
     opening *o = arg;
     pn_barrel *barrel = o->barrel;
     int fd = pn_pins_watch_fd(barrel->pins);
-    pn_err err;
+    pn_err err = PN_OK;
 
     pn_node_set_open_error("%s", "");
-    err = open_discovery(barrel, o->options);
+    if (barrel->node->guest.user != NULL) {
+        pn_node_set_open_error("the node has a Barrel part already");
+        err = PN_EXISTS;
+    }
+    if (err == PN_OK) {
+        err = open_discovery(barrel, o->options);
+    }
 
     if (err == PN_OK) {
         err = open_quic(barrel, o->options);
@@ -326,9 +362,10 @@ static pn_err open_on_loop(void *arg)
         err = publish(barrel, o->options);
     }
     pn_node_lock(barrel->node);
-    if (err == PN_OK && barrel->node->guest.user != NULL) {
-        pn_node_set_open_error("the node has a Barrel part already");
-        err = PN_EXISTS;
+    if (err == PN_OK && fd < 0) {
+        pn_node_log(barrel->node, PN_LOG_WARNING, "pins",
+            "edits by others are not seen here before a restart",
+            PN_REASON_NONE, 0);
     }
     if (err == PN_OK) {
         barrel->node->guest = (pn_guest){.turn = on_turn,
@@ -366,6 +403,9 @@ pn_err pn_barrel_open(
     barrel->node = node;
     barrel->opt = o;
     barrel->metrics.size = sizeof(barrel->metrics);
+    barrel->auth_env = node->env;
+    barrel->auth_env.log = NULL;
+    open_gate(barrel);
     (void)pthread_mutex_init(&barrel->pins_lock, NULL);
     err = copy_texts(barrel, &o);
     if (err == PN_OK) {
@@ -399,9 +439,11 @@ void pn_barrel_reload_keys(pn_barrel *barrel)
     pn_err err = pn_barrel_keys_reload(barrel->keys, &is_changed, &why);
     const pn_public_key *key = &pn_barrel_keys_pair(barrel->keys)->public_key;
 
-    if (err == PN_OK && !is_changed) {
-        return;
+    if ((err == PN_OK && !is_changed && !barrel->are_keys_damaged)
+        || (err != PN_OK && barrel->are_keys_damaged)) {
+        return; /* said once */
     }
+    barrel->are_keys_damaged = err != PN_OK;
     if (err == PN_OK) {
         (void)pthread_mutex_lock(&barrel->pins_lock);
         (void)!pn_pins_set_own(barrel->pins, barrel->name, key);
@@ -410,8 +452,10 @@ void pn_barrel_reload_keys(pn_barrel *barrel)
     pn_node_lock(barrel->node);
     barrel->key = *key;
     pn_node_log(barrel->node, err == PN_OK ? PN_LOG_WARNING : PN_LOG_ERROR,
-        err == PN_OK ? "the identity was rotated" : "identity", why.text,
-        PN_REASON_NONE, 0);
+        err != PN_OK ? "identity"
+        : is_changed ? "the identity was rotated"
+                     : "the identity can be read again",
+        why.text, PN_REASON_NONE, 0);
     pn_node_unlock(barrel->node);
 }
 
@@ -455,14 +499,22 @@ pn_err pn_barrel_pinned(
 
 pn_err pn_barrel_unpin(pn_barrel *barrel, const char *name)
 {
-    pn_err err;
+    struct timespec pause = {.tv_nsec = UNPIN_PAUSE_NS};
+    pn_err err = PN_LOCKED;
 
-    (void)pthread_mutex_lock(&barrel->pins_lock);
-    err = pn_pins_unpin(barrel->pins, name, NULL);
-    pn_node_lock(barrel->node);
-    end_unpinned(barrel);
-    pn_node_unlock(barrel->node);
-    (void)pthread_mutex_unlock(&barrel->pins_lock);
+    /* It counts no more from the first try on. Somebody else's edit holds up
+     * the file only, and not the loop. */
+    for (int i = 0; i < UNPIN_TRIES && err == PN_LOCKED; i++) {
+        if (i > 0) {
+            (void)nanosleep(&pause, NULL);
+        }
+        (void)pthread_mutex_lock(&barrel->pins_lock);
+        err = pn_pins_unpin(barrel->pins, name, NULL);
+        pn_node_lock(barrel->node);
+        end_unpinned(barrel);
+        pn_node_unlock(barrel->node);
+        (void)pthread_mutex_unlock(&barrel->pins_lock);
+    }
     return err;
 }
 

@@ -14,6 +14,7 @@
 #include "auth/auth.h"
 #include "discovery/chain.h"
 #include "dist/dist.h"
+#include "node/gate.h"
 #include "node/node_internal.h"
 #include "os/resolve.h"
 #include "quic/quic.h"
@@ -41,7 +42,11 @@ struct pn_barrel {
     pn_quic *quic; /* loop */
     pn_barrel_discovery *discovery;
     uint16_t port;
-    uint32_t creation; /* of this run of the node, >= 4 */
+    pn_env auth_env; /* no log: it is used without the lock */
+    pn_gate gate;    /* connections that have not proven a key */
+    bool are_keys_damaged;
+    bool are_pins_damaged; /* could not be read again: nobody new */
+    uint32_t creation;     /* of this run of the node, >= 4 */
     uint32_t last_pid;
     uint64_t last_ref;
     uint64_t last_failure_us; /* logged */
@@ -65,6 +70,8 @@ struct pn_barrel_link {
     bool is_cookie_only;
     bool is_finished; /* our side of the auth stream */
     bool has_been_up;
+    bool is_stranger;     /* counted by the gate */
+    bool is_counted;      /* its authentication was */
     uint64_t deadline_us; /* until distribution is up */
 
     /* loop */
@@ -117,6 +124,8 @@ struct pn_barrel_op {
     /* who waits */
     pthread_cond_t *cond;
     bool is_done;
+    bool is_down; /* a call whose process has ended: its answer may be on the
+                     way */
     bool wants_value;
     pn_err outcome;
     pn_reply *reply;
@@ -174,8 +183,9 @@ void pn_barrel_auth_begin(pn_barrel_link *link);
 void pn_barrel_auth_check(pn_barrel_link *link);
 void pn_barrel_dist_check(pn_barrel_link *link);
 void pn_barrel_control_flush(pn_barrel_link *link);
-/* The peer has closed in the middle of it. */
-void pn_barrel_auth_abandoned(pn_barrel_link *link);
+/* The link ends before it was up: counted and logged, once. */
+void pn_barrel_auth_ended(pn_barrel_link *link, pn_reason reason);
+void pn_barrel_leave_gate(pn_barrel_link *link);
 /* No lock. */
 void pn_barrel_auth_input(pn_barrel_link *link, int64_t stream,
     const uint8_t *data, size_t len, bool is_last);
@@ -196,6 +206,9 @@ void pn_barrel_drop_inbound(pn_barrel_link *link);
  * those of pn_dist_signal_write. */
 PN_MUST_USE pn_err pn_barrel_emit(
     pn_barrel_link *link, const pn_dist_signal *signal);
+/* A small one that the peer has to get: past the limit, up to a harder one
+ * that ends the link. */
+void pn_barrel_emit_must(pn_barrel_link *link, const pn_dist_signal *signal);
 
 /* ---- calls.c ---- */
 /* A message or MONITOR_P_EXIT for a process of ours. */

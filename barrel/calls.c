@@ -14,6 +14,9 @@
 
 enum { CALL_TIMEOUT_MS = 5000 };
 
+/* How much later than the end of its process an answer may come. */
+#define DOWN_AFTER_US (100 * PN_US_PER_MS)
+
 /* ---- processes and references of ours --------------------------------------
  */
 
@@ -29,10 +32,13 @@ static void op_identify(pn_barrel *barrel, pn_barrel_op *op)
     op->id = ref;
 }
 
+/* Takes the lock for a moment. */
 static void op_init(pn_barrel *barrel, pn_barrel_op *op, pn_barrel_op_kind kind)
 {
     *op = (pn_barrel_op){.kind = kind, .deadline_us = PN_TIME_NEVER};
+    pn_node_lock(barrel->node);
     op_identify(barrel, op);
+    pn_node_unlock(barrel->node);
 }
 
 /* The terms that name an operation, in one writer each. */
@@ -133,6 +139,7 @@ static void op_finish(
 {
     op->outcome = outcome;
     if (value != NULL && op->wants_value) {
+        pn_reply_free(op->reply);
         op->reply = pn_reply_new(*value);
         if (op->reply == NULL) {
             op->outcome = PN_NOMEM;
@@ -189,9 +196,13 @@ void pn_barrel_ops_start(pn_barrel_link *link)
     pn_barrel_op *next;
 
     for (pn_barrel_op *op = link->ops; op != NULL; op = next) {
-        pn_err err = op_send(link, op);
+        pn_err err;
 
         next = op->next;
+        if (op->kind != PN_BARREL_OP_CONNECT && pn_buf_used(&op->frames) == 0) {
+            continue; /* it went out before, or is a monitor */
+        }
+        err = op_send(link, op);
         if (err != PN_OK || op->kind == PN_BARREL_OP_CONNECT) {
             op_remove(link, op);
             op_finish(link->barrel, op, err, NULL);
@@ -298,7 +309,7 @@ static void demonitor(pn_barrel_link *link, const pn_barrel_op *op)
     if (err == PN_OK) {
         signal.from = t.pid;
         signal.ref = t.ref;
-        (void)!pn_barrel_emit(link, &signal);
+        pn_barrel_emit_must(link, &signal);
     }
     pn_term_writer_free(&w);
     op_terms_free(&t);
@@ -310,7 +321,10 @@ void pn_barrel_ops_expire(pn_barrel_link *link, uint64_t now_us)
 
     for (pn_barrel_op *op = link->ops; op != NULL; op = next) {
         next = op->next;
-        if (op->deadline_us <= now_us) {
+        if (op->deadline_us <= now_us && op->is_down) {
+            op_remove(link, op);
+            op_finish(link->barrel, op, PN_REMOTE, NULL);
+        } else if (op->deadline_us <= now_us) {
             op_remove(link, op);
             if (op->kind == PN_BARREL_OP_CALL
                 && link->base.stage == PN_LINK_UP) {
@@ -382,16 +396,32 @@ void pn_barrel_on_message(pn_barrel_link *link, const pn_dist_signal *signal)
 void pn_barrel_on_down(pn_barrel_link *link, const pn_dist_signal *signal)
 {
     pn_barrel_op *op = op_of_pid(link, signal->to);
+    pn_term reason = signal->reason;
 
-    if (op == NULL || !is_ref_of(link->barrel, op, signal->ref)) {
+    if (op == NULL || op->is_down
+        || !is_ref_of(link->barrel, op, signal->ref)) {
         return;
     }
-    op_remove(link, op);
-    if (op->kind == PN_BARREL_OP_MONITOR) {
-        monitor_tell(link->base.node, op, signal->reason);
-    } else {
-        op_finish(link->barrel, op, PN_REMOTE, &signal->reason);
+    if (!pn_barrel_is_within(link, reason)) {
+        reason = (pn_term){0};
     }
+    if (op->kind == PN_BARREL_OP_MONITOR) {
+        op_remove(link, op);
+        monitor_tell(link->base.node, op, reason);
+        return;
+    }
+    if (pn_term_is_atom(reason, "noproc")) {
+        op_remove(link, op);
+        op_finish(link->barrel, op, PN_REMOTE, &reason);
+        return;
+    }
+    /* It may have answered on another stream (section 15.5). */
+    op->is_down = true;
+    op->deadline_us = pn_node_now(link->base.node) + DOWN_AFTER_US;
+    if (op->wants_value && op->reply == NULL) {
+        op->reply = pn_reply_new(reason);
+    }
+    pn_link_touch(&link->base);
 }
 
 /* ---- waiting
@@ -422,6 +452,7 @@ static pn_err op_begin(pn_barrel *barrel, const char *name, uint32_t timeout_ms,
     if (err != PN_OK) {
         return err;
     }
+    barrel->metrics.calls_out += op->kind != PN_BARREL_OP_CONNECT;
     if (op->kind == PN_BARREL_OP_CONNECT && link->base.stage == PN_LINK_UP) {
         op_finish(barrel, op, PN_OK, NULL);
         return PN_OK;
@@ -432,7 +463,8 @@ static pn_err op_begin(pn_barrel *barrel, const char *name, uint32_t timeout_ms,
     return PN_OK;
 }
 
-/* Lock held. */
+/* Takes the lock and gives it back: the node may close meanwhile, and is there
+ * for as long as we wait. */
 static pn_err run_and_wait(pn_barrel *barrel, const char *name,
     uint32_t timeout_ms, pn_barrel_op *op, const char **ret_why)
 {
@@ -440,18 +472,20 @@ static pn_err run_and_wait(pn_barrel *barrel, const char *name,
     pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
     pn_err err;
 
+    pn_node_lock(node);
+    pn_node_ref(node);
     if (pn_node_is_loop_thread(node)) {
         *ret_why = "not from the loop";
-        return PN_STATE;
-    }
-    op->cond = &cond;
-    err = op_begin(barrel, name, timeout_ms, op, ret_why);
-    if (err == PN_OK) {
-        while (!op->is_done) {
+        err = PN_STATE;
+    } else {
+        op->cond = &cond;
+        err = op_begin(barrel, name, timeout_ms, op, ret_why);
+        while (err == PN_OK && !op->is_done) {
             (void)pthread_cond_wait(&cond, &node->lock);
         }
-        err = op->outcome;
+        err = err == PN_OK ? op->outcome : err;
     }
+    pn_node_unref_unlock(node);
     (void)pthread_cond_destroy(&cond);
     return err;
 }
@@ -464,11 +498,9 @@ pn_err pn_barrel_connect(pn_barrel *barrel, const char *name,
     pn_barrel_op op;
     pn_err err;
 
-    pn_node_lock(barrel->node);
     op_init(barrel, &op, PN_BARREL_OP_CONNECT);
     op.why = &why;
     err = run_and_wait(barrel, name, timeout_ms, &op, &local);
-    pn_node_unlock(barrel->node);
     if (why.text[0] != '\0') {
         local = why.text;
     }
@@ -508,8 +540,8 @@ pn_err pn_barrel_connect_async(pn_barrel *barrel, const char *name,
     if (op == NULL) {
         return done == NULL ? PN_INVALID : PN_NOMEM;
     }
-    pn_node_lock(barrel->node);
     op_init(barrel, op, PN_BARREL_OP_CONNECT);
+    pn_node_lock(barrel->node);
     err = async_begin(barrel, name, timeout_ms, op, done, user);
     pn_node_unlock(barrel->node);
     return err;
@@ -537,9 +569,8 @@ static pn_err call_and_wait(pn_barrel *barrel, const char *name,
     pn_err err;
 
     op->wants_value = ret_reply != NULL;
-    barrel->metrics.calls_out++;
     err = run_and_wait(barrel, name, timeout_ms, op, &why);
-    if (op->reply != NULL) {
+    if (ret_reply != NULL) {
         *ret_reply = op->reply;
     }
     return err;
@@ -569,8 +600,9 @@ static pn_err write_apply(pn_term_writer *w, const char *module,
     bool is_erlang = module != NULL && module[0] == ':';
     char *atom = NULL;
 
-    if (module == NULL || function == NULL || module[0] == '\0'
-        || function[0] == '\0' || pn_term_type_of(args) != PN_TERM_LIST) {
+    if (module == NULL || function == NULL || function[0] == '\0'
+        || (is_erlang ? module[1] == '\0' : module[0] < 'A' || module[0] > 'Z')
+        || pn_term_type_of(args) != PN_TERM_LIST) {
         return PN_INVALID;
     }
     if (asprintf(&atom, "%s%s",
@@ -626,7 +658,6 @@ static pn_err op_frame_call(const pn_barrel *barrel, pn_barrel_op *op,
     return err;
 }
 
-/* Lock held. */
 static pn_err op_frame_rpc(const pn_barrel *barrel, pn_barrel_op *op,
     const char *module, const char *function, pn_term args)
 {
@@ -650,13 +681,14 @@ pn_err pn_rpc(pn_barrel *barrel, const char *name, const char *module,
     pn_barrel_op op;
     pn_err err;
 
-    pn_node_lock(barrel->node);
+    if (ret_reply != NULL) {
+        *ret_reply = NULL;
+    }
     op_init(barrel, &op, PN_BARREL_OP_RPC);
     err = op_frame_rpc(barrel, &op, module, function, args);
     if (err == PN_OK) {
         err = call_and_wait(barrel, name, timeout_ms, &op, ret_reply);
     }
-    pn_node_unlock(barrel->node);
     op_fini(&op);
     return err;
 }
@@ -679,18 +711,17 @@ static pn_err call_async(pn_barrel *barrel, const char *name,
     if (op == NULL) {
         return done == NULL ? PN_INVALID : PN_NOMEM;
     }
-    pn_node_lock(barrel->node);
     op_init(
         barrel, op, c->process == NULL ? PN_BARREL_OP_RPC : PN_BARREL_OP_CALL);
     err = c->process == NULL
               ? op_frame_rpc(barrel, op, c->module, c->function, c->term)
               : op_frame_call(barrel, op, c->process, c->term, true);
-    if (err == PN_OK) {
-        barrel->metrics.calls_out++;
-        err = async_begin(barrel, name, c->timeout_ms, op, done, user);
-    } else {
+    if (err != PN_OK) {
         op_free(op);
+        return err;
     }
+    pn_node_lock(barrel->node);
+    err = async_begin(barrel, name, c->timeout_ms, op, done, user);
     pn_node_unlock(barrel->node);
     return err;
 }
@@ -724,13 +755,14 @@ pn_err pn_gen_call(pn_barrel *barrel, const char *name, const char *process,
     pn_barrel_op op;
     pn_err err;
 
-    pn_node_lock(barrel->node);
+    if (ret_reply != NULL) {
+        *ret_reply = NULL;
+    }
     op_init(barrel, &op, PN_BARREL_OP_CALL);
     err = op_frame_call(barrel, &op, process, request, true);
     if (err == PN_OK) {
         err = call_and_wait(barrel, name, timeout_ms, &op, ret_reply);
     }
-    pn_node_unlock(barrel->node);
     op_fini(&op);
     return err;
 }
@@ -755,12 +787,12 @@ pn_err pn_barrel_send(
     op_terms t;
     pn_err err;
 
-    pn_node_lock(barrel->node);
     op_init(barrel, &op, PN_BARREL_OP_CONNECT);
     err = op_terms_make(barrel, &op, &t);
     if (err == PN_OK) {
         err = atom_term(&to, process, &signal.to);
     }
+    pn_node_lock(barrel->node);
     if (err == PN_OK) {
         signal.from = t.pid;
         err = send_signal(barrel, name, &signal);
@@ -838,8 +870,8 @@ static pn_err monitor_start(pn_barrel *barrel, const char *name, char *process,
         free((uint8_t *)(uintptr_t)pid.data);
         return PN_NOMEM;
     }
-    pn_node_lock(barrel->node);
     op_init(barrel, op, PN_BARREL_OP_MONITOR);
+    pn_node_lock(barrel->node);
     op->process = process;
     op->process_pid = pid;
     op->down = down;
@@ -904,6 +936,16 @@ pn_err pn_barrel_demonitor(pn_barrel *barrel, uint64_t monitor)
     pn_err err = PN_NOT_FOUND;
 
     pn_node_lock(node);
+    for (pn_barrel_op **at = &barrel->downs; *at != NULL; at = &(*at)->next) {
+        if ((*at)->id == monitor) {
+            pn_barrel_op *op = *at;
+
+            *at = op->next;
+            op_free(op);
+            err = PN_OK;
+            break;
+        }
+    }
     for (pn_link *l = node->links; l != NULL && err != PN_OK; l = l->next) {
         pn_barrel_link *link = (pn_barrel_link *)(void *)l;
         pn_barrel_op *op;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "barrel_internal.h"
+#include "base/escape.h"
 #include "base/mutant.h"
 #include "os/clock.h"
 
@@ -27,7 +28,8 @@ static pn_auth_pin look_up_pin(
     pn_auth_pin pin;
 
     (void)pthread_mutex_lock(&barrel->pins_lock);
-    pin = pn_pins_look_up(barrel->pins, name, key);
+    pin = barrel->are_pins_damaged ? PN_AUTH_PIN_DIFFERS
+                                   : pn_pins_look_up(barrel->pins, name, key);
     (void)pthread_mutex_unlock(&barrel->pins_lock);
     return pin;
 }
@@ -64,20 +66,28 @@ static void log_failure(pn_barrel_link *link, const char *detail)
     uint64_t now = pn_node_now(barrel->node);
     char where[PN_ADDRESS_TEXT_LEN];
     char text[PN_BARREL_SENTENCE_MAX];
+    char more[48] = "";
+    const char *what = link->dist != NULL ? "distribution refused"
+                       : link->base.is_dialled
+                           ? "outgoing authentication failed"
+                           : "incoming authentication failed";
 
-    if (barrel->last_failure_us != 0
-        && now - barrel->last_failure_us < PN_US_PER_S) {
+    if (PN_CHECK(barrel_log_rate,
+            barrel->last_failure_us != 0
+                && now - barrel->last_failure_us < PN_US_PER_S)) {
         barrel->failures_not_logged++;
         return;
     }
     barrel->last_failure_us = now;
+    if (barrel->failures_not_logged > 0) {
+        (void)snprintf(more, sizeof(more), " (and %llu more)",
+            (unsigned long long)barrel->failures_not_logged);
+        barrel->failures_not_logged = 0;
+    }
     pn_address_text(&link->base.remote, where);
-    (void)snprintf(text, sizeof(text), "%s %s: %s", where,
-        link->name == NULL ? "" : link->name, detail);
-    pn_node_log(barrel->node, PN_LOG_WARNING,
-        link->base.is_dialled ? "outgoing authentication failed"
-                              : "incoming authentication failed",
-        text, PN_REASON_NONE, 0);
+    (void)snprintf(text, sizeof(text), "%s %s: %s%s", where,
+        link->name == NULL ? "" : link->name, detail, more);
+    pn_node_log(barrel->node, PN_LOG_WARNING, what, text, PN_REASON_NONE, 0);
 }
 
 static pn_reason reason_of_auth(pn_auth_reason why)
@@ -109,6 +119,7 @@ static void count_auth(pn_barrel_link *link, bool is_ok)
     pn_barrel_metrics *m = &link->barrel->metrics;
     uint64_t took = pn_node_now(link->base.node) - link->auth_began_us;
 
+    link->is_counted = true;
     if (link->base.is_dialled) {
         m->auth_ok_outgoing += is_ok ? 1 : 0;
         m->auth_fail_outgoing += is_ok ? 0 : 1;
@@ -127,9 +138,12 @@ static void auth_detail(const pn_barrel_link *link, char *text, size_t cap)
     pn_slice said = pn_auth_rejected_with(link->auth);
 
     if (why == PN_AUTH_REASON_REJECTED) {
-        (void)snprintf(text, cap, "%s refused us: %.*s",
-            pn_barrel_name_to_show(link), said.len > 64 ? 64 : (int)said.len,
-            (const char *)said.data);
+        char safe[256];
+
+        (void)pn_escape(
+            (const char *)said.data, said.len, 64, safe, sizeof(safe));
+        (void)snprintf(
+            text, cap, "%s refused us: %s", pn_barrel_name_to_show(link), safe);
     } else if (why == PN_AUTH_REASON_BAD_MESSAGE) {
         (void)snprintf(text, cap, "%s: %s", pn_auth_reason_text(why),
             pn_auth_decoded_text(pn_auth_decoded_of(link->auth)));
@@ -141,14 +155,12 @@ static void auth_detail(const pn_barrel_link *link, char *text, size_t cap)
 static void auth_failed(pn_barrel_link *link)
 {
     pn_slice claimed = pn_auth_peer_name(link->auth);
-    char detail[160];
+    char detail[PN_BARREL_SENTENCE_MAX];
 
-    count_auth(link, false);
     auth_detail(link, detail, sizeof(detail));
     if (link->name == NULL && claimed.len > 0) {
         link->name = strndup((const char *)claimed.data, claimed.len);
     }
-    log_failure(link, detail);
     pn_barrel_link_end(link, reason_of_auth(pn_auth_reason_of(link->auth)),
         "authentication with %s failed: %s", pn_barrel_name_to_show(link),
         detail);
@@ -187,6 +199,7 @@ static pn_err dist_start(pn_barrel_link *link)
         .role = link->base.is_dialled ? PN_DIST_INITIATOR : PN_DIST_RESPONDER,
         .name = barrel->name,
         .peer_name = {(const uint8_t *)link->name, strlen(link->name)},
+        .is_claimed = link->is_cookie_only,
         .cookie = {barrel->cookie, barrel->cookie_len},
         .flags = barrel->opt.visible ? PN_DIST_FLAGS | PN_DIST_FLAG_PUBLISHED
                                      : 0,
@@ -216,9 +229,14 @@ void pn_barrel_control_flush(pn_barrel_link *link)
 {
     pn_slice out = pn_dist_output(link->dist);
 
-    if (out.len == 0
-        || pn_quic_write(link->quic, link->control, out.data, out.len, false)
-               != PN_OK) {
+    if (out.len == 0) {
+        return;
+    }
+    if (pn_quic_write(link->quic, link->control, out.data, out.len, false)
+        != PN_OK) {
+        pn_barrel_link_end(link, PN_REASON_SYSTEM,
+            "%s takes nothing on its first stream",
+            pn_barrel_name_to_show(link));
         return;
     }
     link->control_written += out.len;
@@ -248,9 +266,6 @@ void pn_barrel_dist_check(pn_barrel_link *link)
     why = pn_dist_reason_of(link->dist);
     if (why == PN_DIST_REASON_LOST_RACE || why == PN_DIST_REASON_ALREADY_UP) {
         hand_over(link);
-    }
-    if (!link->has_been_up) {
-        log_failure(link, pn_dist_reason_text(why));
     }
     pn_barrel_link_end(link,
         why == PN_DIST_REASON_LOST_RACE || why == PN_DIST_REASON_ALREADY_UP
@@ -348,15 +363,32 @@ static const pn_dist_callbacks dist_callbacks = {
 /* ---- from authentication to distribution (loop) ---------------------------
  */
 
+/* The pin was looked up when the name was said; it may have been taken back
+ * since. With pins_lock held, so that whoever takes it back finds this link. */
+static bool is_still_pinned(const pn_barrel_link *link)
+{
+    pn_slice name = {(const uint8_t *)link->name, strlen(link->name)};
+
+    return link->is_cookie_only
+           || pn_pins_look_up(link->barrel->pins, name, &link->base.key)
+                  == PN_AUTH_PIN_EQUAL;
+}
+
 static void auth_done(pn_barrel_link *link)
 {
     pn_err err;
 
-    count_auth(link, true);
     if (!take_identity(link)) {
         pn_link_end(&link->base, PN_REASON_OUT_OF_MEMORY);
         return;
     }
+    if (PN_CHECK(barrel_pin_at_end, !is_still_pinned(link))) {
+        pn_barrel_link_end(link, PN_REASON_UNTRUSTED_PEER,
+            "%s is not pinned any more", link->name);
+        return;
+    }
+    count_auth(link, true);
+    pn_barrel_leave_gate(link);
     err = dist_start(link);
     if (err == PN_OK && link->base.is_dialled) {
         err = open_stream(link, false, STREAM_CONTROL, &link->control);
@@ -422,28 +454,25 @@ void pn_barrel_auth_check(pn_barrel_link *link)
 static pn_err auth_start(pn_barrel_link *link)
 {
     pn_barrel *barrel = link->barrel;
-    uint8_t binding[PN_QUIC_BINDING_LEN];
-    bool is_bound = pn_quic_binding(link->quic, binding) == PN_OK;
+    bool is_bound = pn_quic_binding(link->quic, link->binding) == PN_OK;
     const char *why = NULL;
     pn_auth_config config = {
         .initiator = link->base.is_dialled,
         .name = barrel->name,
         .dialled_name = link->name,
         .identity = pn_barrel_keys_pair(barrel->keys),
-        .binding = is_bound ? binding : NULL,
+        .binding = is_bound ? link->binding : NULL,
         .mode = barrel->opt.trust == PN_BARREL_TOFU ? PN_AUTH_TOFU
                                                     : PN_AUTH_STRICT,
         .cookie_only = (const char *const *)barrel->cookie_only,
         .n_cookie_only = barrel->opt.n_cookie_only,
         .timeout_us = (uint64_t)barrel->opt.auth_timeout_ms * PN_US_PER_MS,
         .window_ms = barrel->opt.auth_window_ms,
-        .env = &barrel->node->env,
+        .env = &barrel->auth_env,
         .pins = &auth_pins,
         .pins_user = barrel,
     };
 
-    memcpy(link->binding, binding, sizeof(binding));
-    config.binding = is_bound ? link->binding : NULL;
     link->base.stage = PN_LINK_HANDSHAKE;
     link->auth_began_us = pn_node_now(barrel->node);
     return pn_auth_new(&config, link->auth_began_us, &link->auth, &why);
@@ -471,10 +500,8 @@ void pn_barrel_auth_input(pn_barrel_link *link, int64_t stream,
 
     if (PN_CHECK(barrel_auth_stream, stream != expected)) {
         pn_node_lock(node);
-        count_auth(link, false);
-        log_failure(link, "unexpected stream");
         pn_barrel_link_end(link, PN_REASON_BAD_HANDSHAKE,
-            "%s began before it was authenticated",
+            "unexpected stream: %s began before it was authenticated",
             pn_barrel_name_to_show(link));
         pn_node_unlock(node);
         return;
@@ -483,9 +510,14 @@ void pn_barrel_auth_input(pn_barrel_link *link, int64_t stream,
     /* A new pin is written in here: not under the lock. */
     pn_auth_input(link->auth, pn_node_now(node),
         (uint64_t)pn_wall_now_us() / 1000, data, len, is_last);
+    (void)pthread_mutex_lock(&link->barrel->pins_lock);
     pn_node_lock(node);
     pn_barrel_auth_check(link);
+    if (link->quic != NULL) {
+        pn_quic_consumed(link->quic, stream, len);
+    }
     pn_node_unlock(node);
+    (void)pthread_mutex_unlock(&link->barrel->pins_lock);
 }
 
 /* Behind the last message of the authentication there is nothing but the
@@ -513,6 +545,8 @@ static void owe(pn_barrel_link *link, int64_t stream, size_t len)
     }
     if (i < PN_DIST_N_STREAMS) {
         link->owed[i].bytes += len;
+    } else {
+        pn_quic_consumed(link->quic, stream, len);
     }
 }
 
@@ -532,8 +566,24 @@ void pn_barrel_dist_input(
     pn_barrel_dist_check(link);
 }
 
-void pn_barrel_auth_abandoned(pn_barrel_link *link)
+void pn_barrel_leave_gate(pn_barrel_link *link)
 {
-    count_auth(link, false);
-    log_failure(link, "closed without a reason");
+    if (link->is_stranger) {
+        link->is_stranger = false;
+        pn_gate_leave(
+            &link->barrel->gate, pn_address_source(&link->base.remote));
+    }
+}
+
+void pn_barrel_auth_ended(pn_barrel_link *link, pn_reason reason)
+{
+    pn_barrel_leave_gate(link);
+    if (link->auth == NULL || link->has_been_up
+        || reason == PN_REASON_LOCAL_CLOSE || reason == PN_REASON_DUPLICATE) {
+        return;
+    }
+    if (!link->is_counted) {
+        count_auth(link, false);
+    }
+    log_failure(link, link->why.text);
 }

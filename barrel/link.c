@@ -53,18 +53,36 @@ pn_barrel_link *pn_barrel_find_up(pn_barrel *barrel, const char *name)
 pn_barrel_link *pn_barrel_find_dial(
     const pn_barrel *barrel, const char *name, const pn_barrel_link *skip)
 {
-    pn_barrel_link *link = pn_barrel_find(
-        barrel, name, skip, PN_BARREL_STAGES_COMING);
+    for (pn_link *l = barrel->node->links; l != NULL; l = l->next) {
+        if (pn_barrel_is_link(l, barrel) && of(l) != skip && l->is_dialled
+            && (PN_BARREL_STAGES_COMING & 1u << l->stage) != 0
+            && strcmp(of(l)->name, name) == 0) {
+            return of(l);
+        }
+    }
+    return NULL;
+}
 
-    return link != NULL && link->base.is_dialled ? link : NULL;
+/* One that the peer dialled, and has proven who it is. */
+static pn_barrel_link *find_arriving(const pn_barrel *barrel, const char *name)
+{
+    for (pn_link *l = barrel->node->links; l != NULL; l = l->next) {
+        if (pn_barrel_is_link(l, barrel) && !l->is_dialled
+            && l->stage == PN_LINK_HANDSHAKE && of(l)->is_authenticated
+            && !of(l)->is_cookie_only && strcmp(of(l)->name, name) == 0) {
+            return of(l);
+        }
+    }
+    return NULL;
 }
 
 static uint32_t count_links(const pn_barrel *barrel)
 {
     uint32_t n = 0;
 
-    for (const pn_link *l = barrel->node->links; l != NULL; l = l->next) {
-        n += pn_barrel_is_link(l, barrel) ? 1 : 0;
+    for (pn_link *l = barrel->node->links; l != NULL; l = l->next) {
+        /* Strangers have a limit of their own, the gate's. */
+        n += pn_barrel_is_link(l, barrel) && !of(l)->is_stranger ? 1 : 0;
     }
     return n;
 }
@@ -74,9 +92,6 @@ static pn_barrel_link *link_new(pn_barrel *barrel, bool is_dialled)
     pn_barrel_link *link = NULL;
     pn_link *base;
 
-    if (count_links(barrel) >= barrel->opt.max_links) {
-        return NULL;
-    }
     base = pn_link_new(barrel->node, &pn_barrel_link_ops, sizeof(*link));
     if (base == NULL) {
         return NULL;
@@ -106,14 +121,27 @@ pn_err pn_barrel_find_or_dial(pn_barrel *barrel, const char *name,
         *ret_why = "that is our own name";
         return PN_INVALID;
     }
+    if (barrel->node->is_closing) {
+        *ret_why = "the node closes";
+        return PN_CLOSED;
+    }
     if (link == NULL) {
         link = pn_barrel_find_dial(barrel, name, NULL);
     }
     if (link == NULL) {
-        link = barrel->node->is_closing ? NULL : link_new(barrel, true);
+        link = find_arriving(barrel, name);
+    }
+    if (link == NULL
+        && PN_CHECK(
+            barrel_max_links, count_links(barrel) >= barrel->opt.max_links)) {
+        *ret_why = "there are too many links";
+        return PN_LIMIT;
+    }
+    if (link == NULL) {
+        link = link_new(barrel, true);
         if (link == NULL) {
-            *ret_why = "there are too many links";
-            return PN_LIMIT;
+            *ret_why = "out of memory";
+            return PN_NOMEM;
         }
         link->base.stage = PN_LINK_WANTS_DIAL;
         link->name = strdup(name);
@@ -162,9 +190,10 @@ static void on_end_link(pn_link *base, pn_reason reason)
             pn_reason_text(reason));
     }
     pn_dispatch_drop_queue(base);
+    pn_barrel_auth_ended(link, reason);
     if (was == PN_LINK_UP) {
         end_up(link, reason);
-    } else if (base->is_dialled) {
+    } else if (base->is_dialled && reason != PN_REASON_DUPLICATE) {
         pn_node_event(node, PN_EVENT_DIAL_FAILED, NULL, base->label,
             &base->remote, link->why.text, strlen(link->why.text), reason);
     }
@@ -191,6 +220,15 @@ void pn_barrel_link_end(
 /* ---- what arrives (loop, no lock) ------------------------------------------
  */
 
+/* Above those of distribution an application may open streams to another
+ * (section 15.1); there is nobody here for them. */
+static bool is_user_stream(int64_t stream)
+{
+    return (stream & 2) == 0
+           && stream >= ((stream & 1) == 0 ? PN_DIST_RESERVED_EVEN
+                                           : PN_DIST_RESERVED_ODD);
+}
+
 static void on_data(
     void *user, int64_t stream, const uint8_t *data, size_t len, bool is_last)
 {
@@ -198,15 +236,19 @@ static void on_data(
     pn_link *base = &link->base;
     pn_node *node = base->node;
 
+    pn_node_lock(node);
     if (base->stage == PN_LINK_HANDSHAKE && link->dist == NULL) {
+        pn_node_unlock(node);
         pn_barrel_auth_input(link, stream, data, len, is_last);
         return;
     }
-    pn_node_lock(node);
     if (base->stage == PN_LINK_HANDSHAKE || base->stage == PN_LINK_UP) {
         base->refs++; /* handlers run inside and may end it */
         if (stream == link->auth_in) {
             pn_barrel_auth_rest(link, len);
+        } else if (is_user_stream(stream)) {
+            pn_quic_consumed(link->quic, stream, len);
+            pn_quic_reset(link->quic, stream, PN_QUIC_STREAM_REFUSED);
         } else if (is_last) {
             pn_barrel_link_end(link, PN_REASON_PEER_CLOSED,
                 "%s closed a stream of distribution",
@@ -230,7 +272,7 @@ static void on_reset(void *user, int64_t stream, uint64_t code)
     if (link->dist == NULL && link->auth != NULL) {
         pn_auth_reset(link->auth);
         pn_barrel_auth_check(link);
-    } else {
+    } else if (!is_user_stream(stream)) {
         pn_barrel_link_end(link, PN_REASON_PEER_CLOSED, "%s reset stream %lld",
             pn_barrel_name_to_show(link), (long long)stream);
     }
@@ -336,7 +378,6 @@ static void on_conn_end(void *user, pn_err why, uint64_t code, int sys_errno)
     }
     pn_address_text(&base->remote, where);
     if (base->stage == PN_LINK_HANDSHAKE && link->dist == NULL) {
-        pn_barrel_auth_abandoned(link);
         pn_barrel_link_end(link, reason,
             "%s at %s closed without a reason during authentication: it does "
             "not trust our key, or its clock differs",
@@ -401,17 +442,52 @@ static void link_look_up(pn_barrel_link *link)
 /* ---- accepting (loop, no lock) ---------------------------------------------
  */
 
+/* Somebody who is connected from there. */
+static bool is_known_source(const pn_barrel *barrel, const pn_address *from)
+{
+    for (pn_link *l = barrel->node->links; l != NULL; l = l->next) {
+        if (pn_barrel_is_link(l, barrel) && l->stage == PN_LINK_UP
+            && !of(l)->is_cookie_only
+            && pn_address_same_host(&l->remote, from)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool on_knock(void *user, const pn_address *from)
 {
     pn_barrel *barrel = user;
     bool welcome;
 
-    (void)from;
+    (void)from; /* anybody can write it there */
     pn_node_lock(barrel->node);
-    welcome = !barrel->node->is_closing
+    welcome = !barrel->node->is_closing && !barrel->are_pins_damaged
               && count_links(barrel) < barrel->opt.max_links;
     pn_node_unlock(barrel->node);
     return welcome;
+}
+
+/* Its address is its own: the TLS handshake went there and back. So here is
+ * the door for those who have not proven a key (T2, T3). */
+static pn_barrel_link *accept_link(pn_barrel *barrel, const pn_address *from)
+{
+    uint64_t source = pn_address_source(from);
+    pn_barrel_link *link;
+
+    if (barrel->node->is_closing
+        || PN_CHECK(barrel_gate,
+            !pn_gate_enter(&barrel->gate, source, is_known_source(barrel, from),
+                pn_node_now(barrel->node)))) {
+        return NULL;
+    }
+    link = link_new(barrel, false);
+    if (link == NULL) {
+        pn_gate_leave(&barrel->gate, source);
+        return NULL;
+    }
+    link->is_stranger = true;
+    return link;
 }
 
 static void on_accept(void *user, pn_quic_conn *conn, const pn_address *from)
@@ -421,7 +497,7 @@ static void on_accept(void *user, pn_quic_conn *conn, const pn_address *from)
 
     pn_barrel_reload_keys(barrel);
     pn_node_lock(barrel->node);
-    link = barrel->node->is_closing ? NULL : link_new(barrel, false);
+    link = accept_link(barrel, from);
     if (link == NULL) {
         pn_quic_close(conn, PN_QUIC_NO_ERROR);
     } else {
@@ -474,6 +550,8 @@ static void link_credit(pn_barrel_link *link)
 {
     const pn_node_options *opt = &link->base.node->opt;
 
+    /* Blocked: whoever empties the queue has us look again. */
+    link->base.is_blocked = link->n_owed > 0;
     if (link->base.n_queued >= opt->max_queue_per_link
         || link->base.queued_bytes >= opt->max_queue_bytes_per_link / 2
         || pn_buf_used(&link->out) > opt->max_output_bytes / 2) {
@@ -483,6 +561,7 @@ static void link_credit(pn_barrel_link *link)
         pn_quic_consumed(link->quic, link->owed[i].stream, link->owed[i].bytes);
     }
     link->n_owed = 0;
+    link->base.is_blocked = false;
 }
 
 static uint64_t link_deadline(const pn_barrel_link *link)
@@ -592,7 +671,9 @@ static void on_turn_end_link(pn_link *base)
     }
     if (base->stage != PN_LINK_ENDED) {
         link_arm(link);
-        pn_link_account(base, pn_buf_used(&link->out));
+        pn_link_account(
+            base, pn_buf_used(&link->out)
+                      + (link->quic == NULL ? 0 : pn_quic_unsent(link->quic)));
     }
     /* One that ended just now is touched again, and its turn comes. */
     if (base->stage == PN_LINK_ENDED && base->is_listed && !base->is_touched) {

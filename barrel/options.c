@@ -104,9 +104,27 @@ static const char *wrong_text(const pn_barrel_options *o)
         return "trust is neither strict nor tofu: authentication cannot be "
                "switched off";
     }
+    if (o->n_cookie_only > 0 && strcmp(o->cookie, "barrel_p2p") == 0) {
+        return "cookie_only with the cookie that everybody knows: whoever "
+               "reaches the port would be let in";
+    }
     if ((o->n_cookie_only > 0 && o->cookie_only == NULL)
         || (o->n_addresses > 0 && o->addresses == NULL)) {
         return "a list is NULL and its length is not 0";
+    }
+    return NULL;
+}
+
+/* NULL: the times go together. */
+static const char *wrong_times(const pn_barrel_options *o)
+{
+    if (o->auth_timeout_ms > o->connect_timeout_ms) {
+        return "auth_timeout_ms is more than connect_timeout_ms, which ends "
+               "it before";
+    }
+    if (o->keep_alive_ms >= o->dead_after_ms) {
+        return "keep_alive_ms is not less than dead_after_ms: a silent link "
+               "would end before it is asked";
     }
     return NULL;
 }
@@ -150,6 +168,10 @@ pn_err pn_barrel_options_check(
     err = patterns_check(&o);
     if (err == PN_OK) {
         err = ranges_check(&o);
+    }
+    if (err == PN_OK && (wrong = wrong_times(&o)) != NULL) {
+        pn_node_set_open_error("%s", wrong);
+        err = PN_INVALID;
     }
     *ret_options = o;
     return err;

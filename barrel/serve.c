@@ -143,6 +143,23 @@ pn_err pn_barrel_emit(pn_barrel_link *link, const pn_dist_signal *signal)
     return err;
 }
 
+void pn_barrel_emit_must(pn_barrel_link *link, const pn_dist_signal *signal)
+{
+    size_t limit = link->base.node->opt.max_output_bytes;
+
+    if (PN_CHECK(barrel_output_must, pn_buf_used(&link->out) >= 2 * limit)
+        || pn_dist_signal_write(
+               &link->out, signal, link->barrel->opt.max_message_bytes)
+               != PN_OK) {
+        pn_barrel_link_end(link, PN_REASON_FLOOD,
+            "%s asks and does not take the answers",
+            pn_barrel_name_to_show(link));
+        return;
+    }
+    link->barrel->metrics.signals_out++;
+    pn_link_touch(&link->base);
+}
+
 /* A term made of our own pid. */
 static pn_err pid_term(
     pn_barrel_link *link, pn_term_writer *w, const pn_dist_pid *pid, pn_term *t)
@@ -169,7 +186,7 @@ static void emit_down(
         .ref = ref,
         .reason = reason};
 
-    (void)!pn_barrel_emit(link, &signal);
+    pn_barrel_emit_must(link, &signal);
 }
 
 static void emit_noproc(pn_barrel_link *link, const pn_dist_signal *asked)
@@ -234,6 +251,17 @@ static void answer_end(const pn_barrel_inbound *in, pn_term_writer *w)
     pn_term_write_tuple_end(w);
 }
 
+/* An error is the last that can be answered. */
+static pn_err answer_out(pn_barrel_link *link, const pn_barrel_inbound *in,
+    const pn_dist_signal *signal)
+{
+    if (in->is_ok) {
+        return pn_barrel_emit(link, signal);
+    }
+    pn_barrel_emit_must(link, signal);
+    return PN_OK;
+}
+
 static pn_err answer_emit(
     pn_barrel_link *link, const pn_barrel_inbound *in, pn_term value)
 {
@@ -243,7 +271,7 @@ static pn_err answer_emit(
     pn_err err;
 
     if (in->kind != INBOUND_ERPC) {
-        return pn_barrel_emit(link, &signal);
+        return answer_out(link, in, &signal);
     }
     signal = (pn_dist_signal){.op = PN_DIST_MONITOR_P_EXIT,
         .to = in->caller,
@@ -251,7 +279,7 @@ static pn_err answer_emit(
         .reason = value};
     err = pid_term(link, &w, &in->pid, &signal.from);
     if (err == PN_OK) {
-        err = pn_barrel_emit(link, &signal);
+        err = answer_out(link, in, &signal);
     }
     pn_term_writer_free(&w);
     return err;
@@ -272,7 +300,7 @@ pn_err pn_barrel_commit(pn_link *base, uint64_t now_us, pn_term_writer *w)
     if (err == PN_OK) {
         err = answer_emit(link, in, value);
     }
-    if (err == PN_OK) {
+    if (err == PN_OK || (in != NULL && !in->is_ok)) {
         inbound_remove(link, in);
     }
     link->answering = NULL;
@@ -338,7 +366,7 @@ static void answer_ping(pn_barrel_link *link, pn_term caller, pn_term tag)
     pn_term_write_atom(&w, "yes");
     pn_term_write_tuple_end(&w);
     if (pn_term_writer_finish(&w, NULL, &signal.message) == PN_OK) {
-        (void)!pn_barrel_emit(link, &signal);
+        pn_barrel_emit_must(link, &signal);
     }
     pn_term_writer_free(&w);
 }
@@ -346,6 +374,20 @@ static void answer_ping(pn_barrel_link *link, pn_term caller, pn_term tag)
 static bool is_named(pn_slice name, const char *text)
 {
     return name.len == strlen(text) && memcmp(name.data, text, name.len) == 0;
+}
+
+/* Names of the runtime system, which every node sends things to. */
+static bool is_system_name(pn_slice name)
+{
+    return is_named(name, "rex") || is_named(name, "net_kernel")
+           || is_named(name, "global_name_server");
+}
+
+/* Is there a process of that name, as far as they can tell? */
+static bool is_there(const pn_barrel_link *link, pn_slice name)
+{
+    return is_system_name(name)
+           || pn_handles_find(&link->base.node->handles, name) != NULL;
 }
 
 /* {'$gen_call', {Pid, Tag}, Request} to a name. */
@@ -358,10 +400,18 @@ static void on_gen_call(pn_barrel_link *link, pn_slice name, pn_term caller,
     pn_term args;
     pn_term rest;
 
-    if (is_named(name, "net_kernel")) {
-        if (pn_term_match(request, "{is_auth, ~t}", &rest)) {
-            answer_ping(link, caller, tag);
-        }
+    if (is_named(name, "net_kernel")
+        && pn_term_match(request, "{is_auth, ~t}", &rest)) {
+        answer_ping(link, caller, tag);
+        return;
+    }
+    if (is_system_name(name) && !is_named(name, "rex")) {
+        return;
+    }
+    if (!is_there(link, name)) {
+        /* As to any name that nobody has: no answer; who wants to know has a
+         * monitor. */
+        dispatch(link, NULL, name, request);
         return;
     }
     in = inbound_new(link, is_named(name, "rex") ? INBOUND_REX : INBOUND_CALL,
@@ -386,19 +436,12 @@ static void on_gen_cast(pn_barrel_link *link, pn_slice name, pn_term request)
     pn_term args;
     pn_term rest;
 
-    if (!is_named(name, "rex")) {
+    if (!is_system_name(name)) {
         dispatch(link, NULL, name, request);
     } else if (pn_term_match(request, "{cast, ~t, ~t, ~t, ~t}", &module,
                    &function, &args, &rest)) {
         dispatch_apply(link, NULL, module, function, args);
     }
-}
-
-/* Names of the runtime system, which every node sends things to. */
-static bool is_system_name(pn_slice name)
-{
-    return is_named(name, "rex") || is_named(name, "net_kernel")
-           || is_named(name, "global_name_server");
 }
 
 static void on_reg_send(pn_barrel_link *link, const pn_dist_signal *signal)
@@ -437,7 +480,7 @@ static void emit_spawn_reply(pn_barrel_link *link, const pn_dist_signal *asked,
         .id = has_monitor ? 2 : 0,
         .reason = result};
 
-    (void)!pn_barrel_emit(link, &signal);
+    pn_barrel_emit_must(link, &signal);
 }
 
 static void refuse_spawn(pn_barrel_link *link, const pn_dist_signal *asked)
@@ -522,19 +565,27 @@ static void on_monitor(pn_barrel_link *link, const pn_dist_signal *signal)
 {
     pn_slice name;
 
-    if (pn_term_match(signal->to, "~a", &name)
-        && (is_system_name(name)
-            || pn_handles_find(&link->base.node->handles, name) != NULL)) {
+    if (pn_term_match(signal->to, "~a", &name) && is_there(link, name)) {
         return; /* there for as long as we are */
     }
     emit_noproc(link, signal);
 }
 
-/* Nobody waits for the answer of an erpc any more. */
+/* The reference of an erpc, or of the monitor that goes with a gen_server call:
+ * its tag is that reference, or [alias | reference]. */
+static bool is_watched_by(const pn_barrel_inbound *in, pn_term ref)
+{
+    pn_term tag = in->kind == INBOUND_ERPC ? in->ref : in->tag;
+
+    return ref.len > 0 && tag.len >= ref.len
+           && memcmp(tag.data + (tag.len - ref.len), ref.data, ref.len) == 0;
+}
+
+/* Nobody waits for the answer any more. */
 static void on_demonitor(pn_barrel_link *link, const pn_dist_signal *signal)
 {
     for (pn_barrel_inbound *in = link->inbound; in != NULL; in = in->next) {
-        if (in->kind == INBOUND_ERPC && pn_term_equal(in->ref, signal->ref)) {
+        if (is_watched_by(in, signal->ref)) {
             inbound_remove(link, in);
             return;
         }
@@ -549,7 +600,7 @@ static void on_link(pn_barrel_link *link, const pn_dist_signal *signal)
     pn_term_writer w;
 
     if (small_term(&w, &answer.reason, "noproc") == PN_OK) {
-        (void)!pn_barrel_emit(link, &answer);
+        pn_barrel_emit_must(link, &answer);
     }
     pn_term_writer_free(&w);
 }
@@ -561,7 +612,7 @@ static void on_unlink(pn_barrel_link *link, const pn_dist_signal *signal)
         .from = signal->to,
         .to = signal->from};
 
-    (void)!pn_barrel_emit(link, &answer);
+    pn_barrel_emit_must(link, &answer);
 }
 
 void pn_barrel_serve(pn_barrel_link *link, const pn_dist_signal *signal)

@@ -214,7 +214,10 @@ static void on_hello(
         fail(a, reason);
         return;
     }
-    if (!a->config.initiator && is_cookie_only(a, m->name)) {
+    if (!a->config.initiator && is_cookie_only(a, m->name)
+        && !PN_CHECK(auth_pin_first,
+            a->config.pins->look_up(a->config.pins_user, m->name, &m->key)
+                != PN_AUTH_PIN_ABSENT)) {
         a->out_len += pn_auth_encode_ok(a->out + a->out_len);
         over(a, PN_AUTH_DONE_COOKIE_ONLY);
         return;
@@ -235,6 +238,7 @@ static void on_hello(
 /* An initiator may be told at once that its name is enough, if it agrees. */
 static void on_early_ok(pn_auth *a)
 {
+    static const pn_public_key none;
     pn_slice dialled;
 
     if (!a->config.initiator) {
@@ -242,7 +246,10 @@ static void on_early_ok(pn_auth *a)
         return;
     }
     dialled = text_slice(a->config.dialled_name);
-    if (PN_CHECK(auth_early_ok, !is_cookie_only(a, dialled))) {
+    if (PN_CHECK(auth_early_ok, !is_cookie_only(a, dialled))
+        || PN_CHECK(auth_early_ok_pinned,
+            a->config.pins->look_up(a->config.pins_user, dialled, &none)
+                != PN_AUTH_PIN_ABSENT)) {
         fail(a, PN_AUTH_REASON_UNEXPECTED_OK);
         return;
     }

@@ -100,6 +100,7 @@ typedef struct pn_dist_config {
     /* The authenticated (or dialled) name, which has to be that of the
      * handshake (D2). Empty: a cookie-only initiator, any valid name. */
     pn_slice peer_name;
+    bool is_claimed; /* peer_name is only what it says: no key was proven */
     pn_slice cookie;
     uint64_t flags;        /* 0: PN_DIST_FLAGS; all of those but SPAWN stay */
     uint32_t creation;     /* ours, >= 4 */

@@ -204,7 +204,7 @@ static void on_both_dial(pn_dist *d)
         return;
     }
     pn_dist_say_status(d, "ok_simultaneous");
-    if (d->config.peer_name.len > 0) {
+    if (d->config.peer_name.len > 0 && !d->config.is_claimed) {
         d->config.callbacks->on_rival_lost(d->config.user);
         d->rival = PN_DIST_RIVAL_NONE;
     }

@@ -179,6 +179,7 @@ static pn_err call_and_wait(pn_node *node, const pn_public_key *peer,
     pn_err err;
 
     pn_node_lock(node);
+    pn_node_ref(node); /* it may close while we wait */
     if (pn_node_is_loop_thread(node)) {
         err = PN_STATE;
     } else {
@@ -193,7 +194,7 @@ static pn_err call_and_wait(pn_node *node, const pn_public_key *peer,
             *ret_reply = op.reply;
         }
     }
-    pn_node_unlock(node);
+    pn_node_unref_unlock(node);
     (void)pthread_cond_destroy(&cond);
     return err;
 }

@@ -7,6 +7,7 @@
 #ifndef PN_NODE_GATE_H
 #define PN_NODE_GATE_H
 
+#include "base/core.h"
 #include "base/env.h"
 
 /* Sources remembered at once; one more takes the place of the fullest. */
@@ -46,15 +47,17 @@ typedef struct pn_gate {
     pn_gate_source sources[PN_GATE_SOURCES];
 } pn_gate;
 
-void pn_gate_init(pn_gate *g, const pn_gate_limits *limits, const pn_env *env);
+PN_CORE void pn_gate_init(
+    pn_gate *g, const pn_gate_limits *limits, const pn_env *env);
 
 /*
  * May source (pn_address_source) connect now? is_known: a paired peer was
  * authenticated from there or is remembered there; such a source has slots and
  * a rate of its own reserve. A yes counts a stranger until pn_gate_leave.
  */
-bool pn_gate_enter(pn_gate *g, uint64_t source, bool is_known, uint64_t now_us);
+PN_CORE bool pn_gate_enter(
+    pn_gate *g, uint64_t source, bool is_known, uint64_t now_us);
 /* The connection is authenticated or gone. */
-void pn_gate_leave(pn_gate *g, uint64_t source);
+PN_CORE void pn_gate_leave(pn_gate *g, uint64_t source);
 
 #endif

@@ -110,9 +110,37 @@ static void node_arm(pn_node *node)
     }
 }
 
+/* A piece of work that somebody waits for. */
+typedef struct pn_errand {
+    struct pn_errand *next;
+    pn_err (*fn)(void *arg);
+    void *arg;
+    pn_err outcome;
+    bool is_done;
+} pn_errand;
+
+/* Lock held; released around each. */
+static void run_errands(pn_node *node)
+{
+    while (node->errands != NULL) {
+        pn_errand *e = node->errands;
+
+        node->errands = e->next;
+        e->outcome = PN_CLOSED;
+        if (!node->is_closing) {
+            pn_node_unlock(node);
+            e->outcome = e->fn(e->arg);
+            pn_node_lock(node);
+        }
+        e->is_done = true;
+        (void)pthread_cond_broadcast(&node->state_changed);
+    }
+}
+
 /* The last act on the loop: nothing of the node is left there. */
 static void node_leave_loop(pn_node *node)
 {
+    run_errands(node); /* whoever waits hears that it is too late */
     if (node->listener != NULL) {
         node->transport->listener_close(node->listener);
         node->listener = NULL;
@@ -148,33 +176,6 @@ static void node_close_begin(pn_node *node)
     node->linger_until_us = is_awaited && node->listener != NULL
                                 ? now + linger_us
                                 : now;
-}
-
-/* A piece of work that somebody waits for. */
-typedef struct pn_errand {
-    struct pn_errand *next;
-    pn_err (*fn)(void *arg);
-    void *arg;
-    pn_err outcome;
-    bool is_done;
-} pn_errand;
-
-/* Lock held; released around each. */
-static void run_errands(pn_node *node)
-{
-    while (node->errands != NULL) {
-        pn_errand *e = node->errands;
-
-        node->errands = e->next;
-        e->outcome = PN_CLOSED;
-        if (!node->is_closing) {
-            pn_node_unlock(node);
-            e->outcome = e->fn(e->arg);
-            pn_node_lock(node);
-        }
-        e->is_done = true;
-        (void)pthread_cond_broadcast(&node->state_changed);
-    }
 }
 
 /* Nobody is in a turn, and an application with its own loop comes by: it is

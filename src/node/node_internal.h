@@ -262,9 +262,9 @@ static inline void pn_node_unlock(pn_node *node)
 {
     (void)pthread_mutex_unlock(&node->lock);
 }
-void pn_node_ref(pn_node *node);
+PN_CORE void pn_node_ref(pn_node *node);
 /* Lock held on entry; released on return (the node may be gone). */
-void pn_node_unref_unlock(pn_node *node);
+PN_CORE void pn_node_unref_unlock(pn_node *node);
 PN_CORE bool pn_node_is_loop_thread(const pn_node *node);
 /* The time for anything but the loop's own callbacks: those have the turn's. */
 PN_CORE uint64_t pn_node_now(const pn_node *node);

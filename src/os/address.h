@@ -42,6 +42,6 @@ PN_CORE bool pn_address_equal(const pn_address *a, const pn_address *b);
 /* Turns ::ffff:a.b.c.d into a.b.c.d. */
 PN_CORE void pn_address_unmap(pn_address *address);
 /* The source as rate limits see it: IPv4 /32, IPv6 /64, as 64 bits. */
-uint64_t pn_address_source(const pn_address *address);
+PN_CORE uint64_t pn_address_source(const pn_address *address);
 
 #endif

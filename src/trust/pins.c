@@ -44,6 +44,7 @@ struct pn_pins {
     size_t max_pins;
     size_t max_new;
     uint64_t interval_us;
+    bool never_waits;
     char *own_name; /* NULL: not known */
     pn_public_key own_key;
     bool has_own_key;
@@ -306,6 +307,7 @@ static pn_err take_options(
                                             : options->max_pins;
     pins->max_new = options->max_new == 0 ? PN_PINS_NEW_DEFAULT
                                           : options->max_new;
+    pins->never_waits = options->never_waits;
     pins->interval_us = options->new_interval_us == 0
                             ? PN_PINS_INTERVAL_DEFAULT_US
                             : options->new_interval_us;
@@ -674,7 +676,8 @@ static pn_err remove_on_disk(
 {
     int why = 0;
     int lock_fd;
-    pn_err err = pn_data_dir_lock(&pins->dir, true, &lock_fd, error);
+    pn_err err = pn_data_dir_lock(
+        &pins->dir, !pins->never_waits, &lock_fd, error);
 
     if (err != PN_OK) {
         return err;

@@ -43,6 +43,7 @@ typedef struct pn_pins_options {
      * PN_PINS_INTERVAL_LIMIT_US. */
     size_t max_new;
     uint64_t new_interval_us;
+    bool never_waits; /* for others' edits: PN_LOCKED at once */
 } pn_pins_options;
 
 typedef struct pn_pins pn_pins;

@@ -542,6 +542,35 @@ static void test_output_full(void **state)
     two_barrels_fini(&t);
 }
 
+/* More than the queue holds, to a handler that is slower: what does not fit is
+ * dropped, and the link goes on. */
+static void test_burst(void **state)
+{
+    static const uint8_t data[4000];
+    two_barrels t;
+    pn_term_writer w;
+    pn_term term;
+    const char *text;
+
+    (void)state;
+    two_barrels_connected(&t, NULL);
+    pn_term_writer_init(&w, 0);
+    pn_term_write_binary(&w, data, sizeof(data));
+    assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+    for (int i = 0; i < 3000; i++) {
+        pn_err err;
+
+        while (
+            (err = pn_barrel_send(t.alice, BOB, "steady", term)) == PN_BUSY) {
+            (void)usleep(1000);
+        }
+        assert_int_equal(err, PN_OK);
+    }
+    assert_int_equal(call(&t, "echo", "x", 20000, &text), PN_OK);
+    pn_term_writer_free(&w);
+    two_barrels_fini(&t);
+}
+
 static void few_calls(pn_barrel_options *options, bool is_alice)
 {
     (void)is_alice;
@@ -751,6 +780,12 @@ CHANGE(set_no_auth, o->trust = (pn_barrel_trust)2)
 CHANGE(set_no_timeout, o->auth_timeout_ms = 0)
 CHANGE(set_forever, o->auth_timeout_ms = UINT32_MAX)
 CHANGE(set_long, o->auth_timeout_ms = 120001)
+CHANGE(set_late_auth, o->connect_timeout_ms = 9999)
+CHANGE(set_alive, o->keep_alive_ms = o->dead_after_ms)
+CHANGE(set_open_door, {
+    cookie_only(o, is_alice);
+    o->cookie = "barrel_p2p";
+})
 CHANGE(set_bad_port, o->listen_port = 65536)
 CHANGE(set_bad_address, o->listen_address = "example.org")
 CHANGE(set_small_message, o->max_message_bytes = 1023)
@@ -764,6 +799,9 @@ static const option_row option_rows[] = {
     {"no_timeout", set_no_timeout, "authentication always has an end"},
     {"forever", set_forever, "authentication always has an end"},
     {"long", set_long, "expected 1 to 120000"},
+    {"late_auth", set_late_auth, "connect_timeout_ms"},
+    {"keep_alive", set_alive, "keep_alive_ms"},
+    {"open_door", set_open_door, "everybody knows"},
     {"bad_port", set_bad_port, "listen_port"},
     {"bad_address", set_bad_address, "numeric"},
     {"small_message", set_small_message, "max_message_bytes"},
@@ -845,6 +883,7 @@ int main(void)
     T(new_pins_option);
     T(kept);
     T(output_full);
+    T(burst);
     T(max_calls);
     T(max_links);
     T(names);

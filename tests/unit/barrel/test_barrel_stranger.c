@@ -23,6 +23,7 @@ typedef struct stranger_row {
     void (*on_authenticated)(stranger *s);
     const char *logged;  /* by bob; NULL: nothing is asked */
     const char *refusal; /* the FAIL that comes; NULL: none may */
+    bool is_unpinned;    /* taken back before it answers the challenge */
 } stranger_row;
 
 struct stranger {
@@ -40,6 +41,7 @@ struct stranger {
     bool is_finished;
     bool is_authenticated;
     unsigned n_ticks;
+    unsigned n_writes;
     uint8_t heard[1024]; /* on bob's auth stream */
     size_t n_heard;
     size_t n_other; /* bytes on any other */
@@ -243,23 +245,25 @@ static void early_data(stranger *s)
 }
 
 static const stranger_row rows[] = {
-    {"early_control", early_control, NULL, "unexpected stream", NULL},
-    {"hello_on_bidi", hello_on_bidi, NULL, "unexpected stream", NULL},
-    {"hello_on_second", hello_on_second, NULL, "unexpected stream", NULL},
-    {"version_one", version_one, NULL, "unsupported_version", NULL},
-    {"unknown_key", unknown_key, NULL, "untrusted_key", "untrusted_key"},
-    {"wrong_key", wrong_key, NULL, "key_mismatch", "key_mismatch"},
-    {"reflect", reflect, NULL, "own_key", NULL},
-    {"too_long", too_long, NULL, "message_too_long", NULL},
-    {"finish_early", finish_early, NULL, "stream_finished", NULL},
-    {"reset_early", reset_early, NULL, "stream_reset", NULL},
-    {"nothing", nothing, NULL, "auth_stream_timeout", NULL},
-    {"dribble", dribble, NULL, "auth_stream_timeout", NULL},
-    {"other_name", NULL, other_name, "name_mismatch", NULL},
-    {"bobs_name", NULL, bobs_name, "name_mismatch", NULL},
-    {"bad_handshake", NULL, bad_handshake, "bad_handshake", NULL},
-    {"more_on_auth", NULL, more_on_auth, NULL, NULL},
-    {"early_data", NULL, early_data, NULL, NULL},
+    {"early_control", early_control, NULL, "unexpected stream", NULL, false},
+    {"hello_on_bidi", hello_on_bidi, NULL, "unexpected stream", NULL, false},
+    {"hello_on_second", hello_on_second, NULL, "unexpected stream", NULL,
+        false},
+    {"version_one", version_one, NULL, "unsupported_version", NULL, false},
+    {"unknown_key", unknown_key, NULL, "untrusted_key", "untrusted_key", false},
+    {"wrong_key", wrong_key, NULL, "key_mismatch", "key_mismatch", false},
+    {"reflect", reflect, NULL, "own_key", NULL, false},
+    {"too_long", too_long, NULL, "message_too_long", NULL, false},
+    {"finish_early", finish_early, NULL, "stream_finished", NULL, false},
+    {"reset_early", reset_early, NULL, "stream_reset", NULL, false},
+    {"nothing", nothing, NULL, "auth_stream_timeout", NULL, false},
+    {"dribble", dribble, NULL, "auth_stream_timeout", NULL, false},
+    {"other_name", NULL, other_name, "name_mismatch", NULL, false},
+    {"bobs_name", NULL, bobs_name, "name_mismatch", NULL, false},
+    {"bad_handshake", NULL, bad_handshake, "bad_handshake", NULL, false},
+    {"unpinned", NULL, nothing, "not pinned any more", NULL, true},
+    {"more_on_auth", NULL, more_on_auth, NULL, NULL, false},
+    {"early_data", NULL, early_data, NULL, NULL, false},
 };
 
 /* ---- its loop
@@ -270,6 +274,9 @@ static void auth_write(stranger *s)
     pn_slice out = pn_auth_output(s->auth);
 
     if (out.len > 0) {
+        if (++s->n_writes == 2 && s->row->is_unpinned) {
+            assert_int_equal(pn_barrel_unpin(s->t.bob, ALICE), PN_OK);
+        }
         say(s, s->stream, out.data, out.len, false);
         pn_auth_written(s->auth, out.len);
     }
@@ -470,6 +477,7 @@ static void test_row(void **state)
     const stranger_row *row = *state;
     pn_barrel_metrics m;
     stranger s;
+    bool is_ok;
     size_t n = 0;
     pn_barrel_node_info *nodes = NULL;
 
@@ -493,9 +501,9 @@ static void test_row(void **state)
         (void)pthread_mutex_unlock(&s.t.lock);
     }
     pn_barrel_get_metrics(s.t.bob, &m);
-    assert_int_equal(
-        m.auth_fail_incoming, row->on_authenticated == NULL ? 1 : 0);
-    assert_int_equal(m.auth_ok_incoming, row->on_authenticated == NULL ? 0 : 1);
+    is_ok = row->on_authenticated != NULL && !row->is_unpinned;
+    assert_int_equal(m.auth_fail_incoming, is_ok ? 0 : 1);
+    assert_int_equal(m.auth_ok_incoming, is_ok ? 1 : 0);
     assert_int_equal(pn_barrel_nodes(s.t.bob, &nodes, &n), PN_OK);
     assert_int_equal(n, 0);
     free(nodes);

@@ -85,6 +85,16 @@ static void on_slow(pn_request *req, pn_term args, void *user)
     (void)pn_request_reply(req, "slow");
 }
 
+static void on_steady(pn_request *req, pn_term args, void *user)
+{
+    struct timespec pause = {.tv_nsec = 500000};
+
+    (void)req;
+    (void)args;
+    (void)user;
+    (void)nanosleep(&pause, NULL);
+}
+
 static void on_inbox(pn_request *req, pn_term args, void *user)
 {
     two_barrels *t = user;
@@ -127,6 +137,8 @@ static void expose(two_barrels *t)
     assert_int_equal(
         pn_expose(t->bob_node, "slow", on_slow, NULL, &closed), PN_OK);
     assert_int_equal(
+        pn_expose(t->bob_node, "steady", on_steady, NULL, &closed), PN_OK);
+    assert_int_equal(
         pn_expose(t->bob_node, "secret", on_echo, NULL, NULL), PN_OK);
     assert_int_equal(
         pn_expose(t->bob_node, "inbox", on_inbox, t, &closed), PN_OK);
@@ -145,6 +157,7 @@ void two_barrels_grant(two_barrels *t)
     assert_int_equal(pn_grant(t->bob_node, "echo", &alice), PN_OK);
     assert_int_equal(pn_grant(t->bob_node, "slow", &alice), PN_OK);
     assert_int_equal(pn_grant(t->bob_node, "inbox", &alice), PN_OK);
+    assert_int_equal(pn_grant(t->bob_node, "steady", &alice), PN_OK);
     assert_int_equal(pn_grant(t->bob_node, PN_BEAM_DIST_HANDLE, &alice), PN_OK);
     assert_int_equal(
         pn_beam_dist_grant(t->table, ":calc", "add", 2, &alice), PN_OK);
@@ -187,6 +200,9 @@ static pn_node *open_node(two_barrels *t, bool is_alice)
     opt.listen_port = PN_PORT_NONE;
     opt.linger_ms = 0;
     opt.watch_network = false;
+    /* Everything comes from one address here. */
+    opt.source_per_second = 100000;
+    opt.source_burst = 100000;
     opt.on_event = on_event;
     opt.on_log = on_log;
     opt.user = t;

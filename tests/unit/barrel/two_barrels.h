@@ -2,7 +2,8 @@
 /*
  * Two nodes with Barrel parts in one process, alice@127.0.0.1 and
  * bob@127.0.0.1, over real QUIC on loopback; each finds the other by its
- * endpoint file. Bob exposes echo, slow and secret, and serves :calc.add/2.
+ * endpoint file. Bob exposes echo, slow, steady, inbox and secret, and serves
+ * :calc.add/2.
  */
 #ifndef PN_TESTS_TWO_BARRELS_H
 #define PN_TESTS_TWO_BARRELS_H
