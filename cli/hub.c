@@ -174,14 +174,31 @@ static void remember_heard(cli_hub *hub, const pn_event *event)
     (void)snprintf(h->source, sizeof(h->source), "%s", event->text);
 }
 
-static void count_links(cli_hub *hub, const pn_event *event)
+/* How many links to peers are up, or with key, whether it is a peer's: nodes of
+ * a cluster have keys and links, too. */
+static unsigned count_peers(const cli_hub *hub, const pn_public_key *key)
 {
-    if (event->type == PN_EVENT_PEER_UP) {
-        hub->n_up++;
-    } else if (event->type == PN_EVENT_PEER_DOWN) {
-        hub->n_up -= hub->n_up > 0;
+    pn_peer_info *peers = NULL;
+    unsigned found = 0;
+    size_t n = 0;
+
+    if (pn_list_peers(hub->node, &peers, &n) != PN_OK) {
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        found += key == NULL ? peers[i].state == PN_PEER_UP
+                             : pn_key_equal(&peers[i].key, key);
+    }
+    free(peers);
+    return found;
+}
+
+static void remember_end(cli_hub *hub, const pn_event *event)
+{
+    if (event->type == PN_EVENT_PEER_DOWN
+        && (hub->barrel == NULL || count_peers(hub, event->key) > 0)) {
         hub->last_end_ms = uv_hrtime() / 1000000;
-    } else if (event->type == PN_EVENT_DIAL_FAILED
+    } else if (event->type == PN_EVENT_DIAL_FAILED && event->key != NULL
                && event->reason == PN_REASON_NOT_PAIRED_THERE) {
         /* It was up for the peer, or may have been. */
         hub->last_end_ms = uv_hrtime() / 1000000;
@@ -193,7 +210,7 @@ static void on_event(void *user, const pn_event *event)
     cli_hub *hub = user;
     cli_text t = {0};
 
-    count_links(hub, event);
+    remember_end(hub, event);
     remember_heard(hub, event);
     hub_event_begin(&t, pn_event_name(event->type));
     if (event->key != NULL) {
@@ -784,7 +801,7 @@ void cli_hub_close(cli_hub *hub)
 bool cli_hub_will_linger(const cli_hub *hub)
 {
     return hub->linger_ms > 0 && pn_node_port(hub->node) != 0
-           && (hub->n_up > 0
+           && (count_peers(hub, NULL) > 0
                || (hub->last_end_ms > 0
                    && uv_hrtime() / 1000000 - hub->last_end_ms
                           < hub->linger_ms));

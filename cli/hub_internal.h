@@ -51,7 +51,6 @@ struct cli_hub {
     bool discovers;
     bool verbose;
     bool closing;
-    unsigned n_up;
     uint64_t last_end_ms; /* when a link ended; 0: never */
     uint32_t linger_ms;
 };

@@ -19,7 +19,7 @@ umask 077
 printf 'secret-%s\n' $RANDOM >"$work/cookie"
 printf 'secret-other\n' >"$work/wrong"
 umask 022
-quiet=(--listen 127.0.0.1:0 --no-linger)
+quiet=(--listen 127.0.0.1:0)
 cluster=(--cookie-file "$work/cookie" --barrel-listen 127.0.0.1 --dns-port 0)
 
 # node NAME ARG...: `run --barrel NAME@localhost` in the background on any port;
@@ -310,6 +310,8 @@ expect 0 "{:noted, 1}" a_runs_again
 kill -INT "$pid_b"
 wait "$pid_b" && until_true 5 heard a '"event":"peer-down".*b@localhost'
 ok $? b_stops
+! grep -q 'stays open' "$work/b.err"
+ok $? only_peers_are_lingered_for
 
 # ---- trust on first use, endpoint files --------------------------------------------------
 
@@ -355,6 +357,7 @@ expect 2 "without '--barrel NAME@HOST'" running_node_without_barrel
 run -d "$work/plain" --json barrel nodes
 [ "$status" -eq 0 ] && [ -z "$out" ]
 ok $? no_nodes
+stop plain
 
 ! grep -rqF secret- "$work"/*.out "$work"/*.err
 ok $? the_cookie_is_in_no_output
