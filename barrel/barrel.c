@@ -298,6 +298,9 @@ static pn_err open_quic(pn_barrel *barrel, const pn_barrel_options *o)
         .certificate = barrel->certificate,
         /* A link's limit is checked when it is one. */
         .max_conns = o->max_links + barrel->node->opt.max_strangers,
+        .max_data = PN_BARREL_CREDIT_EARLY,
+        /* More comes when half is consumed. */
+        .max_stream_data = 2 * pn_barrel_credit(o),
         .retry_above = o->retry_above,
         .keep_alive_us = (uint64_t)o->keep_alive_ms * PN_US_PER_MS,
         .dead_after_us = (uint64_t)o->dead_after_ms * PN_US_PER_MS,

@@ -56,6 +56,24 @@ struct pn_barrel {
     pn_barrel_metrics metrics;
 };
 
+/*
+ * Credit in bytes. Upstream sends a message when its stream and the connection
+ * have credit for the whole of it, and what it does when they have not can lose
+ * data: it gives a packet number out twice. So there is always more than it can
+ * have under way, which is 16 MiB that wait and what the network holds; a
+ * stranger gets little until distribution is up.
+ */
+enum {
+    PN_BARREL_CREDIT_EARLY = 256 * 1024,
+    PN_BARREL_CREDIT_MIN = 64 * 1024 * 1024
+};
+static inline uint64_t pn_barrel_credit(const pn_barrel_options *o)
+{
+    uint64_t all = (uint64_t)o->max_message_bytes * PN_DIST_BUFFERED_MESSAGES;
+
+    return all < PN_BARREL_CREDIT_MIN ? PN_BARREL_CREDIT_MIN : all;
+}
+
 /* Why a link ended, for who waits for it. */
 typedef struct pn_barrel_why {
     char text[PN_BARREL_SENTENCE_MAX];
@@ -72,6 +90,7 @@ struct pn_barrel_link {
     bool has_been_up;
     bool is_stranger;     /* counted by the gate */
     bool is_counted;      /* its authentication was */
+    bool is_yielding;     /* the peer's own dial is on its way and wins */
     uint64_t deadline_us; /* until distribution is up */
 
     /* loop */
@@ -186,6 +205,9 @@ void pn_barrel_control_flush(pn_barrel_link *link);
 /* The link ends before it was up: counted and logged, once. */
 void pn_barrel_auth_ended(pn_barrel_link *link, pn_reason reason);
 void pn_barrel_leave_gate(pn_barrel_link *link);
+/* The peer has closed in the middle of distribution's handshake. True: it may
+ * be because it dials us, and the link is kept for who waits for it. */
+bool pn_barrel_dist_abandoned(pn_barrel_link *link);
 /* No lock. */
 void pn_barrel_auth_input(pn_barrel_link *link, int64_t stream,
     const uint8_t *data, size_t len, bool is_last);

@@ -17,6 +17,11 @@
  * and the first bidirectional one of the initiator. */
 enum { STREAM_CONTROL = 0, STREAM_AUTH_INITIATOR = 2, STREAM_AUTH_RESPONDER };
 
+/* How long the peer's own dial may take to show up, as its net_setuptime. */
+#define YIELD_US (7 * PN_US_PER_S)
+/* The same when it has closed without a word, which may mean anything. */
+#define YIELD_CLOSED_US PN_US_PER_S
+
 static const pn_dist_callbacks dist_callbacks;
 
 /* ---- authentication (loop) ----------------------------------------------- */
@@ -244,8 +249,8 @@ void pn_barrel_control_flush(pn_barrel_link *link)
 }
 
 /* A link lost to another of the same node: who waits for it waits for that
- * one. */
-static void hand_over(pn_barrel_link *link)
+ * one. False: there is none yet. */
+static bool hand_over(pn_barrel_link *link)
 {
     pn_barrel_link *other = pn_barrel_find(link->barrel, link->name, link,
         PN_BARREL_STAGES_UP | PN_BARREL_STAGES_COMING);
@@ -253,41 +258,75 @@ static void hand_over(pn_barrel_link *link)
     if (other != NULL) {
         pn_barrel_ops_move(link, other);
     }
+    return other != NULL;
+}
+
+/* The peer dials us, most likely, and we have not seen that: it may still be a
+ * stranger, or only be looking us up. Who waits goes on waiting here, until
+ * that link takes them over (on_rival_lost) or does not come. */
+static void yield(pn_barrel_link *link, uint64_t for_us)
+{
+    uint64_t until = pn_node_now(link->base.node) + for_us;
+
+    link->is_yielding = true;
+    link->deadline_us = until < link->deadline_us ? until : link->deadline_us;
+    if (link->quic != NULL) {
+        pn_quic_close(link->quic, PN_QUIC_NO_ERROR);
+        link->quic = NULL;
+    }
+    pn_link_touch(&link->base);
+}
+
+bool pn_barrel_dist_abandoned(pn_barrel_link *link)
+{
+    if (link->is_yielding || !link->base.is_dialled
+        || pn_dist_state_of(link->dist) != PN_DIST_HANDSHAKE
+        || pn_dist_awaits_ack(link->dist)) {
+        return false;
+    }
+    if (!hand_over(link)) {
+        yield(link, YIELD_CLOSED_US);
+        return true;
+    }
+    return false;
+}
+
+static void dist_failed(pn_barrel_link *link, pn_dist_reason why)
+{
+    bool is_duplicate = why == PN_DIST_REASON_LOST_RACE
+                        || why == PN_DIST_REASON_ALREADY_UP;
+    bool is_cookie = why == PN_DIST_REASON_TIMEOUT
+                     && pn_dist_awaits_ack(link->dist);
+
+    pn_barrel_link_end(link,
+        is_duplicate        ? PN_REASON_DUPLICATE
+        : link->has_been_up ? PN_REASON_BAD_FRAME
+                            : PN_REASON_BAD_HANDSHAKE,
+        "distribution with %s: %s%s", pn_barrel_name_to_show(link),
+        pn_dist_reason_text(why),
+        is_cookie ? ": the cookie differs, most likely" : "");
 }
 
 void pn_barrel_dist_check(pn_barrel_link *link)
 {
     pn_dist_reason why;
 
-    if (link->dist == NULL || link->base.stage == PN_LINK_ENDED
+    if (link->dist == NULL || link->is_yielding
+        || link->base.stage == PN_LINK_ENDED
         || pn_dist_state_of(link->dist) != PN_DIST_FAILED) {
         return;
     }
     why = pn_dist_reason_of(link->dist);
     if (why == PN_DIST_REASON_LOST_RACE || why == PN_DIST_REASON_ALREADY_UP) {
-        hand_over(link);
-    }
-    pn_barrel_link_end(link,
-        why == PN_DIST_REASON_LOST_RACE || why == PN_DIST_REASON_ALREADY_UP
-            ? PN_REASON_DUPLICATE
-            : (link->has_been_up ? PN_REASON_BAD_FRAME
-                                 : PN_REASON_BAD_HANDSHAKE),
-        "distribution with %s: %s", pn_barrel_name_to_show(link),
-        pn_dist_reason_text(why));
-}
+        bool is_handed_over = hand_over(link);
 
-static pn_dist_rival on_dist_name(void *user, pn_slice name)
-{
-    pn_barrel_link *link = user;
-
-    (void)name; /* the authenticated one, but of a peer that proved none */
-    if (pn_barrel_find(link->barrel, link->name, link, PN_BARREL_STAGES_UP)
-        != NULL) {
-        return PN_DIST_RIVAL_LINK;
+        if (!is_handed_over && why == PN_DIST_REASON_LOST_RACE
+            && link->base.is_dialled) {
+            yield(link, YIELD_US);
+            return;
+        }
     }
-    return pn_barrel_find_dial(link->barrel, link->name, link) != NULL
-               ? PN_DIST_RIVAL_DIAL
-               : PN_DIST_RIVAL_NONE;
+    dist_failed(link, why);
 }
 
 static void on_rival_lost(void *user)
@@ -300,6 +339,27 @@ static void on_rival_lost(void *user)
         pn_barrel_link_end(
             rival, PN_REASON_DUPLICATE, "the node dialled us meanwhile");
     }
+}
+
+static pn_dist_rival on_dist_name(void *user, pn_slice name)
+{
+    pn_barrel_link *link = user;
+    pn_barrel_link *dial = pn_barrel_find_dial(link->barrel, link->name, link);
+
+    (void)name; /* the authenticated one, but of a peer that proved none */
+    if (pn_barrel_find(link->barrel, link->name, link, PN_BARREL_STAGES_UP)
+        != NULL) {
+        return PN_DIST_RIVAL_LINK;
+    }
+    if (dial == NULL) {
+        return PN_DIST_RIVAL_NONE;
+    }
+    if ((dial->is_yielding || dial->control_written == 0)
+        && !link->is_cookie_only) {
+        on_rival_lost(link); /* nobody has heard of ours yet */
+        return PN_DIST_RIVAL_NONE;
+    }
+    return PN_DIST_RIVAL_DIAL;
 }
 
 static void on_rival_gone(void *user)
@@ -333,6 +393,7 @@ static void on_dist_up(void *user)
     base->up_us = pn_node_now(node);
     link->has_been_up = true;
     link->deadline_us = PN_TIME_NEVER;
+    pn_quic_grant(link->quic, pn_barrel_credit(&link->barrel->opt));
     link->barrel->metrics.links_up++;
     pn_node_event(node, PN_EVENT_PEER_UP, &base->key, base->label,
         &base->remote, NULL, 0, PN_REASON_NONE);

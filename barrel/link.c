@@ -15,6 +15,10 @@
 #include "base/mutant.h"
 #include "os/clock.h"
 
+/* One write to QUIC is taken whole or not at all, and there may be more than
+ * it ever takes. */
+enum { WRITE_MAX = 1024 * 1024 };
+
 static const pn_quic_conn_callbacks conn_callbacks;
 
 /* ---- finding ------------------------------------------------------------ */
@@ -376,6 +380,11 @@ static void on_conn_end(void *user, pn_err why, uint64_t code, int sys_errno)
         pn_node_unlock(node);
         return;
     }
+    if (base->stage == PN_LINK_HANDSHAKE && link->dist != NULL
+        && pn_barrel_dist_abandoned(link)) {
+        pn_node_unlock(node);
+        return;
+    }
     pn_address_text(&base->remote, where);
     if (base->stage == PN_LINK_HANDSHAKE && link->dist == NULL) {
         pn_barrel_link_end(link, reason,
@@ -533,16 +542,18 @@ static void link_flush(pn_barrel_link *link)
     if (link->data < 0) {
         err = pn_quic_open_bidi(link->quic, &link->data);
     }
-    if (err == PN_OK) {
+    while (err == PN_OK && len > 0) {
+        size_t n = len < WRITE_MAX ? len : WRITE_MAX;
+
         err = pn_quic_write(
-            link->quic, link->data, pn_buf_head(&link->out), len, false);
+            link->quic, link->data, pn_buf_head(&link->out), n, false);
+        if (err == PN_OK) {
+            pn_buf_consume(&link->out, n);
+            len -= n;
+        }
     }
-    if (err == PN_OK) {
-        pn_buf_consume(&link->out, len);
-        pn_buf_trim(&link->out, 65536);
-    } else if (err == PN_LIMIT) {
-        link->is_full = true;
-    }
+    pn_buf_trim(&link->out, 65536);
+    link->is_full = err == PN_LIMIT;
 }
 
 /* The peer gets credit for what it sent once there is room for its calls. */
@@ -594,7 +605,11 @@ static void link_tick(pn_barrel_link *link, uint64_t now_us)
         pn_auth_tick(link->auth, now_us);
         pn_barrel_auth_check(link);
     }
-    if (now_us >= link->deadline_us) {
+    if (now_us >= link->deadline_us && link->is_yielding) {
+        pn_barrel_link_end(link, PN_REASON_PEER_CLOSED,
+            "%s closed during the distribution handshake, and does not dial us",
+            pn_barrel_name_to_show(link));
+    } else if (now_us >= link->deadline_us) {
         pn_barrel_link_end(link, PN_REASON_CONNECT_TIMEOUT,
             "%s: nothing came within %u ms", pn_barrel_name_to_show(link),
             link->barrel->opt.connect_timeout_ms);

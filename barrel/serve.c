@@ -334,6 +334,17 @@ static void dispatch(pn_barrel_link *link, const pn_barrel_inbound *in,
     pn_dispatch_message(&link->base, in != NULL, id, handle, args);
 }
 
+/* It is larger than what we can hold. */
+static void answer_limit(pn_barrel_link *link, const pn_barrel_inbound *in)
+{
+    pn_term_writer w;
+
+    if (pn_barrel_begin_reply(&link->base, in->id, false, &w) == PN_OK) {
+        pn_term_write_atom(&w, "system_limit");
+        (void)!pn_barrel_commit(&link->base, 0, &w);
+    }
+}
+
 /* What is asked of the BeamDist table: {rpc | cast, M, F, Args}. */
 static void dispatch_apply(pn_barrel_link *link, const pn_barrel_inbound *in,
     pn_term module, pn_term function, pn_term args)
@@ -350,6 +361,8 @@ static void dispatch_apply(pn_barrel_link *link, const pn_barrel_inbound *in,
     pn_term_write_tuple_end(&w);
     if (pn_term_writer_finish(&w, NULL, &term) == PN_OK) {
         dispatch(link, in, beam_dist_handle(), term);
+    } else if (in != NULL) {
+        answer_limit(link, in);
     }
     pn_term_writer_free(&w);
 }
@@ -422,7 +435,9 @@ static void on_gen_call(pn_barrel_link *link, pn_slice name, pn_term caller,
     if (in->kind == INBOUND_CALL) {
         dispatch(link, in, name, request);
     } else if (pn_term_match(request, "{call, ~t, ~t, ~t, ~t}", &module,
-                   &function, &args, &rest)) {
+                   &function, &args, &rest)
+               || pn_term_match(request, "{block_call, ~t, ~t, ~t, ~t}",
+                   &module, &function, &args, &rest)) {
         dispatch_apply(link, in, module, function, args);
     } else {
         inbound_remove(link, in);

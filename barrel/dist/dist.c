@@ -277,3 +277,8 @@ uint32_t pn_dist_peer_creation(const pn_dist *d)
 {
     return d->peer_creation;
 }
+
+bool pn_dist_awaits_ack(const pn_dist *dist)
+{
+    return dist->step == WAIT_ACK;
+}

@@ -46,7 +46,7 @@ typedef enum pn_dist_rival {
     X(NAME_MISMATCH, "name_mismatch")                                          \
     X(FLAGS_MISSING, "flags_missing")                                          \
     X(NOT_ALLOWED, "not_allowed")                                              \
-    X(LOST_RACE, "lost_race")          /* nok: the other link wins */          \
+    X(LOST_RACE, "lost_race")          /* the other link wins */               \
     X(ALREADY_UP, "already_connected") /* alive, and ours is */                \
     X(COOKIE, "bad_cookie")                                                    \
     X(TIMEOUT, "handshake_timeout")                                            \
@@ -76,7 +76,7 @@ typedef struct pn_dist pn_dist;
  * outside of them. Those of the other role may be NULL. */
 typedef struct pn_dist_callbacks {
     /* Responder: the initiator has said its name, which is the authenticated
-     * one. The engine answers by it: ok, ok_simultaneous or nok, alive. */
+     * one. The engine answers by it: ok, ok_simultaneous or nothing, alive. */
     pn_dist_rival (*on_name)(void *user, pn_slice name);
     /* Responder: our own dial to that node has lost and is to be given up. For
      * a name that is only claimed (peer_name empty): after its cookie. */
@@ -143,5 +143,8 @@ pn_dist_reason pn_dist_reason_of(const pn_dist *dist);
 pn_slice pn_dist_peer_name(const pn_dist *dist);
 uint64_t pn_dist_flags(const pn_dist *dist); /* agreed: both have them */
 uint32_t pn_dist_peer_creation(const pn_dist *dist);
+/* Initiator: we have proven the cookie and heard nothing since. A peer whose
+ * cookie is another says nothing, and upstream does not even close. */
+bool pn_dist_awaits_ack(const pn_dist *dist);
 
 #endif

@@ -196,11 +196,14 @@ static bool we_are_greater(const pn_dist *d)
 
 /* ---- responder ---------------------------------------------------------- */
 
-/* Both dial: the link of the greater name stays. */
+/* Both dial: the link of the greater name stays. OTP would hear nok from us
+ * otherwise, and then wait for its kernel to end the attempt, which upstream's
+ * process ignores: its whole distribution stands still for good. A connection
+ * that just closes ends it. */
 static void on_both_dial(pn_dist *d)
 {
     if (PN_CHECK(dist_nok, we_are_greater(d))) {
-        pn_dist_refuse(d, PN_DIST_REASON_LOST_RACE, "nok");
+        pn_dist_fail(d, PN_DIST_REASON_LOST_RACE);
         return;
     }
     pn_dist_say_status(d, "ok_simultaneous");

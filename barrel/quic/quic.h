@@ -120,6 +120,9 @@ PN_MUST_USE pn_err pn_quic_write(pn_quic_conn *conn, int64_t stream,
     const uint8_t *data, size_t len, bool is_last);
 /* Gives the peer credit for n more bytes of stream. */
 void pn_quic_consumed(pn_quic_conn *conn, int64_t stream, size_t n);
+/* Gives the peer credit for n more bytes of the connection, for good: what
+ * max_data was, and n. */
+void pn_quic_grant(pn_quic_conn *conn, uint64_t n);
 /* We neither read nor write it any more. */
 void pn_quic_reset(pn_quic_conn *conn, int64_t stream, uint64_t code);
 

@@ -325,6 +325,14 @@ void pn_quic_stream_done(quic_stream *stream)
     }
 }
 
+void pn_quic_grant(pn_quic_conn *conn, uint64_t n)
+{
+    if (conn->state <= QUIC_LINGER) {
+        ngtcp2_conn_extend_max_offset(conn->engine, n);
+        pn_quic_conn_touch(conn);
+    }
+}
+
 void pn_quic_stream_forgive(quic_stream *stream)
 {
     ngtcp2_conn_extend_max_offset(

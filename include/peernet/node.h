@@ -95,7 +95,7 @@ typedef struct pn_node_options {
     uint32_t handler_timeout_ms;       /* 30000: the caller is told */
     uint32_t max_calls_per_peer;       /* ours in flight; 1024 */
     uint32_t max_queue_per_link;       /* inbound messages that wait; 1024 */
-    uint32_t max_queue_bytes_per_link; /* ... and their bytes; 4 MiB */
+    uint32_t max_queue_bytes_per_link; /* ... and their bytes, but one; 4 MiB */
     uint32_t max_output_bytes;         /* per link; 4 MiB */
     uint32_t max_output_messages;      /* per link; 16384 */
     uint64_t max_memory_bytes;         /* all links; 256 MiB, then shed */

@@ -379,6 +379,15 @@ static void run_at_once(const arrival *a)
     pn_link_unref(req.link);
 }
 
+/* One that is larger than all of the queue waits alone: what may be sent has to
+ * have a way in. */
+static bool is_over_bytes(const pn_link *link, size_t bytes)
+{
+    return link->n_queued > 0
+           && link->queued_bytes + bytes
+                  > link->node->opt.max_queue_bytes_per_link;
+}
+
 static pn_reason enqueue(const arrival *a)
 {
     pn_link *link = a->link;
@@ -387,8 +396,7 @@ static pn_reason enqueue(const arrival *a)
     pn_request *req;
 
     if (PN_CHECK(queue_length, link->n_queued >= opt->max_queue_per_link)
-        || PN_CHECK(queue_bytes,
-            link->queued_bytes + bytes > opt->max_queue_bytes_per_link)) {
+        || PN_CHECK(queue_bytes, is_over_bytes(link, bytes))) {
         return PN_REASON_QUEUE_FULL;
     }
     req = malloc(sizeof(*req) + a->args.len);
