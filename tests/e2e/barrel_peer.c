@@ -31,8 +31,8 @@
 #include <peernet/barrel.h>
 
 enum {
-    LIFE_S = 300, /* whatever happens to the script */
-    CALL_MS = 60000,
+    LIFE_S = 400, /* whatever happens to the script */
+    CALL_MS = 150000,
     MAX_ADDRESSES = 256,
     MAX_WORDS = 4
 };

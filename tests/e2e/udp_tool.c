@@ -40,7 +40,7 @@
 #include <sys/socket.h>
 
 enum {
-    LIFE_S = 300, /* whatever happens to the script */
+    LIFE_S = 400, /* whatever happens to the script */
     DATAGRAM_MAX = 65536,
     INITIALS_MAX = 256,
     INITIAL_LEN_MAX = 1500,
