@@ -112,15 +112,7 @@ static pn_err make_creation(pn_barrel *barrel)
 /* Strangers have the limits of the node's own door. */
 static void open_gate(pn_barrel *barrel)
 {
-    const pn_node_options *o = &barrel->node->opt;
-    pn_gate_limits limits = {
-        .max_strangers = o->max_strangers,
-        .max_strangers_per_source = o->max_strangers_per_source,
-        .strangers_per_second = o->strangers_per_second,
-        .source_per_second = o->source_per_second,
-        .source_burst = o->source_burst,
-        .trusted_reserve = o->trusted_reserve,
-    };
+    pn_gate_limits limits = pn_node_gate_limits(barrel->node);
 
     pn_gate_init(&barrel->gate, &limits, &barrel->node->env);
 }

@@ -554,6 +554,10 @@ static void link_flush(pn_barrel_link *link)
     }
     pn_buf_trim(&link->out, 65536);
     link->is_full = err == PN_LIMIT;
+    if (err != PN_OK && err != PN_LIMIT) {
+        pn_barrel_link_end(link, PN_REASON_SYSTEM,
+            "%s takes nothing on our stream: %s", link->name, pn_strerror(err));
+    }
 }
 
 /* The peer gets credit for what it sent once there is room for its calls. */

@@ -366,10 +366,11 @@ static pn_err open_store(pn_node *node)
     return PN_OK;
 }
 
-static pn_err open_engines(pn_node *node)
+pn_gate_limits pn_node_gate_limits(const pn_node *node)
 {
     const pn_node_options *o = &node->opt;
-    pn_gate_limits gate = {
+
+    return (pn_gate_limits){
         .max_strangers = o->max_strangers,
         .max_strangers_per_source = o->max_strangers_per_source,
         .strangers_per_second = o->strangers_per_second,
@@ -377,6 +378,12 @@ static pn_err open_engines(pn_node *node)
         .source_burst = o->source_burst,
         .trusted_reserve = o->trusted_reserve,
     };
+}
+
+static pn_err open_engines(pn_node *node)
+{
+    const pn_node_options *o = &node->opt;
+    pn_gate_limits gate = pn_node_gate_limits(node);
     pn_reg_config config;
 
     limits_fill(node);

@@ -275,6 +275,8 @@ PN_CORE void pn_node_wake(pn_node *node);
  * returns; PN_CLOSED. */
 PN_CORE PN_MUST_USE pn_err pn_node_on_loop(
     pn_node *node, pn_err (*fn)(void *arg), void *arg);
+/* What the options say of strangers. */
+PN_CORE pn_gate_limits pn_node_gate_limits(const pn_node *node);
 /* The sentence behind pn_node_open_error. */
 PN_CORE void pn_node_set_open_error(const char *format, ...) PN_PRINTF(1, 2);
 
