@@ -118,10 +118,6 @@ static const char *wrong_text(const pn_barrel_options *o)
 /* NULL: the times go together. */
 static const char *wrong_times(const pn_barrel_options *o)
 {
-    if (o->auth_timeout_ms > o->connect_timeout_ms) {
-        return "auth_timeout_ms is more than connect_timeout_ms, which ends "
-               "it before";
-    }
     if (o->keep_alive_ms >= o->dead_after_ms) {
         return "keep_alive_ms is not less than dead_after_ms: a silent link "
                "would end before it is asked";

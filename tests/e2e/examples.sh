@@ -301,7 +301,7 @@ gen_server:call, later: OK [:hammer, :saw]
 DOWN of garage: OK :noproc
 DOWN of a pid: OK :noproc
 DOWN of the node: OK :noconnection
-shed@127.0.0.1: 6 calls, 1 authenticated
+shed@127.0.0.1: 5 calls, 1 authenticated
 NOT_CONNECTED: authentication with shed@127.0.0.1 failed: shed@127.0.0.1 refused us: untrusted_key
 a new certificate, for the next start
 END
