@@ -419,6 +419,7 @@ typedef struct limit {
     }
 
 static const limit limits[] = {
+    LIMIT(auth_timeout_ms),
     LIMIT(connect_timeout_ms),
     LIMIT(keep_alive_ms),
     LIMIT(dead_after_ms),

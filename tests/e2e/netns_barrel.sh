@@ -359,7 +359,8 @@ finish server
 ok $? server_ends
 server_with keep_alive_ms=300 dead_after_ms=1500
 ask relay cut
-client_at $relay connect_timeout_ms=1500 keep_alive_ms=300 dead_after_ms=1500
+client_at $relay connect_timeout_ms=1500 auth_timeout_ms=1000 \
+    keep_alive_ms=300 dead_after_ms=1500
 before=$SECONDS
 ask client "connect server@test 10000"
 has "$out" "10.1.0.9:9000" || has "$out" "1500 ms"
