@@ -147,7 +147,7 @@ void pn_barrel_emit_must(pn_barrel_link *link, const pn_dist_signal *signal)
 {
     size_t limit = link->base.node->opt.max_output_bytes;
 
-    if (PN_CHECK(barrel_output_must, pn_buf_used(&link->out) >= 2 * limit)
+    if (pn_buf_used(&link->out) >= 2 * limit
         || pn_dist_signal_write(
                &link->out, signal, link->barrel->opt.max_message_bytes)
                != PN_OK) {

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "auth/auth.h"
 #include "os/clock.h"
@@ -510,11 +511,181 @@ static void test_row(void **state)
     stranger_fini(&s);
 }
 
+/* ---- many of them ---------------------------------------------------------
+ */
+
+enum { CROWD = 9, DOOR_TIMEOUT_MS = 1500 };
+
+typedef struct crowd {
+    two_barrels t;
+    pn_loop *loop;
+    pn_quic *quic;
+    struct member {
+        struct crowd *crowd;
+        pn_quic_conn *conn;
+        bool has_ended;
+    } members[CROWD];
+    const void *data; /* said at once on stream 2 */
+    size_t len;
+    unsigned n_ended;
+} crowd;
+
+static void on_member_open(void *user)
+{
+    const struct member *m = user;
+    int64_t stream = -1;
+
+    if (m->crowd->len > 0) {
+        assert_int_equal(pn_quic_open_uni(m->conn, &stream), PN_OK);
+        assert_int_equal(pn_quic_write(m->conn, stream, m->crowd->data,
+                             m->crowd->len, false),
+            PN_OK);
+    }
+}
+
+static void on_member_data(
+    void *user, int64_t stream, const uint8_t *data, size_t len, bool is_last)
+{
+    (void)user;
+    (void)stream;
+    (void)data;
+    (void)len;
+    (void)is_last;
+}
+
+static void on_member_end(void *user, pn_err why, uint64_t code, int sys_errno)
+{
+    struct member *m = user;
+
+    (void)why;
+    (void)code;
+    (void)sys_errno;
+    m->has_ended = true;
+    m->crowd->n_ended++;
+    pn_quic_close(m->conn, 0);
+    m->conn = NULL;
+}
+
+static const pn_quic_conn_callbacks member_callbacks = {
+    .on_open = on_member_open,
+    .on_data = on_member_data,
+    .on_reset = on_reset,
+    .on_end = on_member_end,
+};
+
+static void slow_door(pn_barrel_options *options, bool is_alice)
+{
+    (void)is_alice;
+    options->auth_timeout_ms = DOOR_TIMEOUT_MS;
+}
+
+static void crowd_init(crowd *c, const void *data, size_t len)
+{
+    pn_quic_options options = {.alpn = "erlang-dist"};
+    pn_address at;
+    int sys_errno = 0;
+
+    memset(c, 0, sizeof(*c));
+    c->data = data;
+    c->len = len;
+    two_barrels_init(&c->t);
+    two_barrels_pin(&c->t);
+    assert_int_equal(two_barrels_open_one(&c->t, false, slow_door), PN_OK);
+    assert_int_equal(pn_loop_new(&c->loop), PN_OK);
+    assert_int_equal(pn_address_parse("127.0.0.1:0", -1, &at), PN_OK);
+    assert_int_equal(pn_quic_new(c->loop, &at, &options, &nobody, NULL,
+                         &c->quic, &sys_errno),
+        PN_OK);
+}
+
+static void crowd_dial(crowd *c, unsigned n)
+{
+    pn_address at;
+
+    assert_int_equal(pn_address_parse("127.0.0.1:0", -1, &at), PN_OK);
+    pn_address_set_port(&at, pn_barrel_port(c->t.bob));
+    for (unsigned i = 0; i < n; i++) {
+        struct member *m = &c->members[i];
+
+        *m = (struct member){.crowd = c};
+        assert_int_equal(
+            pn_quic_dial(c->quic, &at, NULL, &member_callbacks, m, &m->conn),
+            PN_OK);
+    }
+}
+
+/* Until n have ended, or for so long. */
+static void crowd_run(crowd *c, unsigned n, unsigned ms)
+{
+    uint64_t until_us = pn_loop_update_now(c->loop) + ms * PN_US_PER_MS;
+
+    while (c->n_ended < n && pn_loop_update_now(c->loop) < until_us) {
+        struct pollfd p = {.fd = pn_loop_fd(c->loop), .events = POLLIN};
+        int timeout = pn_loop_timeout_ms(c->loop);
+
+        (void)poll(&p, 1, timeout < 0 || timeout > 20 ? 20 : timeout);
+        pn_loop_run_once(c->loop);
+    }
+}
+
+static void crowd_fini(crowd *c)
+{
+    pn_quic_free(c->quic);
+    pn_loop_free(c->loop);
+    two_barrels_fini(&c->t);
+}
+
+/* The node's door: 8 of one source that have proven nothing, and no ninth. */
+static void test_door(void **state)
+{
+    crowd c;
+
+    (void)state;
+    crowd_init(&c, NULL, 0);
+    crowd_dial(&c, CROWD);
+    crowd_run(&c, 2, DOOR_TIMEOUT_MS / 2);
+    assert_int_equal(c.n_ended, 1);
+    crowd_run(&c, CROWD, DOOR_TIMEOUT_MS * 4);
+    assert_int_equal(c.n_ended, CROWD);
+    /* Their places are free again. */
+    c.n_ended = 0;
+    crowd_dial(&c, CROWD - 1);
+    crowd_run(&c, 1, DOOR_TIMEOUT_MS / 2);
+    assert_int_equal(c.n_ended, 0);
+    crowd_fini(&c);
+}
+
+/* One line a second, and how many more there were (T27). */
+static void test_log_rate(void **state)
+{
+    static const uint8_t too_much[PN_AUTH_HEADER_LEN] = {0x02, 0x01};
+    struct timespec second = {.tv_sec = 1, .tv_nsec = 50000000};
+    crowd c;
+
+    (void)state;
+    crowd_init(&c, too_much, sizeof(too_much));
+    crowd_dial(&c, 3);
+    crowd_run(&c, 3, 5000);
+    assert_int_equal(c.n_ended, 3);
+    two_barrels_wait(&c.t, &c.t.n_logs, 1);
+    (void)nanosleep(&second, NULL);
+    assert_int_equal(c.t.n_logs, 1);
+    crowd_dial(&c, 1);
+    crowd_run(&c, 4, 5000);
+    two_barrels_wait(&c.t, &c.t.n_logs, 2);
+    (void)pthread_mutex_lock(&c.t.lock);
+    assert_non_null(strstr(c.t.last_log, "(and 2 more)"));
+    (void)pthread_mutex_unlock(&c.t.lock);
+    crowd_fini(&c);
+}
+
 int main(void)
 {
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         pn_test_addf(test_row, (void *)(uintptr_t)&rows[i],
             "barrel/stranger/%s", rows[i].name);
     }
+    pn_test_add("barrel/stranger/door", test_door, NULL);
+    pn_test_add("barrel/stranger/log_rate", test_log_rate, NULL);
     return pn_test_run("barrel-stranger");
 }
