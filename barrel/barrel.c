@@ -11,6 +11,8 @@
 #include "barrel_internal.h"
 #include "os/clock.h"
 
+/* What the discovery chain does at once, at most. */
+enum { LOOKUPS_MAX = 1024 };
 /* How long an unpin waits for another process's edit: 10 s. */
 enum { UNPIN_TRIES = 500, UNPIN_PAUSE_NS = 20000000 };
 
@@ -257,6 +259,7 @@ static pn_err open_discovery(pn_barrel *barrel, const pn_barrel_options *o)
     d.node_name = barrel->name;
     d.dir = o->discovery_dir;
     d.dns_port = o->dns_port;
+    d.max_lookups = o->max_links < LOOKUPS_MAX ? o->max_links : LOOKUPS_MAX;
     err = pn_barrel_discovery_new(barrel->node->loop, &d, &barrel->discovery);
     for (size_t i = 0; err == PN_OK && i < o->n_addresses; i++) {
         err = pn_barrel_discovery_add_static(

@@ -136,6 +136,22 @@ static void count_auth(pn_barrel_link *link, bool is_ok)
     }
 }
 
+static const char *auth_hint(pn_auth_reason why)
+{
+    switch ((int)why) {
+    case PN_AUTH_REASON_UNTRUSTED_KEY:
+        return ": no key is pinned here for that name";
+    case PN_AUTH_REASON_KEY_MISMATCH:
+        return ": another key is pinned here for that name";
+    case PN_AUTH_REASON_PIN_NOT_STORED:
+        return ": too many new names, or too soon after the last";
+    case PN_AUTH_REASON_PEER_TS_SKEW:
+        return ": the clocks of the two nodes differ";
+    default:
+        return "";
+    }
+}
+
 /* What may be said of it: a reason, and what the peer gave as its own. */
 static void auth_detail(const pn_barrel_link *link, char *text, size_t cap)
 {
@@ -153,7 +169,8 @@ static void auth_detail(const pn_barrel_link *link, char *text, size_t cap)
         (void)snprintf(text, cap, "%s: %s", pn_auth_reason_text(why),
             pn_auth_decoded_text(pn_auth_decoded_of(link->auth)));
     } else {
-        (void)snprintf(text, cap, "%s", pn_auth_reason_text(why));
+        (void)snprintf(
+            text, cap, "%s%s", pn_auth_reason_text(why), auth_hint(why));
     }
 }
 
