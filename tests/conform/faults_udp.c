@@ -5,15 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "faults_udp.h"
 
+/* Nothing is later than this, or round trip times would double without end. */
+enum { LATE_MS = 2 };
+
 /* The names that ld --wrap gives. */
 ssize_t __real_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t __real_recvmsg(int fd, struct msghdr *msg, int flags);
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
 
 static faults_udp_mode mode;
 static unsigned long n_calls;
@@ -21,7 +27,7 @@ static unsigned long n_faults;
 static unsigned lose_one_in = 10;
 static uint64_t lose_seed = 1;
 
-/* What is to come after the next. */
+/* What is to come after the next, or when there is no next. */
 static struct {
     int fd;
     int flags;
@@ -160,4 +166,19 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
 ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags)
 {
     return fails() ? -1 : __real_recvmsg(fd, msg, flags);
+}
+
+/* For whoever waits: a late datagram is not waited for longer than LATE_MS. */
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+    int ready;
+
+    if (held.fd >= 0 && (timeout < 0 || timeout > LATE_MS)) {
+        timeout = LATE_MS;
+    }
+    ready = __real_poll(fds, n, timeout);
+    if (ready == 0 && held.fd >= 0) {
+        release();
+    }
+    return ready;
 }

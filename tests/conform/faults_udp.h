@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A network and a system that behave as badly as they may: linked in front of
- * sendmsg and recvmsg (ld --wrap).
+ * sendmsg, recvmsg and poll (ld --wrap).
  */
 #ifndef PN_TESTS_FAULTS_UDP_H
 #define PN_TESTS_FAULTS_UDP_H
@@ -12,7 +12,7 @@ typedef enum faults_udp_mode {
     FAULTS_UDP_NONE,
     FAULTS_UDP_EINTR,  /* every third call is interrupted */
     FAULTS_UDP_EAGAIN, /* every third finds no room, or nothing to read */
-    FAULTS_UDP_LATE,   /* every fourth datagram comes after the next */
+    FAULTS_UDP_LATE,   /* every fourth comes after the next, or 2 ms later */
     FAULTS_UDP_LOSE,   /* some never come; see faults_udp_lose */
     FAULTS_UDP_TWICE   /* every third comes twice */
 } faults_udp_mode;
