@@ -106,6 +106,7 @@ struct pn_barrel_link {
     int64_t auth_in;
     pn_dist *dist;
     int64_t control;
+    uint64_t name_at_us; /* dialled: not before */
     uint64_t control_written;
     uint64_t control_acked;
     int64_t data;
@@ -202,6 +203,8 @@ void pn_barrel_auth_begin(pn_barrel_link *link);
 void pn_barrel_auth_check(pn_barrel_link *link);
 void pn_barrel_dist_check(pn_barrel_link *link);
 void pn_barrel_control_flush(pn_barrel_link *link);
+/* Our name has not been said: at link->name_at_us, by control_flush. */
+bool pn_barrel_name_waits(const pn_barrel_link *link);
 /* The link ends before it was up: counted and logged, once. */
 void pn_barrel_auth_ended(pn_barrel_link *link, pn_reason reason);
 void pn_barrel_leave_gate(pn_barrel_link *link);

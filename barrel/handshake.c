@@ -21,6 +21,10 @@ enum { STREAM_CONTROL = 0, STREAM_AUTH_INITIATOR = 2, STREAM_AUTH_RESPONDER };
 #define YIELD_US (7 * PN_US_PER_S)
 /* The same when it has closed without a word, which may mean anything. */
 #define YIELD_CLOSED_US PN_US_PER_S
+/* Between the end of the authentication and our name. Upstream's responder
+ * hands the connection from one process to another there, and what comes in
+ * that moment is lost for good. */
+#define HANDOVER_US (25 * PN_US_PER_MS)
 
 static const pn_dist_callbacks dist_callbacks;
 
@@ -247,11 +251,19 @@ static pn_err open_stream(
 /* ---- distribution (loop) --------------------------------------------------
  */
 
+bool pn_barrel_name_waits(const pn_barrel_link *link)
+{
+    return link->base.is_dialled && link->dist != NULL && !link->is_yielding
+           && link->control_written == 0;
+}
+
 void pn_barrel_control_flush(pn_barrel_link *link)
 {
     pn_slice out = pn_dist_output(link->dist);
 
-    if (out.len == 0) {
+    if (out.len == 0 || link->quic == NULL
+        || (pn_barrel_name_waits(link)
+            && pn_node_now(link->base.node) < link->name_at_us)) {
         return;
     }
     if (pn_quic_write(link->quic, link->control, out.data, out.len, false)
@@ -468,6 +480,7 @@ static void auth_done(pn_barrel_link *link)
     count_auth(link, true);
     pn_barrel_leave_gate(link);
     err = dist_start(link);
+    link->name_at_us = pn_node_now(link->base.node) + HANDOVER_US;
     if (err == PN_OK && link->base.is_dialled) {
         err = open_stream(link, false, STREAM_CONTROL, &link->control);
     }

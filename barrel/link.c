@@ -588,6 +588,9 @@ static uint64_t link_deadline(const pn_barrel_link *link)
         uint64_t dist = pn_dist_deadline(link->dist);
 
         deadline = dist < deadline ? dist : deadline;
+        if (pn_barrel_name_waits(link) && link->name_at_us < deadline) {
+            deadline = link->name_at_us;
+        }
     } else if (link->auth != NULL) {
         uint64_t auth = pn_auth_deadline(link->auth);
 
@@ -604,6 +607,9 @@ static void link_tick(pn_barrel_link *link, uint64_t now_us)
     pn_barrel_ops_expire(link, now_us);
     if (link->dist != NULL) {
         pn_dist_tick(link->dist, now_us);
+        if (pn_barrel_name_waits(link)) {
+            pn_barrel_control_flush(link);
+        }
         pn_barrel_dist_check(link);
     } else if (link->auth != NULL) {
         pn_auth_tick(link->auth, now_us);
