@@ -81,3 +81,13 @@ void bench_result(const char *name, double value, const char *unit,
         verdict);
     (void)fflush(stdout);
 }
+
+int bench_wants(int argc, char **argv, const char *row)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], row) == 0) {
+            return 1;
+        }
+    }
+    return argc == 1;
+}

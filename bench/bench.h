@@ -10,6 +10,8 @@
 uint64_t bench_now_ns(void);
 /* Keeps this process on one core; the second of two when there are two. */
 void bench_pin(unsigned core);
+/* True when the arguments name this row, or none. */
+int bench_wants(int argc, char **argv, const char *row);
 double bench_median(double *values, size_t n);
 /* Nanoseconds per sealing of a frame with len plaintext bytes, one core. */
 double bench_seal_ns(size_t len);

@@ -630,17 +630,7 @@ static void bench_large_sends(
     pn_term_writer_free(&w);
 }
 
-/* bench-node [ROW...]: all rows, or those whose names are given. */
-static int wants(int argc, char **argv, const char *row)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], row) == 0) {
-            return 1;
-        }
-    }
-    return argc == 1;
-}
-
+/* bench-node [ROW...]: latency, calls, sends, 64k, 512k. */
 int main(int argc, char **argv)
 {
     pn_term_writer w;
@@ -649,19 +639,19 @@ int main(int argc, char **argv)
 
     bench_pin(0);
     client_start(&c);
-    if (wants(argc, argv, "latency")) {
+    if (bench_wants(argc, argv, "latency")) {
         bench_latency(&c, args);
     }
-    if (wants(argc, argv, "calls")) {
+    if (bench_wants(argc, argv, "calls")) {
         bench_calls(&c, args);
     }
-    if (wants(argc, argv, "sends")) {
+    if (bench_wants(argc, argv, "sends")) {
         bench_small_sends(&c, args);
     }
-    if (wants(argc, argv, "64k")) {
+    if (bench_wants(argc, argv, "64k")) {
         bench_large_sends(&c, args, 64 << 10, "sends 64 KiB, one way");
     }
-    if (wants(argc, argv, "512k")) {
+    if (bench_wants(argc, argv, "512k")) {
         bench_large_sends(&c, args, 512 << 10, "sends 512 KiB, one way");
     }
     client_stop(&c);
