@@ -5,7 +5,7 @@
 -mode(compile).
 
 main(Args) ->
-    put(options, options(Args, #{only => "", keep => false})),
+    put(options, options(Args, #{only => ""})),
     {ok, Peer} = file:read_file(filename:join(opt(work), "other_side.erl")),
     true = is_binary(Peer),
     compile_peer(),
@@ -16,7 +16,6 @@ main(Args) ->
     io:format("# ~b of ~b hold~n", [length(Cases) - length(Failed), length(Cases)]),
     halt(min(length(Failed), 1)).
 
-options(["--keep" | T], O) -> options(T, O#{keep => true});
 options(["--" ++ Name, Value | T], O) -> options(T, O#{list_to_atom(Name) => Value});
 options([], O) -> O.
 
@@ -336,7 +335,8 @@ single() ->
         {"they dial us over IPv6", fun ipv6/0},
         {"found by endpoint files", fun files/0},
         {"a visible node", fun visible/0},
-        {"their key is rotated", fun rotated/0}
+        {"their key is rotated", fun rotated/0},
+        {"theirs is killed and stays away", fun they_stay_away/0}
     ].
 
 strict(D) ->
@@ -643,3 +643,12 @@ rotated() ->
     is_ok(do(C, {disconnect, bin(maps:get(name, E))})),
     gone(C, E),
     refused("key", connect(C, E)).
+
+they_stay_away() ->
+    {C, E} = linked(we_dial),
+    {ok, _, M} = do(C, {monitor, bin(maps:get(name, E)), <<>>}),
+    P = tell(C, {call, bin(maps:get(name, E)), <<"sink">>, nothing, 90000}),
+    kill(maps:get(os, E)),
+    {error, <<"CLOSED">>, _} = done(P, 80000),
+    same({ok, <<>>, noconnection}, do(C, {wait_down, M, 5000})),
+    {error, _, _} = connect(C, E).
