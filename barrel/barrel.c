@@ -16,8 +16,7 @@ enum { LOOKUPS_MAX = 1024 };
 /* How long an unpin waits for another process's edit: 10 s. */
 enum { UNPIN_TRIES = 500, UNPIN_PAUSE_NS = 20000000 };
 
-/* ---- the files -------------------------------------------------------------
- */
+/* ---- the files --------------------------------------------------------- */
 
 static pn_err fail_with(pn_err err, const char *why)
 {
@@ -119,8 +118,7 @@ static void open_gate(pn_barrel *barrel)
     pn_gate_init(&barrel->gate, &limits, &barrel->node->env);
 }
 
-/* ---- the loop
- * ---------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------- */
 
 static void end_unpinned(pn_barrel *barrel)
 {
@@ -457,8 +455,7 @@ void pn_barrel_reload_keys(pn_barrel *barrel)
     pn_node_unlock(barrel->node);
 }
 
-/* ---- asking
- * -------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------ */
 
 void pn_barrel_key(pn_barrel *barrel, pn_public_key *ret_key)
 {

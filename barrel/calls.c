@@ -17,8 +17,7 @@ enum { CALL_TIMEOUT_MS = 5000 };
 /* How much later than the end of its process an answer may come. */
 #define DOWN_AFTER_US (100 * PN_US_PER_MS)
 
-/* ---- processes and references of ours --------------------------------------
- */
+/* ---- processes and references of ours ---------------------------------- */
 
 static void op_identify(pn_barrel *barrel, pn_barrel_op *op)
 {
@@ -81,8 +80,7 @@ static pn_err atom_term(pn_term_writer *w, const char *name, pn_term *ret)
     return pn_term_writer_finish(w, NULL, ret);
 }
 
-/* ---- the list of a link
- * ------------------------------------------------------ */
+/* ---- the list of a link ------------------------------------------------ */
 
 static void append_to(pn_barrel_op **list, pn_barrel_op *op)
 {
@@ -335,8 +333,7 @@ void pn_barrel_ops_expire(pn_barrel_link *link, uint64_t now_us)
     }
 }
 
-/* ---- answers
- * ------------------------------------------------------------------ */
+/* ---- answers ----------------------------------------------------------- */
 
 static pn_barrel_op *op_of_pid(pn_barrel_link *link, pn_term pid)
 {
@@ -424,8 +421,7 @@ void pn_barrel_on_down(pn_barrel_link *link, const pn_dist_signal *signal)
     pn_link_touch(&link->base);
 }
 
-/* ---- waiting
- * ------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------- */
 
 static uint64_t deadline_of(pn_node *node, uint32_t timeout_ms)
 {
@@ -576,8 +572,7 @@ static pn_err call_and_wait(pn_barrel *barrel, const char *name,
     return err;
 }
 
-/* ---- rpc
- * ------------------------------------------------------------------------ */
+/* ---- rpc --------------------------------------------------------------- */
 
 /* {'$gen_call', {Pid, Ref}, Request}: request is one complete term. */
 static pn_err write_gen_call(
@@ -767,8 +762,7 @@ pn_err pn_gen_call(pn_barrel *barrel, const char *name, const char *process,
     return err;
 }
 
-/* ---- messages
- * -------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------- */
 
 static pn_err send_signal(
     pn_barrel *barrel, const char *name, const pn_dist_signal *signal)
@@ -829,8 +823,7 @@ pn_err pn_barrel_send_pid(pn_barrel *barrel, pn_term pid, pn_term message)
     return err;
 }
 
-/* ---- monitors
- * --------------------------------------------------------------------- */
+/* ---- monitors ---------------------------------------------------------- */
 
 /* Lock held. */
 static pn_err monitor_signal(pn_barrel_link *link, const pn_barrel_op *op)

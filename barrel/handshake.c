@@ -248,8 +248,7 @@ static pn_err open_stream(
     return err == PN_OK && *ret_stream != expected ? PN_STATE : err;
 }
 
-/* ---- distribution (loop) --------------------------------------------------
- */
+/* ---- distribution (loop) ----------------------------------------------- */
 
 bool pn_barrel_name_waits(const pn_barrel_link *link)
 {
@@ -450,8 +449,7 @@ static const pn_dist_callbacks dist_callbacks = {
     .on_signal = on_dist_signal,
 };
 
-/* ---- from authentication to distribution (loop) ---------------------------
- */
+/* ---- from authentication to distribution (loop) ------------------------ */
 
 /* The pin was looked up when the name was said; it may have been taken back
  * since. With pins_lock held, so that whoever takes it back finds this link. */
@@ -579,8 +577,7 @@ void pn_barrel_auth_begin(pn_barrel_link *link)
     pn_barrel_auth_check(link);
 }
 
-/* ---- what arrives (loop, no lock) ------------------------------------------
- */
+/* ---- what arrives (loop, no lock) -------------------------------------- */
 
 void pn_barrel_auth_input(pn_barrel_link *link, int64_t stream,
     const uint8_t *data, size_t len, bool is_last)

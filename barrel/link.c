@@ -221,8 +221,7 @@ void pn_barrel_link_end(
     pn_link_end(&link->base, reason);
 }
 
-/* ---- what arrives (loop, no lock) ------------------------------------------
- */
+/* ---- what arrives (loop, no lock) -------------------------------------- */
 
 /* Above those of distribution an application may open streams to another
  * (section 15.1); there is nobody here for them. */
@@ -323,8 +322,7 @@ static void on_open(void *user)
     pn_node_unlock(node);
 }
 
-/* ---- dialling (loop) ------------------------------------------------------
- */
+/* ---- dialling (loop) --------------------------------------------------- */
 
 static pn_reason reason_of_end(pn_err why, int sys_errno)
 {
@@ -448,8 +446,7 @@ static void link_look_up(pn_barrel_link *link)
     }
 }
 
-/* ---- accepting (loop, no lock) ---------------------------------------------
- */
+/* ---- accepting (loop, no lock) ----------------------------------------- */
 
 /* Somebody who is connected from there. */
 static bool is_known_source(const pn_barrel *barrel, const pn_address *from)
@@ -524,8 +521,7 @@ const pn_quic_callbacks pn_barrel_quic_callbacks = {
     .on_accept = on_accept,
 };
 
-/* ---- turn end (loop, lock held) --------------------------------------------
- */
+/* ---- turn end (loop, lock held) ---------------------------------------- */
 
 /* Signals leave on one stream of ours, in the order they were made (section
  * 15.5), once the handshake's last message has arrived: the Erlang side reads

@@ -40,8 +40,7 @@ struct pn_barrel_inbound {
     uint8_t kept[];  /* what they point at */
 };
 
-/* ---- keeping who asked ----------------------------------------------------
- */
+/* ---- keeping who asked ------------------------------------------------- */
 
 static pn_term keep(uint8_t **to, pn_term term)
 {
@@ -123,8 +122,7 @@ bool pn_barrel_is_within(const pn_barrel_link *link, pn_term term)
     return pn_check_bare(term, &limits) == PN_OK;
 }
 
-/* ---- sending signals ------------------------------------------------------
- */
+/* ---- sending signals --------------------------------------------------- */
 
 pn_err pn_barrel_emit(pn_barrel_link *link, const pn_dist_signal *signal)
 {
@@ -200,8 +198,7 @@ static void emit_noproc(pn_barrel_link *link, const pn_dist_signal *asked)
     pn_term_writer_free(&w);
 }
 
-/* ---- answers ---------------------------------------------------------------
- */
+/* ---- answers ----------------------------------------------------------- */
 
 /*
  * The value comes between begin and commit. CALL: {Tag, V} or
@@ -308,8 +305,7 @@ pn_err pn_barrel_commit(pn_link *base, uint64_t now_us, pn_term_writer *w)
     return err;
 }
 
-/* ---- calls and sends --------------------------------------------------------
- */
+/* ---- calls and sends --------------------------------------------------- */
 
 static pn_slice beam_dist_handle(void)
 {
@@ -483,8 +479,7 @@ static void on_reg_send(pn_barrel_link *link, const pn_dist_signal *signal)
     }
 }
 
-/* ---- spawning: erpc ---------------------------------------------------------
- */
+/* ---- spawning: erpc ---------------------------------------------------- */
 
 static void emit_spawn_reply(pn_barrel_link *link, const pn_dist_signal *asked,
     bool has_monitor, pn_term result)
@@ -573,8 +568,7 @@ static void on_spawn(pn_barrel_link *link, const pn_dist_signal *signal)
     dispatch_apply(link, in, module, function, args);
 }
 
-/* ---- monitors and links
- * ------------------------------------------------------ */
+/* ---- monitors and links ------------------------------------------------ */
 
 static void on_monitor(pn_barrel_link *link, const pn_dist_signal *signal)
 {

@@ -63,8 +63,7 @@ static void node_turns(pn_node *node, int ms)
     }
 }
 
-/* ---- the process with the other ends
- * ------------------------------------------ */
+/* ---- the process with the other ends ----------------------------------- */
 
 static bool trust_all(void *user, const pn_public_key *peer)
 {
@@ -153,8 +152,7 @@ static void peers_main(const pn_key_pair *pairs, uint16_t port, int in, int out)
     _exit(0);
 }
 
-/* ---- the node
- * ------------------------------------------------------------------- */
+/* ---- the node ---------------------------------------------------------- */
 
 static pn_key_pair *make_pairs(const char *dir)
 {

@@ -28,8 +28,7 @@
 
 enum { ROUNDS = 5, LATENCY_CALLS = 20000 };
 
-/* ---- bare TCP
- * ----------------------------------------------------------------- */
+/* ---- bare TCP ---------------------------------------------------------- */
 
 static void must(int condition, const char *what)
 {
@@ -248,8 +247,7 @@ static double bare_tcp_ns(size_t len)
     return ns;
 }
 
-/* ---- the two nodes
- * --------------------------------------------------------------- */
+/* ---- the two nodes ----------------------------------------------------- */
 
 typedef struct sender sender;
 
@@ -374,8 +372,7 @@ static void client_stop(client *c)
     (void)waitpid(c->child, NULL, 0);
 }
 
-/* ---- calls
- * -------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------- */
 
 typedef struct caller {
     client *c;
@@ -537,8 +534,7 @@ static double sends_per_s(client *c, pn_term args, pn_term small, unsigned n)
     return n / ((double)(bench_now_ns() - start) / 1e9);
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------- */
 
 /* Frame sizes of a call and a reply that carry a binary of len bytes. */
 static size_t call_frame(size_t len)

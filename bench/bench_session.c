@@ -37,8 +37,7 @@ static void check(bool ok, const char *what)
     }
 }
 
-/* ---- two ends -------------------------------------------------------------
- */
+/* ---- two ends ---------------------------------------------------------- */
 
 typedef struct side {
     pn_session *s;
@@ -173,8 +172,7 @@ static void side_close(side *me)
     pn_buf_fini(&me->in);
 }
 
-/* ---- ceilings -------------------------------------------------------------
- */
+/* ---- ceilings ---------------------------------------------------------- */
 
 static pn_aead *aead_new(void)
 {
@@ -249,8 +247,7 @@ static double open_rate(size_t len)
     return (double)n / took;
 }
 
-/* ---- figures --------------------------------------------------------------
- */
+/* ---- figures ----------------------------------------------------------- */
 
 static void send_one(side *a, size_t len)
 {

@@ -35,8 +35,7 @@ static void show(const char *what, pn_err err, pn_term value)
     free(text);
 }
 
-/* ---- keys, before anything runs --------------------------------------------
- */
+/* ---- keys, before anything runs ---------------------------------------- */
 
 /* A new identity. Whoever pinned the old one refuses us from now on. */
 static void make_identity(const char *dir)
@@ -106,8 +105,7 @@ static void write_cookie(const char *dir)
     }
 }
 
-/* ---- the shed --------------------------------------------------------------
- */
+/* ---- the shed ---------------------------------------------------------- */
 
 static void on_tools(pn_request *req, pn_term args, void *user)
 {
@@ -151,8 +149,7 @@ static void open_shed(pn_node *node, const pn_public_key *office_key)
     check("grant", pn_beam_dist_grant(table, ":shed", "lend", 1, &office));
 }
 
-/* ---- the office ------------------------------------------------------------
- */
+/* ---- the office -------------------------------------------------------- */
 
 static atomic_int n_done;
 
@@ -280,8 +277,7 @@ static void watch(pn_barrel *office)
     wait_done(1);
 }
 
-/* ---- both ------------------------------------------------------------------
- */
+/* ---- both -------------------------------------------------------------- */
 
 /* Their keys go from one to the other as files, by a way that is trusted. */
 static void exchange_keys(const char *office, const char *shed)

@@ -53,8 +53,7 @@ static pn_request *walk_to_the_door(void)
     return req;
 }
 
-/* ---- the guest ------------------------------------------------------------
- */
+/* ---- the guest --------------------------------------------------------- */
 
 static void show(const char *what, pn_err err, pn_term value)
 {
@@ -114,8 +113,7 @@ static void ring(char *what, bool is_home)
     pn_term_writer_free(&w);
 }
 
-/* ---- both ------------------------------------------------------------------
- */
+/* ---- both -------------------------------------------------------------- */
 
 static pn_node *open_node(const char *dir, const char *name)
 {

@@ -38,8 +38,7 @@ static subscriber subscribers[MAX_SUBSCRIBERS];
 static pn_barrel *barrel;
 static pn_node *node;
 
-/* ---- subscribers -----------------------------------------------------------
- */
+/* ---- subscribers ------------------------------------------------------- */
 
 static subscriber *free_place(void)
 {
@@ -118,8 +117,7 @@ static void push(pn_term reading)
     free(nodes);
 }
 
-/* ---- what may be asked -----------------------------------------------------
- */
+/* ---- what may be asked ------------------------------------------------- */
 
 static double read_celsius(void)
 {
@@ -172,8 +170,7 @@ static void on_set(pn_request *req, pn_term args, void *user)
     (void)pn_request_reply(req, "ok");
 }
 
-/* ---- who may ask -----------------------------------------------------------
- */
+/* ---- who may ask ------------------------------------------------------- */
 
 /* An rpc:call needs two grants: of the table, and of the function. */
 static pn_err grant(
@@ -233,8 +230,7 @@ static pn_err serve(const char *dir, const char *owner)
     return err == PN_OK ? grant_pinned(table, dir, owner) : err;
 }
 
-/* ---- the program -----------------------------------------------------------
- */
+/* ---- the program ------------------------------------------------------- */
 
 static void measure(void)
 {

@@ -34,8 +34,7 @@ struct pn_beam_dist {
     size_t cap;
 };
 
-/* ---- the table --------------------------------------------------------------
- */
+/* ---- the table --------------------------------------------------------- */
 
 static void table_free(void *user)
 {
@@ -188,8 +187,7 @@ pn_err pn_beam_dist_ungrant(pn_beam_dist *table, const char *module,
     return change_grant(table, module, name, arity, who, false);
 }
 
-/* ---- serving
- * -------------------------------------------------------------------- */
+/* ---- serving ----------------------------------------------------------- */
 
 /* {rpc | cast, Mod, Fun, Args} as it came. */
 typedef struct operation {
@@ -376,8 +374,7 @@ pn_err pn_beam_dist_serve(pn_node *node, const char *handle,
     return PN_OK;
 }
 
-/* ---- towards peers
- * ------------------------------------------------------------------ */
+/* ---- towards peers ----------------------------------------------------- */
 
 static pn_err operation_write(pn_term_writer *w, const char *verb,
     const char *module, const char *name, pn_term args, pn_term *ret_term)

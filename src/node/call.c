@@ -34,8 +34,7 @@ pn_reply *pn_reply_new(pn_term value)
     return reply;
 }
 
-/* ---- results ----------------------------------------------------------------
- */
+/* ---- results ----------------------------------------------------------- */
 
 static void op_finish_later(pn_node *node, pn_call_op *op)
 {
@@ -109,8 +108,7 @@ void pn_call_on_reply(void *user, void *call, pn_err outcome, pn_term value)
     }
 }
 
-/* ---- starting
- * ------------------------------------------------------------------ */
+/* ---- starting ---------------------------------------------------------- */
 
 /* An argument: a term, or a format and what goes into it. */
 typedef struct argument {

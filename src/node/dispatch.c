@@ -14,8 +14,7 @@
 /* Handlers run on these; more stack than a handler should need. */
 enum { WORKER_STACK_BYTES = 256 * 1024 };
 
-/* ---- workers --------------------------------------------------------------
- */
+/* ---- workers ----------------------------------------------------------- */
 
 static pn_job *job_take(pn_node *node)
 {
@@ -110,8 +109,7 @@ void pn_dispatch_stop(pn_node *node)
     node->n_workers = 0;
 }
 
-/* ---- handler deadlines ------------------------------------------------------
- */
+/* ---- handler deadlines ------------------------------------------------- */
 
 /* The list is sorted; deadlines are nearly always later than all others, so
  * the search starts at the late end. */
@@ -178,8 +176,7 @@ void pn_dispatch_expire(pn_node *node, uint64_t now_us)
     }
 }
 
-/* ---- running
- * ------------------------------------------------------------------ */
+/* ---- running ----------------------------------------------------------- */
 
 /* After the handler has returned: what it left open is closed. */
 static void request_finish(pn_request *req)
@@ -339,8 +336,7 @@ void pn_dispatch_drop_queue(pn_link *link)
     }
 }
 
-/* ---- arriving
- * ------------------------------------------------------------------ */
+/* ---- arriving ---------------------------------------------------------- */
 
 typedef struct arrival {
     pn_link *link;

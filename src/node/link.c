@@ -385,8 +385,7 @@ static const pn_session_callbacks session_callbacks = {
     .on_writable = on_session_writable,
 };
 
-/* ---- connection callbacks (loop, no lock) ---------------------------------
- */
+/* ---- connection callbacks (loop, no lock) ------------------------------ */
 
 static void on_conn_open(void *user)
 {
@@ -511,8 +510,7 @@ static const pn_conn_callbacks conn_callbacks = {
     .on_end = on_conn_end,
 };
 
-/* ---- accepting (loop, no lock) --------------------------------------------
- */
+/* ---- accepting (loop, no lock) ----------------------------------------- */
 
 static bool is_known_source(pn_node *node, const pn_address *from)
 {
@@ -581,8 +579,7 @@ const pn_listener_callbacks pn_link_listener_callbacks = {
     .on_accept = on_accept,
 };
 
-/* ---- turn end (loop, lock held) --------------------------------------------
- */
+/* ---- turn end (loop, lock held) ---------------------------------------- */
 
 /* What is due on a link; a session's time-outs call the application. */
 static void link_tick(pn_link *link, uint64_t now_us)
@@ -733,8 +730,7 @@ static void on_turn_end_link(pn_link *link)
     }
 }
 
-/* ---- answers of requests (lock held) -------------------------------------
- */
+/* ---- answers of requests (lock held) ----------------------------------- */
 
 static pn_err begin_reply(
     pn_link *link, uint64_t id, bool is_ok, pn_term_writer *w)

@@ -47,8 +47,7 @@ struct pn_net {
     size_t next_heard;
 };
 
-/* ---- what sources report (any thread)
- * ------------------------------------------ */
+/* ---- what sources report (any thread) ---------------------------------- */
 
 static heard *heard_find(
     struct pn_net *net, const pn_public_key *key, const pn_address *address)
@@ -156,8 +155,7 @@ static void on_network_changed(void *user)
     pn_node_unlock(node);
 }
 
-/* ---- network changes (loop, lock held)
- * ------------------------------------------- */
+/* ---- network changes (loop, lock held) --------------------------------- */
 
 static bool is_local(
     const pn_local_address *locals, size_t n, const pn_address *address)
@@ -295,8 +293,7 @@ void pn_node_net_turn(pn_node *node)
     }
 }
 
-/* ---- starting and stopping (loop's thread, no lock)
- * ---------------------------------- */
+/* ---- starting and stopping (loop's thread, no lock) -------------------- */
 
 static void slot_add(
     pn_node *node, const pn_discovery_source *source, void *user)

@@ -31,8 +31,7 @@ void pn_node_set_open_error(const char *format, ...)
     va_end(args);
 }
 
-/* ---- threads and time -------------------------------------------------------
- */
+/* ---- threads and time -------------------------------------------------- */
 
 bool pn_node_is_loop_thread(const pn_node *node)
 {
@@ -76,8 +75,7 @@ void pn_node_unref_unlock(pn_node *node)
     free(node);
 }
 
-/* ---- the turn end (loop)
- * ------------------------------------------------------ */
+/* ---- the turn end (loop) ----------------------------------------------- */
 
 static void touched_settle(pn_node *node)
 {
@@ -296,8 +294,7 @@ static void on_store_changed(void *user)
     }
 }
 
-/* ---- opening
- * ------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------- */
 
 static pn_err system_random(void *user, uint8_t *buf, size_t len)
 {
@@ -582,8 +579,7 @@ pn_err pn_node_open(const pn_node_options *options, pn_node **ret_node)
     return pn_node_open_over(options, &pn_transport_tcp, ret_node);
 }
 
-/* ---- an application's own loop
- * ----------------------------------------------------- */
+/* ---- an application's own loop ----------------------------------------- */
 
 int pn_node_fd(const pn_node *node)
 {
@@ -612,8 +608,7 @@ pn_err pn_node_run(pn_node *node)
     return PN_OK;
 }
 
-/* ---- closing
- * ------------------------------------------------------------------------- */
+/* ---- closing ----------------------------------------------------------- */
 
 /* Nobody else turns the loop: the one who closes does. */
 static void run_until_closed(pn_node *node)

@@ -32,8 +32,7 @@ bool pn_node_is_trusted(pn_node *node, const pn_public_key *key)
     return found != 0;
 }
 
-/* ---- the list in memory
- * ------------------------------------------------------ */
+/* ---- the list in memory ------------------------------------------------ */
 
 static void peer_free(pn_peer *peer)
 {
@@ -241,8 +240,7 @@ void pn_node_reload_trust(pn_node *node)
     }
 }
 
-/* ---- pairing
- * ----------------------------------------------------------------- */
+/* ---- pairing ----------------------------------------------------------- */
 
 /* The sentence of a failed edit goes to the log: the functions return a code
  * only. Both locks held. */
@@ -306,8 +304,7 @@ pn_err pn_unpair(pn_node *node, const pn_public_key *key)
     return err;
 }
 
-/* ---- remembering (a worker writes)
- * --------------------------------------------- */
+/* ---- remembering (a worker writes) ------------------------------------- */
 
 typedef struct remember_job {
     pn_job job;
@@ -348,8 +345,7 @@ void pn_peer_remember(pn_node *node, pn_peer *peer, const pn_address *address)
     }
 }
 
-/* ---- what the registry asks for (lock held)
- * --------------------------------------- */
+/* ---- what the registry asks for (lock held) ---------------------------- */
 
 static pn_reason on_dial(
     void *user, pn_reg_peer *reg, const pn_address *address)
@@ -407,8 +403,7 @@ const pn_reg_callbacks pn_node_registry_callbacks = {
     .close_link = on_close_link,
 };
 
-/* ---- connecting
- * ------------------------------------------------------------------- */
+/* ---- connecting -------------------------------------------------------- */
 
 pn_err pn_connect(pn_node *node, const pn_public_key *key, const char *address)
 {
@@ -489,8 +484,7 @@ pn_err pn_wait_connected(pn_node *node, const pn_public_key *key,
     return err;
 }
 
-/* ---- telling
- * -------------------------------------------------------------------------- */
+/* ---- telling ----------------------------------------------------------- */
 
 static pn_peer_state state_of(pn_reg_state state)
 {

@@ -40,8 +40,7 @@ pn_node *pn_request_node(const pn_request *req)
     return req->node;
 }
 
-/* ---- answering (lock held)
- * --------------------------------------------------- */
+/* ---- answering (lock held) --------------------------------------------- */
 
 void pn_link_answer_error(
     pn_link *link, uint64_t id, pn_reason reason, const pn_term *mfa)
@@ -176,8 +175,7 @@ pn_err pn_request_fail(pn_request *req, const char *format, ...)
     return err;
 }
 
-/* ---- deferring ------------------------------------------------------------
- */
+/* ---- deferring --------------------------------------------------------- */
 
 /*
  * The request that was handed to the handler stays with it; what is kept is a

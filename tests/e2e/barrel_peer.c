@@ -40,8 +40,7 @@ enum {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
-/* ---- saying ---------------------------------------------------------------
- */
+/* ---- saying ------------------------------------------------------------ */
 
 static void say(const char *format, ...) PN_PRINTF(1, 2);
 static void say(const char *format, ...)
@@ -85,8 +84,7 @@ static void on_log(void *user, const pn_log_event *event)
     }
 }
 
-/* ---- handles ----------------------------------------------------------------
- */
+/* ---- handles ----------------------------------------------------------- */
 
 static void on_echo(pn_request *req, pn_term args, void *user)
 {
@@ -117,8 +115,7 @@ static void on_inbox(pn_request *req, pn_term args, void *user)
     (void)pthread_mutex_unlock(&lock);
 }
 
-/* ---- many calls at once -----------------------------------------------------
- */
+/* ---- many calls at once ------------------------------------------------ */
 
 typedef struct batch {
     int n_flying;
@@ -216,8 +213,7 @@ static void do_calls(
     say("= %u %d right: %s", seq, b.n_right, pn_strerror(err));
 }
 
-/* ---- the other commands -----------------------------------------------------
- */
+/* ---- the other commands ------------------------------------------------ */
 
 static void do_connect(
     pn_barrel *barrel, const char *name, int ms, unsigned seq)
@@ -396,8 +392,7 @@ static bool obey(pn_barrel *barrel, char *line, unsigned seq)
     return true;
 }
 
-/* ---- the node -------------------------------------------------------------
- */
+/* ---- the node ---------------------------------------------------------- */
 
 typedef struct peer {
     pn_node *node;
@@ -534,8 +529,7 @@ static int run(int argc, char **argv)
     return 0;
 }
 
-/* ---- keys -------------------------------------------------------------------
- */
+/* ---- keys -------------------------------------------------------------- */
 
 static int keys(int argc, char **argv)
 {

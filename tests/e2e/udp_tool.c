@@ -135,8 +135,7 @@ static bool is_retry(const uint8_t *data, size_t len)
            && (data[1] | data[2] | data[3] | data[4]) != 0;
 }
 
-/* ---- relay ----------------------------------------------------------------
- */
+/* ---- relay ------------------------------------------------------------- */
 
 typedef struct waiting {
     struct waiting *next;
@@ -330,8 +329,7 @@ static int relay_run(char **argv)
     }
 }
 
-/* ---- Initials ---------------------------------------------------------------
- */
+/* ---- Initials ---------------------------------------------------------- */
 
 typedef struct initial {
     uint32_t len;
@@ -422,8 +420,7 @@ static int replay_run(char **argv)
     return 0;
 }
 
-/* ---- sink -------------------------------------------------------------------
- */
+/* ---- sink -------------------------------------------------------------- */
 
 typedef struct tally {
     uint32_t datagrams, retries;
@@ -500,8 +497,7 @@ static int sink_run(void)
     }
 }
 
-/* ---- garbage ----------------------------------------------------------------
- */
+/* ---- garbage ----------------------------------------------------------- */
 
 static void randomise(uint8_t *data, size_t len)
 {

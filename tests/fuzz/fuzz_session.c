@@ -52,8 +52,7 @@ static void must(bool ok)
     }
 }
 
-/* ---- callbacks -------------------------------------------------------------
- */
+/* ---- callbacks --------------------------------------------------------- */
 
 static bool is_trusted(void *user, const pn_public_key *peer)
 {
@@ -144,8 +143,7 @@ static void side_start(side *me, bool initiator)
     must(pn_session_new(&config, 0, &me->s) == PN_OK);
 }
 
-/* ---- what the right peer says -----------------------------------------------
- */
+/* ---- what the right peer says ------------------------------------------ */
 
 static void take(side *from, pn_buf *out)
 {
@@ -188,8 +186,7 @@ static void record(void)
     is_ready = true;
 }
 
-/* ---- the run
- * ----------------------------------------------------------------- */
+/* ---- the run ----------------------------------------------------------- */
 
 /* The handshake that opens a session, as its end receives it. */
 static bool log_is_authentic(const run *r)

@@ -18,8 +18,7 @@
 
 enum { HONEST_RUNS = 3000, HOSTILE_RUNS = 6000, STREAM_MAX = 4096 };
 
-/* ---- one end
- * ----------------------------------------------------------------- */
+/* ---- one end ----------------------------------------------------------- */
 
 typedef struct end {
     pn_auth *auth;
@@ -139,8 +138,7 @@ static void end_collect(end *e)
     }
 }
 
-/* ---- two honest ends
- * ----------------------------------------------------------- */
+/* ---- two honest ends --------------------------------------------------- */
 
 typedef struct honest {
     end a;
@@ -273,8 +271,7 @@ static void test_honest(void **state)
     assert_in_range(n_done, HONEST_RUNS / 4, HONEST_RUNS * 9 / 10);
 }
 
-/* ---- a hostile peer
- * ---------------------------------------------------------------- */
+/* ---- a hostile peer ---------------------------------------------------- */
 
 /* It holds a key of its own, has seen everything the victim ever said, and the
  * public key of whom it wants to be. */

@@ -20,8 +20,7 @@ enum {
 static pn_node *node;
 static pn_barrel *barrel;
 
-/* ---- terms ----------------------------------------------------------------
- */
+/* ---- terms ------------------------------------------------------------- */
 
 /* A binary of the request as a string; some at a time. */
 static const char *text_of(pn_slice bytes)
@@ -109,8 +108,7 @@ static void answer_reply(pn_err err, pn_reply *reply)
     pn_reply_free(reply);
 }
 
-/* ---- operations -----------------------------------------------------------
- */
+/* ---- operations -------------------------------------------------------- */
 
 static void on_event(void *user, const pn_event *event)
 {

@@ -11,8 +11,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
-/* ---- handles --------------------------------------------------------------
- */
+/* ---- handles ----------------------------------------------------------- */
 
 static unsigned n_sunk;
 static pn_term last_sunk;
@@ -156,8 +155,7 @@ unsigned ctool_sunk(pn_term *ret_last)
     return n;
 }
 
-/* ---- waiting --------------------------------------------------------------
- */
+/* ---- waiting ----------------------------------------------------------- */
 
 enum { MAX_DOWNS = 64 };
 static struct {
@@ -224,8 +222,7 @@ bool ctool_wait_down(uint64_t monitor, uint32_t ms, pn_term *ret_reason)
     return is_found;
 }
 
-/* ---- load -----------------------------------------------------------------
- */
+/* ---- load -------------------------------------------------------------- */
 
 typedef struct crowd {
     const ctool_load *load;

@@ -20,8 +20,7 @@ static pn_slice name_of(const char *name)
     return (pn_slice){(const uint8_t *)name, strlen(name)};
 }
 
-/* ---- one end ----------------------------------------------------------------
- */
+/* ---- one end ----------------------------------------------------------- */
 
 typedef struct end {
     pn_auth *auth;
@@ -179,8 +178,7 @@ static void assert_done(const end *e, const end *peer)
     assert_int_equal(e->n_logged, 0);
 }
 
-/* ---- the transcript ---------------------------------------------------------
- */
+/* ---- the transcript ---------------------------------------------------- */
 
 typedef struct transcript {
     uint8_t *client;
@@ -269,8 +267,7 @@ static void test_transcript_prefixes(void **state)
     free(t.server);
 }
 
-/* ---- our two ends
- * ------------------------------------------------------------ */
+/* ---- our two ends ------------------------------------------------------ */
 
 typedef struct pairing {
     const char *name;
@@ -394,8 +391,7 @@ static void test_pin_not_kept(void **state)
     end_fini(&b);
 }
 
-/* ---- trust
- * -------------------------------------------------------------------- */
+/* ---- trust ------------------------------------------------------------- */
 
 typedef struct verdict {
     const char *name;
@@ -437,8 +433,7 @@ static void test_verdict(void **state)
     end_fini(&e);
 }
 
-/* ---- cookie only
- * ---------------------------------------------------------------- */
+/* ---- cookie only ------------------------------------------------------- */
 
 static const char *const everybody[] = {"*@*"};
 
@@ -535,8 +530,7 @@ static void test_cookie_only_pinned_here(void **state)
     end_fini(&b);
 }
 
-/* ---- a hostile peer
- * -------------------------------------------------------------- */
+/* ---- a hostile peer ---------------------------------------------------- */
 
 /* The peer's next message, as it should be and as it is. */
 typedef enum step { HELLO, CHALLENGE, RESPONSE, LAST, N_STEPS } step;
@@ -915,8 +909,7 @@ static void test_attack(void **state)
     end_fini(&victim);
 }
 
-/* ---- time
- * -------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------- */
 
 typedef struct skew_row {
     int64_t skew_ms;
@@ -989,8 +982,7 @@ static void test_response_window(void **state)
     end_fini(&victim);
 }
 
-/* ---- what cannot be asked for
- * --------------------------------------------------------- */
+/* ---- what cannot be asked for ------------------------------------------ */
 
 typedef struct refusal {
     const char *name;

@@ -61,8 +61,7 @@ static pn_err rpc(two_barrels *t, const char *function, const char *args,
     return err;
 }
 
-/* ---- calls and messages -----------------------------------------------------
- */
+/* ---- calls and messages ------------------------------------------------ */
 
 static void test_gen_call(void **state)
 {
@@ -157,8 +156,7 @@ static void test_large(void **state)
     two_barrels_fini(&t);
 }
 
-/* ---- who may
- * ------------------------------------------------------------------ */
+/* ---- who may ----------------------------------------------------------- */
 
 /* What is open to every paired PeerNet peer is not open to the cluster. */
 static void test_no_grant(void **state)
@@ -240,8 +238,7 @@ static void test_depth(void **state)
     two_barrels_fini(&t);
 }
 
-/* ---- trust
- * ---------------------------------------------------------------------- */
+/* ---- trust ------------------------------------------------------------- */
 
 /* One sentence for us, one log line there. */
 static void refused(two_barrels *t, const char *expected, const char *logged)
@@ -410,8 +407,7 @@ static void test_cookie_only(void **state)
     two_barrels_fini(&t);
 }
 
-/* ---- limits ---------------------------------------------------------------
- */
+/* ---- limits ------------------------------------------------------------ */
 
 static void as_mallory(pn_barrel_options *options, bool is_alice)
 {
@@ -626,8 +622,7 @@ static void test_max_links(void **state)
     two_barrels_fini(&t);
 }
 
-/* ---- names ------------------------------------------------------------------
- */
+/* ---- names ------------------------------------------------------------- */
 
 static void test_names(void **state)
 {
@@ -647,8 +642,7 @@ static void test_names(void **state)
     two_barrels_fini(&t);
 }
 
-/* ---- links
- * ------------------------------------------------------------------------ */
+/* ---- links ------------------------------------------------------------- */
 
 typedef struct dialler {
     two_barrels *t;
@@ -798,8 +792,7 @@ static void test_metrics(void **state)
     two_barrels_fini(&t);
 }
 
-/* ---- options
- * ----------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------- */
 
 typedef struct option_row {
     const char *name;

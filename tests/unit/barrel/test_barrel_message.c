@@ -7,8 +7,7 @@
 #include "auth/message.h"
 #include "harness.h"
 
-/* ---- names and patterns ---------------------------------------------------
- */
+/* ---- names and patterns ------------------------------------------------ */
 
 static void test_name(void **state)
 {
@@ -50,8 +49,7 @@ static void test_name_length(void **state)
     assert_int_equal(pn_node_name_is_valid(name, len), len <= PN_NODE_NAME_MAX);
 }
 
-/* ---- decoding -------------------------------------------------------------
- */
+/* ---- decoding ---------------------------------------------------------- */
 
 static uint64_t number(const json_t *row, const char *key)
 {
@@ -120,8 +118,7 @@ static void test_decode(void **state)
     free(data);
 }
 
-/* ---- encoding -------------------------------------------------------------
- */
+/* ---- encoding ---------------------------------------------------------- */
 
 static size_t encode_row(const json_t *row, uint8_t *out)
 {
@@ -186,8 +183,7 @@ static void test_prefixes(void **state)
     free(data);
 }
 
-/* ---- signatures -----------------------------------------------------------
- */
+/* ---- signatures -------------------------------------------------------- */
 
 static void signature_of(const json_t *all, const json_t *row,
     uint8_t signed_bytes[static PN_AUTH_SIGNED_LEN], pn_public_key *ret_key,

@@ -75,8 +75,7 @@ static pn_err no_add(void *user, pn_slice name, const pn_public_key *key)
 
 static const pn_auth_pins pins = {.look_up = any_pin, .add = no_add};
 
-/* ---- what it does
- * ------------------------------------------------------------ */
+/* ---- what it does ------------------------------------------------------ */
 
 static void say(
     stranger *s, int64_t stream, const void *data, size_t len, bool is_last)
@@ -196,8 +195,7 @@ static void dribble(stranger *s)
     pn_timer_set(s->timer, pn_loop_now_us(s->loop) + 20000);
 }
 
-/* ---- ... once it has proven to be alice ------------------------------------
- */
+/* ---- ... once it has proven to be alice -------------------------------- */
 
 static void say_name(stranger *s, const char *name)
 {
@@ -267,8 +265,7 @@ static const stranger_row rows[] = {
     {"early_data", NULL, early_data, NULL, NULL, false},
 };
 
-/* ---- its loop
- * ----------------------------------------------------------------- */
+/* ---- its loop ---------------------------------------------------------- */
 
 static void auth_write(stranger *s)
 {
@@ -392,8 +389,7 @@ static void run(stranger *s)
     }
 }
 
-/* ---- the test
- * ------------------------------------------------------------------ */
+/* ---- the test ---------------------------------------------------------- */
 
 static void short_timeout(pn_barrel_options *options, bool is_alice)
 {
@@ -511,8 +507,7 @@ static void test_row(void **state)
     stranger_fini(&s);
 }
 
-/* ---- many of them ---------------------------------------------------------
- */
+/* ---- many of them ------------------------------------------------------ */
 
 enum { CROWD = 9, DOOR_TIMEOUT_MS = 1500 };
 

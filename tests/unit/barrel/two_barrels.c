@@ -66,8 +66,7 @@ void two_barrels_pin(two_barrels *t)
     pin(t, false);
 }
 
-/* ---- bob's handles --------------------------------------------------------
- */
+/* ---- bob's handles ----------------------------------------------------- */
 
 static void on_echo(pn_request *req, pn_term args, void *user)
 {
@@ -163,8 +162,7 @@ void two_barrels_grant(two_barrels *t)
         pn_beam_dist_grant(t->table, ":calc", "add", 2, &alice), PN_OK);
 }
 
-/* ---- life -------------------------------------------------------------------
- */
+/* ---- life -------------------------------------------------------------- */
 
 static void on_event(void *user, const pn_event *event)
 {

@@ -440,8 +440,7 @@ static void test_own_s_in_m3(void **state)
     noise_end_fini(&victim);
 }
 
-/* ---- T29: our own key is stolen -------------------------------------------
- */
+/* ---- T29: our own key is stolen ---------------------------------------- */
 
 /* The thief of our static key says it is a friend of ours, and proves that
  * with a multiplication of what it has. Only the friend's own secret does. */

@@ -60,8 +60,7 @@ static void assert_call(two_nodes *t, const char *handle, const char *args,
     pn_reply_free(reply);
 }
 
-/* ---- answers ----------------------------------------------------------------
- */
+/* ---- answers ----------------------------------------------------------- */
 
 static void test_node_call_round_trip(void **state)
 {
@@ -196,8 +195,7 @@ static void test_node_call_one_answer(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- errors of the caller
- * ------------------------------------------------------ */
+/* ---- errors of the caller ---------------------------------------------- */
 
 static void test_node_call_local_errors(void **state)
 {
@@ -270,8 +268,7 @@ static void test_node_t13_handler_timeout(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- never a deadlock
- * ------------------------------------------------------------- */
+/* ---- never a deadlock -------------------------------------------------- */
 
 typedef struct back_call {
     two_nodes *t;
@@ -312,9 +309,7 @@ static void test_node_blocking_call_refused_on_loop(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- order
- * ---------------------------------------------------------------------------
- */
+/* ---- order ------------------------------------------------------------- */
 
 typedef struct order_log {
     pthread_mutex_t lock;
@@ -390,8 +385,7 @@ static void test_node_concurrent_handle_runs_beside(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- deferring
- * --------------------------------------------------------------------- */
+/* ---- deferring --------------------------------------------------------- */
 
 typedef struct keeper {
     pthread_mutex_t lock;
@@ -545,8 +539,7 @@ static void test_node_defer_outlives_node(void **state)
     pn_request_drop(k.kept[1]);
 }
 
-/* ---- limits
- * -------------------------------------------------------------------------- */
+/* ---- limits ------------------------------------------------------------ */
 
 static void limit_queue(pn_node_options *opt, bool is_alice)
 {
@@ -623,8 +616,7 @@ static void test_node_revoke_answers_the_waiting(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- one long turn ---------------------------------------------------------
- */
+/* ---- one long turn ----------------------------------------------------- */
 
 enum { BATCH = 100, LATE = 64 };
 
@@ -703,8 +695,7 @@ static void test_node_answers_leave_before_turn_end(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- workers ---------------------------------------------------------------
- */
+/* ---- workers ----------------------------------------------------------- */
 
 typedef struct meeting {
     two_nodes *t;

@@ -15,8 +15,7 @@ static void sleep_ms(long ms)
     (void)nanosleep(&t, NULL);
 }
 
-/* ---- options: one below, at, and above each bound
- * ------------------------------ */
+/* ---- options: one below, at, and above each bound ---------------------- */
 
 typedef struct range_row {
     const char *name;
@@ -163,8 +162,7 @@ static void test_options_of_an_older_caller(void **state)
     remove_dir(dir);
 }
 
-/* ---- handlers
- * -------------------------------------------------------------------- */
+/* ---- handlers ---------------------------------------------------------- */
 
 static atomic_int started;
 
@@ -304,9 +302,7 @@ static void test_t11_memory_budget(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- trust
- * ---------------------------------------------------------------------------
- */
+/* ---- trust ------------------------------------------------------------- */
 
 /* T22: a list that becomes unreadable under a running node lets nobody new in,
  * and is neither mended nor forgotten. */
@@ -356,9 +352,7 @@ static void test_t22_damaged_while_running(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- T27: a peer that is refused all the time
- * --------------------------------
- */
+/* ---- T27: a peer that is refused all the time -------------------------- */
 
 enum { N_DENIED = 40 };
 

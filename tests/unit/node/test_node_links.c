@@ -43,8 +43,7 @@ static bool alice_is_connected(void *user)
     return pn_connected(t->alice, &t->bob_key);
 }
 
-/* ---- unpairing --------------------------------------------------------------
- */
+/* ---- unpairing --------------------------------------------------------- */
 
 static void test_node_t25_unpair_ends_the_link(void **state)
 {
@@ -239,8 +238,7 @@ static void test_node_slow_editor(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- strangers
- * ------------------------------------------------------------------ */
+/* ---- strangers --------------------------------------------------------- */
 
 /* The dialler has sent its last message and seen the link closed: all it gets
  * to know. */
@@ -441,8 +439,7 @@ static void test_node_t01_garbage_gets_no_byte(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- ends at awkward moments
- * ----------------------------------------------------- */
+/* ---- ends at awkward moments ------------------------------------------- */
 
 static pn_err no_dial(pn_loop *loop, const pn_address *to,
     const pn_conn_callbacks *callbacks, void *user, pn_conn **ret_conn,
@@ -550,8 +547,7 @@ static void test_node_handler_outlives_blocked_link(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- losing a link and getting it back
- * --------------------------------------------- */
+/* ---- losing a link and getting it back --------------------------------- */
 
 static void same_port(pn_node_options *opt, bool is_alice)
 {
@@ -583,8 +579,7 @@ static void test_node_reconnects(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- who is up -------------------------------------------------------------
- */
+/* ---- who is up --------------------------------------------------------- */
 
 /* Whoever unpaired us takes the handshake and says nothing: that is no peer
  * that is up. */
@@ -606,8 +601,7 @@ static void test_node_unpaired_there_is_not_up(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- why a peer has closed -------------------------------------------------
- */
+/* ---- why a peer has closed --------------------------------------------- */
 
 static void only_alice_tells(pn_node_options *opt, bool is_alice)
 {
@@ -695,8 +689,7 @@ static void test_node_t19_both_dial(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- a program's own loop
- * ------------------------------------------------------------ */
+/* ---- a program's own loop ---------------------------------------------- */
 
 typedef struct own_loop {
     pn_node *node;
@@ -760,8 +753,7 @@ static void test_node_own_loop(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- what is told
- * ----------------------------------------------------------------------- */
+/* ---- what is told ------------------------------------------------------ */
 
 static void test_node_list_peers(void **state)
 {
@@ -806,8 +798,7 @@ static void test_node_metrics_text(void **state)
     two_nodes_close(&t);
 }
 
-/* ---- everything at once, for the thread sanitizer
- * ------------------------------------------ */
+/* ---- everything at once, for the thread sanitizer ---------------------- */
 
 static void *busy_main(void *arg)
 {

@@ -67,8 +67,7 @@ static void on_async(void *user, pn_err outcome, pn_term value)
     atomic_fetch_add(&e->n_done, 1);
 }
 
-/* ---- what a thread may do --------------------------------------------------
- */
+/* ---- what a thread may do ---------------------------------------------- */
 
 static void do_call(everything *e, int i)
 {
@@ -248,8 +247,7 @@ static void test_every_call(void **state)
     free(e);
 }
 
-/* ---- many nodes
- * -------------------------------------------------------------- */
+/* ---- many nodes -------------------------------------------------------- */
 
 static void test_many_nodes(void **state)
 {

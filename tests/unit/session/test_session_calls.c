@@ -8,8 +8,7 @@
 
 #define S PN_US_PER_S
 
-/* ---- the table ------------------------------------------------------------
- */
+/* ---- the table --------------------------------------------------------- */
 
 static void test_table_ids(void **state)
 {
@@ -147,8 +146,7 @@ static void test_table_trim(void **state)
     pn_calls_fini(&calls);
 }
 
-/* ---- outcomes -------------------------------------------------------------
- */
+/* ---- outcomes ---------------------------------------------------------- */
 
 static void reply_at_once(end *e, uint64_t id, pn_slice handle, pn_term args)
 {
@@ -393,8 +391,7 @@ static void test_t25_close_from_send(void **state)
     link_fini(&a, &b);
 }
 
-/* ---- limits ---------------------------------------------------------------
- */
+/* ---- limits ------------------------------------------------------------ */
 
 static void test_t12_calls_limit(void **state)
 {
@@ -622,8 +619,7 @@ static void test_too_large_with_handle(void **state)
     link_fini(&a, &b);
 }
 
-/* ---- begin, commit, abort --------------------------------------------------
- */
+/* ---- begin, commit, abort ---------------------------------------------- */
 
 static void test_abort_leaves_nothing(void **state)
 {

@@ -512,8 +512,7 @@ static void test_transport_flips(void **state)
     pn_buf_fini(&out);
 }
 
-/* ---- threats by number ----------------------------------------------------
- */
+/* ---- threats by number ------------------------------------------------- */
 
 /* Nothing that looks like a term is looked at: the 17 KB that grow to 564 MiB
  * in the original (U2) end at their length. */

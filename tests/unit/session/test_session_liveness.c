@@ -12,8 +12,7 @@
 #define S PN_US_PER_S
 #define MS PN_US_PER_MS
 
-/* ---- our pings ------------------------------------------------------------
- */
+/* ---- our pings --------------------------------------------------------- */
 
 static void test_ping_every_30s(void **state)
 {
@@ -314,8 +313,7 @@ static void test_ping_when_full(void **state)
     link_fini(&a, &b);
 }
 
-/* ---- their pings ----------------------------------------------------------
- */
+/* ---- their pings ------------------------------------------------------- */
 
 static pn_err ping_from(end *from, end *to, uint64_t now)
 {
@@ -391,8 +389,7 @@ static void test_t13_pongs_do_not_wait(void **state)
     link_fini(&a, &b);
 }
 
-/* ---- stalls ---------------------------------------------------------------
- */
+/* ---- stalls ------------------------------------------------------------ */
 
 static void test_t11_stall(void **state)
 {
@@ -499,8 +496,7 @@ static void test_t11_stalled_m3(void **state)
     link_fini(&a, &b);
 }
 
-/* ---- M3 travels alone ------------------------------------------------------
- */
+/* ---- M3 travels alone -------------------------------------------------- */
 
 static void until_m3(end *a, end *b)
 {
@@ -740,8 +736,7 @@ static void test_no_nudge_by_responder(void **state)
     link_fini(&a, &b);
 }
 
-/* ---- long runs ------------------------------------------------------------
- */
+/* ---- long runs --------------------------------------------------------- */
 
 /* A day, waking only at deadlines: 2 x 2,880 pings answered, both ends up, and
  * no more wake-ups than pings. */

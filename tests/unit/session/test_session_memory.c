@@ -321,8 +321,7 @@ static void pass_if_possible(end *from, end *to, uint64_t now)
     }
 }
 
-/* ---- every allocation fails once -------------------------------------------
- */
+/* ---- every allocation fails once --------------------------------------- */
 
 /* A whole life: handshake, call, reply, send, ping, close. False when it
  * stopped for lack of memory. */

@@ -13,8 +13,7 @@
 #include "link.h"
 #include "wire/frame.h"
 
-/* ---- cuts ------------------------------------------------------------------
- */
+/* ---- cuts -------------------------------------------------------------- */
 
 /* All that a responder receives in a small life: M1, M3, two calls, a send, a
  * ping, a reply to its own call. Recorded once with fixed ephemerals. */
@@ -171,8 +170,7 @@ static void test_need(void **state)
     end_fini(&b);
 }
 
-/* ---- simulation ------------------------------------------------------------
- */
+/* ---- simulation -------------------------------------------------------- */
 
 enum { MAX_CALLS = 4096 };
 

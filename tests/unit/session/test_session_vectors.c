@@ -103,8 +103,7 @@ static void assert_answer(scene *sc, const json_t *json, const char *key)
     free(want);
 }
 
-/* ---- emitted_by_caller ----------------------------------------------------
- */
+/* ---- emitted_by_caller ------------------------------------------------- */
 
 /* The same envelope from our own caller. */
 static void emit_again(scene *sc, bool is_call)
@@ -151,8 +150,7 @@ static void test_emitted(void **state)
     link_fini(&sc.a, &sc.b);
 }
 
-/* ---- request_reply --------------------------------------------------------
- */
+/* ---- request_reply ----------------------------------------------------- */
 
 /* The recorded handlers, as far as they are more than their answer: echo gives
  * back what it got; where the original's answer holds its own stack trace or a
@@ -203,8 +201,7 @@ static void test_request_reply(void **state)
     link_fini(&sc.a, &sc.b);
 }
 
-/* ---- request_id_echo -------------------------------------------------------
- */
+/* ---- request_id_echo --------------------------------------------------- */
 
 /* The original echoes any term; ours takes 1..2^64-1 and closes otherwise. */
 static void test_id_echo(void **state)
@@ -231,8 +228,7 @@ static void test_id_echo(void **state)
     link_fini(&sc.a, &sc.b);
 }
 
-/* ---- ping_pong -------------------------------------------------------------
- */
+/* ---- ping_pong --------------------------------------------------------- */
 
 /* Before each ping, what the original ignored: we do too. The nonce of 100
  * bytes it answers is where we are stricter (T12). */
@@ -265,8 +261,7 @@ static void test_ping_pong(void **state)
     link_fini(&sc.a, &sc.b);
 }
 
-/* ---- closes_connection ------------------------------------------------------
- */
+/* ---- closes_connection ------------------------------------------------- */
 
 static void test_closes(void **state)
 {
@@ -316,8 +311,7 @@ static void add_file(const json_t *root, const char *file)
     }
 }
 
-/* ---- channel.json: sealed frames at chosen counters -------------------------
- */
+/* ---- channel.json: sealed frames at chosen counters -------------------- */
 
 static json_t *channel;
 

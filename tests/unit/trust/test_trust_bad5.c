@@ -56,8 +56,7 @@ typedef struct row {
     unsigned mode;
 } row;
 
-/* ---- making it bad ----------------------------------------------------------
- */
+/* ---- making it bad ----------------------------------------------------- */
 
 static void move_away(const char *path, const char *to)
 {
@@ -155,8 +154,7 @@ static void make_bad(const pn_tempdir *t, const row *r, const char *path)
     }
 }
 
-/* ---- what must come of it
- * ---------------------------------------------------- */
+/* ---- what must come of it ---------------------------------------------- */
 
 static bool needs_root(const row *r)
 {
@@ -268,8 +266,7 @@ static void use(pn_store *store, const row *r)
     assert_false(fixture_has(store, &fixture_bob));
 }
 
-/* ---- the rows
- * ------------------------------------------------------------------ */
+/* ---- the rows ---------------------------------------------------------- */
 
 static const char *object_path(const pn_tempdir *t, object o)
 {

@@ -31,8 +31,7 @@ static pn_store_error warning;
 static pn_key_pair alpha;
 static pn_key_pair beta;
 
-/* ---- a key directory ------------------------------------------------------
- */
+/* ---- a key directory --------------------------------------------------- */
 
 static void put(const pn_tempdir *t, const char *name, const void *data)
 {
@@ -98,8 +97,7 @@ static void assert_refused(const pn_tempdir *t, pn_err want, const char *says)
     assert_says(error.text, says);
 }
 
-/* ---- the first start ------------------------------------------------------
- */
+/* ---- the first start --------------------------------------------------- */
 
 /* T20: what we make is ours alone, whatever the umask. */
 static void test_trust_barrel_keys_first_start(void **state)
@@ -250,8 +248,7 @@ static void test_trust_barrel_keys_first_start_full_disk(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- what is there --------------------------------------------------------
- */
+/* ---- what is there ----------------------------------------------------- */
 
 /* Upstream's answers; where it goes on after one (D9), ours does not start. */
 static void test_trust_barrel_keys_vector(void **state)
@@ -381,8 +378,7 @@ static void test_trust_barrel_keys_not_a_pair(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- files that are not what they should be -------------------------------
- */
+/* ---- files that are not what they should be ---------------------------- */
 
 typedef enum bad { BAD_MODE, BAD_OWNER, BAD_LINK, BAD_FIFO, BAD_DIR } bad;
 
@@ -480,8 +476,7 @@ static void test_trust_barrel_keys_bad_directory(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- interrupted ----------------------------------------------------------
- */
+/* ---- interrupted ------------------------------------------------------- */
 
 /* T21: the second of the two files did not come: the old pair is whole again.
  */
@@ -519,8 +514,7 @@ static void test_trust_barrel_keys_foreign_copy(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- reading again --------------------------------------------------------
- */
+/* ---- reading again ----------------------------------------------------- */
 
 static void test_trust_barrel_keys_reload(void **state)
 {
@@ -554,8 +548,7 @@ static void test_trust_barrel_keys_reload(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- rotation -------------------------------------------------------------
- */
+/* ---- rotation ---------------------------------------------------------- */
 
 static pn_err rotate(pn_barrel_keys *keys, int64_t wall_us, char **ret_backup)
 {
@@ -714,8 +707,7 @@ static void test_trust_barrel_keys_rotate_fails(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- copies of other files ------------------------------------------------
- */
+/* ---- copies of other files --------------------------------------------- */
 
 static const char *const CERTIFICATE[PN_BACKUP_FILES] = {
     "node.crt", "node.key"};
@@ -846,8 +838,7 @@ static void test_trust_backup_time(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- all ------------------------------------------------------------------
- */
+/* ---- all --------------------------------------------------------------- */
 
 #define NAMED(function, name, row)                                             \
     pn_test_add("trust/barrel_keys/" name, function, (void *)(uintptr_t)(row))

@@ -477,8 +477,7 @@ static void test_trust_pins_options(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- pinning whoever comes ------------------------------------------------
- */
+/* ---- pinning whoever comes --------------------------------------------- */
 
 /* T37: kept on disk before it is said. */
 static void test_trust_pins_add_is_for_good(void **state)
@@ -728,8 +727,7 @@ static void test_trust_pins_name_is_a_slice(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- what cannot be written -----------------------------------------------
- */
+/* ---- what cannot be written -------------------------------------------- */
 
 /* T23, D18: not written, not pinned; and a full disk is not tried again and
  * again. */
@@ -825,8 +823,7 @@ static void test_trust_pins_add_waits_for_nobody(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- by hand --------------------------------------------------------------
- */
+/* ---- by hand ----------------------------------------------------------- */
 
 static void test_trust_pins_pin_and_unpin(void **state)
 {
@@ -938,8 +935,7 @@ static void test_trust_pins_unpin_again(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- several at once ------------------------------------------------------
- */
+/* ---- several at once --------------------------------------------------- */
 
 static void test_trust_pins_sees_edits(void **state)
 {
@@ -1053,8 +1049,7 @@ static void test_trust_pins_four_at_once(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- a file that somebody names -------------------------------------------
- */
+/* ---- a file that somebody names ---------------------------------------- */
 
 static const char HEX[] =
     "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
@@ -1125,8 +1120,7 @@ static void test_trust_key_file_given_missing(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- all ------------------------------------------------------------------
- */
+/* ---- all --------------------------------------------------------------- */
 
 #define N_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define ROW(row) ((void *)(uintptr_t)(row))

@@ -80,8 +80,7 @@ int __wrap_asprintf(char **ret_text, const char *format, ...)
     return n;
 }
 
-/* ---- operations -----------------------------------------------------------
- */
+/* ---- operations -------------------------------------------------------- */
 
 static const pn_public_key KEY = {.bytes = {1, 2, 3}};
 static const pn_slice NAME = {(const uint8_t *)"new@h", 5};
@@ -224,8 +223,7 @@ static void test_trust_pins_nomem_cut(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- opening and rotating --------------------------------------------------
- */
+/* ---- opening and rotating ---------------------------------------------- */
 
 static pn_err open_pins(const pn_tempdir *t)
 {

@@ -309,8 +309,7 @@ static void test_trust_store_long_path(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- pair and unpair ------------------------------------------------------
- */
+/* ---- pair and unpair --------------------------------------------------- */
 
 static void test_trust_store_pair_and_unpair(void **state)
 {
@@ -477,8 +476,7 @@ static void test_trust_store_max_peers(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- T21 to T23: edits that cannot be finished ----------------------------
- */
+/* ---- T21 to T23: edits that cannot be finished ------------------------- */
 
 /* Makes the next write of trust.bin fail: the backup's place is taken. */
 static void break_writing(const pn_tempdir *t)
@@ -634,8 +632,7 @@ static void test_trust_store_gone_meanwhile(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- several at once ------------------------------------------------------
- */
+/* ---- several at once --------------------------------------------------- */
 
 static void test_trust_store_one_node(void **state)
 {
@@ -865,8 +862,7 @@ static void test_trust_store_eight_first_starts(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- addresses ------------------------------------------------------------
- */
+/* ---- addresses --------------------------------------------------------- */
 
 static void test_trust_store_remembers(void **state)
 {
@@ -934,8 +930,7 @@ static void test_trust_store_remember_waits_for_nobody(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- strangers to the directory -------------------------------------------
- */
+/* ---- strangers to the directory ---------------------------------------- */
 
 /* An identity made by an Elixir node between our look and our write wins. */
 static void test_trust_store_nothing_is_overwritten(void **state)

@@ -21,8 +21,7 @@ static void assert_hex(const pn_buf *b, const char *hex)
     free(want);
 }
 
-/* ---- heads ----------------------------------------------------------------
- */
+/* ---- heads ------------------------------------------------------------- */
 
 static const struct {
     uint64_t id;
@@ -136,8 +135,7 @@ static void test_ping_pong(void **state)
     pn_buf_fini(&b);
 }
 
-/* ---- handles --------------------------------------------------------------
- */
+/* ---- handles ----------------------------------------------------------- */
 
 static char *repeat(const char *text, size_t n)
 {
@@ -219,8 +217,7 @@ static void test_latin1_handle(void **state)
     assert_int_equal(e.args.len, 1);
 }
 
-/* ---- reading --------------------------------------------------------------
- */
+/* ---- reading ----------------------------------------------------------- */
 
 /* ret_shape tells a bad term from a bad envelope, and may be left out. */
 static void test_shape_flag(void **state)
