@@ -449,7 +449,7 @@ static void test_cookie_only_responder(void **state)
     end_init(&b, false);
     b.config.cookie_only = everybody;
     b.config.n_cookie_only = 1;
-    b.pin = PN_AUTH_PIN_ABSENT;
+    a.pin = b.pin = PN_AUTH_PIN_ABSENT;
     end_start(&a);
     end_start(&b);
     n = take(&a, hello, sizeof(hello));
