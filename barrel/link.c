@@ -387,7 +387,7 @@ static void on_conn_end(void *user, pn_err why, uint64_t code, int sys_errno)
     if (base->stage == PN_LINK_HANDSHAKE && link->dist == NULL) {
         pn_barrel_link_end(link, reason,
             "%s at %s closed without a reason during authentication: it does "
-            "not trust our key, or its clock differs",
+            "not trust our key, its clock differs, or it lets no more in now",
             pn_barrel_name_to_show(link), where);
     } else if (base->stage == PN_LINK_HANDSHAKE) {
         pn_barrel_link_end(link, reason,

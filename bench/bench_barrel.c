@@ -91,6 +91,7 @@ static void side_open(side *s, const char *name, const pn_barrel_address *where)
     node.linger_ms = 0;
     node.watch_network = false;
     /* The authentications are all of one source. */
+    node.max_strangers_per_source = DIALLERS;
     node.strangers_per_second = 1000000;
     node.source_per_second = 1000000;
     node.source_burst = 1000000;
