@@ -26,7 +26,7 @@
 #include "bench.h"
 #include "crypto/crypto.h"
 
-enum { ROUNDS = 5, DIALLERS = 16, AUTHS = 25, CALLS = 30000, IN_FLIGHT = 64 };
+enum { ROUNDS = 5, DIALLERS = 64, AUTHS = 8, CALLS = 30000, IN_FLIGHT = 64 };
 
 #define SERVER "server@127.0.0.1"
 #define CLIENT "client@127.0.0.1"
@@ -91,7 +91,8 @@ static void side_open(side *s, const char *name, const pn_barrel_address *where)
     node.linger_ms = 0;
     node.watch_network = false;
     /* The authentications are all of one source. */
-    node.max_strangers_per_source = DIALLERS;
+    node.max_strangers = 4 * DIALLERS;
+    node.max_strangers_per_source = 4 * DIALLERS;
     node.strangers_per_second = 1000000;
     node.source_per_second = 1000000;
     node.source_burst = 1000000;
@@ -425,7 +426,7 @@ static void bench_calls(pair *p)
     }
     bench_result("rpc 64 B, 64 in flight, beside TCP and Noise",
         bench_median(ours, ROUNDS), "calls/s", bench_median(tcp, ROUNDS),
-        bench_median(ratio, ROUNDS), 0.2, 0);
+        bench_median(ratio, ROUNDS), 0.4, 0);
     pn_term_writer_free(&w);
 }
 
@@ -535,12 +536,12 @@ static void bench_large(pair *p)
         ratio[r] = ours[r] / bare[r];
         ratio_tcp[r] = ours[r] / tcp[r];
     }
-    bench_result("sends 512 KiB over QUIC, beside bare UDP (GSO)",
+    bench_result("sends 512 KiB over QUIC, beside TCP and Noise",
+        bench_median(ours, ROUNDS), "MB/s", bench_median(tcp, ROUNDS),
+        bench_median(ratio_tcp, ROUNDS), 0.2, 0);
+    bench_result("the same beside bare UDP with GSO",
         bench_median(ours, ROUNDS), "MB/s", bench_median(bare, ROUNDS),
-        bench_median(ratio, ROUNDS), 0.1, 0);
-    (void)printf("  beside TCP and Noise:                             ceiling "
-                 "%12.2f  ratio %6.3f\n",
-        bench_median(tcp, ROUNDS), bench_median(ratio_tcp, ROUNDS));
+        bench_median(ratio, ROUNDS), 0.03, 0);
     pn_term_writer_free(&w);
     pn_term_writer_free(&v);
 }
