@@ -8,13 +8,13 @@ SECONDS ?= 60
 TARGET ?= term
 
 .PHONY: all help deps build demo test bench lint clang asan tsan valgrind \
-	mutants fuzz fuzz-all interop install clean
+	mutants fuzz fuzz-all interop interop-barrel install clean
 
 all: build
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | \
-	    sed 's/:.*##/\t/' | expand -t 12
+	    sed 's/:.*##/\t/' | expand -t 16
 
 deps: ## install the Debian packages that building and testing need
 	@tools/deps
@@ -68,6 +68,9 @@ fuzz-all: ## every fuzz target for SECONDS each
 
 interop: build ## the link cases against a real PeerNet: UPSTREAM=its ebin
 	tools/interop/run "$(UPSTREAM)" $(B)
+
+interop-barrel: build ## the Barrel link against a real one: UPSTREAM=its lib
+	tools/interop-barrel/run "$(UPSTREAM)" $(B)
 
 install: build ## meson install (DESTDIR is heeded)
 	meson install -C $(B)
