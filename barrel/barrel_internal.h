@@ -25,6 +25,12 @@ typedef struct pn_barrel_link pn_barrel_link;
 typedef struct pn_barrel_op pn_barrel_op;
 typedef struct pn_barrel_inbound pn_barrel_inbound;
 
+/* Failures of one kind, of which one a second is logged. */
+typedef struct pn_barrel_failures {
+    uint64_t logged_us;
+    uint64_t n_left_out; /* since then */
+} pn_barrel_failures;
+
 struct pn_barrel {
     pn_node *node;
     char *name;
@@ -49,8 +55,8 @@ struct pn_barrel {
     uint32_t creation;     /* of this run of the node, >= 4 */
     uint32_t last_pid;
     uint64_t last_ref;
-    uint64_t last_failure_us; /* logged */
-    uint64_t failures_not_logged;
+    pn_barrel_failures auth_failures[2][PN_AUTH_N_REASONS]; /* in, out */
+    pn_barrel_failures dist_failures;
     pn_barrel_op *downs;    /* monitors whose link has ended */
     pn_barrel_op *finished; /* asynchronous calls, to be told on the loop */
     pn_barrel_metrics metrics;

@@ -67,11 +67,23 @@ static pn_err add_pin(void *user, pn_slice name, const pn_public_key *key)
 
 static const pn_auth_pins auth_pins = {.look_up = look_up_pin, .add = add_pin};
 
+static pn_barrel_failures *failures_like(const pn_barrel_link *link)
+{
+    pn_barrel *barrel = link->barrel;
+
+    return link->dist != NULL
+               ? &barrel->dist_failures
+               : &barrel->auth_failures[link->base.is_dialled]
+                                       [pn_auth_reason_of(link->auth)];
+}
+
 /* Whoever was refused is named to the owner of this node, at most once a
- * second (T27). */
+ * second for a reason and a direction (T27): nobody can talk over what another
+ * is refused for. */
 static void log_failure(pn_barrel_link *link, const char *detail)
 {
     pn_barrel *barrel = link->barrel;
+    pn_barrel_failures *like = failures_like(link);
     uint64_t now = pn_node_now(barrel->node);
     char where[PN_ADDRESS_TEXT_LEN];
     char text[PN_BARREL_SENTENCE_MAX];
@@ -82,16 +94,15 @@ static void log_failure(pn_barrel_link *link, const char *detail)
                            : "incoming authentication failed";
 
     if (PN_CHECK(barrel_log_rate,
-            barrel->last_failure_us != 0
-                && now - barrel->last_failure_us < PN_US_PER_S)) {
-        barrel->failures_not_logged++;
+            like->logged_us != 0 && now - like->logged_us < PN_US_PER_S)) {
+        like->n_left_out++;
         return;
     }
-    barrel->last_failure_us = now;
-    if (barrel->failures_not_logged > 0) {
+    like->logged_us = now;
+    if (like->n_left_out > 0) {
         (void)snprintf(more, sizeof(more), " (and %llu more)",
-            (unsigned long long)barrel->failures_not_logged);
-        barrel->failures_not_logged = 0;
+            (unsigned long long)like->n_left_out);
+        like->n_left_out = 0;
     }
     pn_address_text(&link->base.remote, where);
     (void)snprintf(text, sizeof(text), "%s %s: %s%s", where,
@@ -130,13 +141,11 @@ static void count_auth(pn_barrel_link *link, bool is_ok)
 
     link->is_counted = true;
     if (link->base.is_dialled) {
-        m->auth_ok_outgoing += is_ok ? 1 : 0;
-        m->auth_fail_outgoing += is_ok ? 0 : 1;
-        m->auth_us_outgoing += took;
+        *(is_ok ? &m->auth_ok_outgoing : &m->auth_fail_outgoing) += 1;
+        *(is_ok ? &m->auth_ok_us_outgoing : &m->auth_fail_us_outgoing) += took;
     } else {
-        m->auth_ok_incoming += is_ok ? 1 : 0;
-        m->auth_fail_incoming += is_ok ? 0 : 1;
-        m->auth_us_incoming += took;
+        *(is_ok ? &m->auth_ok_incoming : &m->auth_fail_incoming) += 1;
+        *(is_ok ? &m->auth_ok_us_incoming : &m->auth_fail_us_incoming) += took;
     }
 }
 

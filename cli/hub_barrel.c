@@ -675,15 +675,16 @@ static const figure figures[] = {
         retries_sent),
 };
 
-static void add_durations(cli_text *t, const char *role, uint64_t us,
-    uint64_t n_ok, uint64_t n_failed)
+static void add_durations(cli_text *t, const char *role, const char *outcome,
+    uint64_t us, uint64_t count)
 {
     static const char name[] = "peernet_barrel_auth_duration_seconds";
 
-    cli_text_printf(t, "%s_sum{role=\"%s\"} %" PRIu64 ".%06" PRIu64 "\n", name,
-        role, us / 1000000, us % 1000000);
-    cli_text_printf(
-        t, "%s_count{role=\"%s\"} %" PRIu64 "\n", name, role, n_ok + n_failed);
+    cli_text_printf(t,
+        "%s_sum{role=\"%s\",outcome=\"%s\"} %" PRIu64 ".%06" PRIu64 "\n", name,
+        role, outcome, us / 1000000, us % 1000000);
+    cli_text_printf(t, "%s_count{role=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
+        name, role, outcome, count);
 }
 
 void hub_barrel_metrics(const cli_hub *hub, cli_text *t)
@@ -708,8 +709,12 @@ void hub_barrel_metrics(const cli_hub *hub, cli_text *t)
     cli_text_puts(t, "# HELP peernet_barrel_auth_duration_seconds Time spent "
                      "in authentications.\n"
                      "# TYPE peernet_barrel_auth_duration_seconds summary\n");
-    add_durations(t, "outgoing", m.auth_us_outgoing, m.auth_ok_outgoing,
-        m.auth_fail_outgoing);
-    add_durations(t, "incoming", m.auth_us_incoming, m.auth_ok_incoming,
-        m.auth_fail_incoming);
+    add_durations(
+        t, "outgoing", "ok", m.auth_ok_us_outgoing, m.auth_ok_outgoing);
+    add_durations(
+        t, "outgoing", "failed", m.auth_fail_us_outgoing, m.auth_fail_outgoing);
+    add_durations(
+        t, "incoming", "ok", m.auth_ok_us_incoming, m.auth_ok_incoming);
+    add_durations(
+        t, "incoming", "failed", m.auth_fail_us_incoming, m.auth_fail_incoming);
 }

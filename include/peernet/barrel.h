@@ -271,16 +271,19 @@ PN_API PN_MUST_USE pn_err pn_barrel_rotate_certificate(
 
 /* ---- counters ----------------------------------------------------------- */
 
-/** Counters since opening. Durations are sums in microseconds over the
- * attempts of that role, successful or not. */
+/** Counters since opening. auth_ok_ counts the authentications that succeeded,
+ * by role, and auth_ok_us_ is the sum of what they took in microseconds;
+ * auth_fail_ and auth_fail_us_ are the same of those that did not. */
 typedef struct pn_barrel_metrics {
     size_t size;
     uint64_t auth_ok_outgoing;
+    uint64_t auth_ok_us_outgoing;
     uint64_t auth_fail_outgoing;
-    uint64_t auth_us_outgoing;
+    uint64_t auth_fail_us_outgoing;
     uint64_t auth_ok_incoming;
+    uint64_t auth_ok_us_incoming;
     uint64_t auth_fail_incoming;
-    uint64_t auth_us_incoming;
+    uint64_t auth_fail_us_incoming;
     uint64_t new_pins;
     uint64_t links_up; /* now */
     uint64_t signals_in;

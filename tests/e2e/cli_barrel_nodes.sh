@@ -165,7 +165,7 @@ expect 0 'peernet_barrel_auth_attempts_total{role="outgoing",outcome="ok"} 1' \
     metrics
 a --json metrics
 is_json metrics_json "o['metrics']['peernet_barrel_links_up'] == 1 and \
-o['metrics']['peernet_barrel_auth_duration_seconds_sum{role=\"outgoing\"}'] > 0"
+o['metrics']['peernet_barrel_auth_duration_seconds_sum{role=\"outgoing\",outcome=\"ok\"}'] > 0"
 heard a '"event":"peer-up".*"label":"b@localhost"' && heard b 'peer-up  *a@loc'
 ok $? events
 sed -n 1p "$work/a.out" | grep -q \

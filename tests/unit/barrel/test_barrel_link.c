@@ -261,12 +261,17 @@ static void refused(two_barrels *t, const char *expected, const char *logged)
 
 static void test_strict_unknown(void **state)
 {
+    pn_barrel_metrics m;
     two_barrels t;
 
     (void)state;
     two_barrels_init(&t);
     two_barrels_open(&t, NULL);
     refused(&t, "untrusted_key", NULL);
+    pn_barrel_get_metrics(t.alice, &m);
+    assert_int_equal(m.auth_fail_outgoing, 1);
+    assert_true(m.auth_fail_us_outgoing > 0);
+    assert_int_equal(m.auth_ok_us_outgoing, 0);
     two_barrels_fini(&t);
 }
 
@@ -801,12 +806,14 @@ static void test_metrics(void **state)
     pn_barrel_get_metrics(t.alice, &m);
     assert_int_equal(m.auth_ok_outgoing, 1);
     assert_int_equal(m.auth_fail_outgoing, 0);
-    assert_true(m.auth_us_outgoing > 0);
+    assert_true(m.auth_ok_us_outgoing > 0);
+    assert_int_equal(m.auth_fail_us_outgoing, 0);
     assert_int_equal(m.links_up, 1);
     assert_int_equal(m.calls_out, 1);
     assert_true(m.bytes_in > 1200 && m.datagrams_out > 3);
     pn_barrel_get_metrics(t.bob, &m);
     assert_int_equal(m.auth_ok_incoming, 1);
+    assert_true(m.auth_ok_us_incoming > 0);
     assert_int_equal(m.calls_in, 1);
     two_barrels_fini(&t);
 }

@@ -245,7 +245,8 @@ static void test_cli_hub_barrel_metrics(void **state)
     assert_non_null(json_object_get(metrics, "peernet_links_up"));
     assert_non_null(json_object_get(metrics, "peernet_barrel_links_up"));
     assert_true(json_is_real(json_object_get(metrics,
-        "peernet_barrel_auth_duration_seconds_sum{role=\"incoming\"}")));
+        "peernet_barrel_auth_duration_seconds_sum{role=\"incoming\","
+        "outcome=\"failed\"}")));
     ask("{\"cmd\":\"metrics\",\"as\":\"text\"}");
     assert_non_null(
         strstr(field("text"), "# TYPE peernet_barrel_auth_duration_seconds "
