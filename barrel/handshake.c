@@ -37,8 +37,9 @@ static pn_auth_pin look_up_pin(
     pn_auth_pin pin;
 
     (void)pthread_mutex_lock(&barrel->pins_lock);
-    pin = barrel->are_pins_damaged ? PN_AUTH_PIN_DIFFERS
-                                   : pn_pins_look_up(barrel->pins, name, key);
+    pin = PN_CHECK(barrel_pins_damaged, barrel->are_pins_damaged)
+              ? PN_AUTH_PIN_DIFFERS
+              : pn_pins_look_up(barrel->pins, name, key);
     (void)pthread_mutex_unlock(&barrel->pins_lock);
     return pin;
 }
@@ -621,7 +622,7 @@ void pn_barrel_auth_input(pn_barrel_link *link, int64_t stream,
  * end of the stream. */
 void pn_barrel_auth_rest(pn_barrel_link *link, size_t len)
 {
-    if (len > 0) {
+    if (PN_CHECK(barrel_auth_rest, len > 0)) {
         pn_barrel_link_end(link, PN_REASON_BAD_HANDSHAKE,
             "%s sent more than an authentication",
             pn_barrel_name_to_show(link));

@@ -468,7 +468,8 @@ static bool on_knock(void *user, const pn_address *from)
 
     (void)from; /* anybody can write it there */
     pn_node_lock(barrel->node);
-    welcome = !barrel->node->is_closing && !barrel->are_pins_damaged
+    welcome = !barrel->node->is_closing
+              && !PN_CHECK(barrel_knock_damaged, barrel->are_pins_damaged)
               && count_links(barrel) < barrel->opt.max_links;
     pn_node_unlock(barrel->node);
     return welcome;

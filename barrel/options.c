@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "barrel_internal.h"
+#include "base/mutant.h"
 
 void pn_barrel_options_init_sized(pn_barrel_options *options, size_t size)
 {
@@ -66,7 +67,8 @@ static pn_err ranges_check(const pn_barrel_options *o)
         uint32_t value;
 
         memcpy(&value, (const char *)o + ranges[i].offset, sizeof(value));
-        if (value < ranges[i].min || value > ranges[i].max) {
+        if (PN_CHECK(barrel_option_range,
+                value < ranges[i].min || value > ranges[i].max)) {
             pn_node_set_open_error("%s is %u, expected %u to %u%s",
                 ranges[i].name, value, ranges[i].min, ranges[i].max,
                 ranges[i].why);
@@ -100,11 +102,13 @@ static const char *wrong_text(const pn_barrel_options *o)
     if (o->listen_port < 0 || o->listen_port > 65535) {
         return "listen_port is not 0 to 65535";
     }
-    if (o->trust != PN_BARREL_STRICT && o->trust != PN_BARREL_TOFU) {
+    if (PN_CHECK(barrel_auth_off,
+            o->trust != PN_BARREL_STRICT && o->trust != PN_BARREL_TOFU)) {
         return "trust is neither strict nor tofu: authentication cannot be "
                "switched off";
     }
-    if (o->n_cookie_only > 0 && strcmp(o->cookie, "barrel_p2p") == 0) {
+    if (PN_CHECK(barrel_open_door,
+            o->n_cookie_only > 0 && strcmp(o->cookie, "barrel_p2p") == 0)) {
         return "cookie_only with the cookie that everybody knows: whoever "
                "reaches the port would be let in";
     }

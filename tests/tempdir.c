@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A folder of the test's own; see tempdir.h. */
 #include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <linux/capability.h>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -108,4 +111,21 @@ unsigned pn_tempdir_count(const pn_tempdir *t)
     }
     (void)closedir(dir);
     return n - 2;
+}
+
+void pn_tempdir_obey_modes(bool is_on)
+{
+    struct __user_cap_header_struct header = {
+        .version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+    const uint32_t overriding = 1u << CAP_DAC_OVERRIDE
+                                | 1u << CAP_DAC_READ_SEARCH;
+
+    must(syscall(SYS_capget, &header, caps) == 0, "capget");
+    if (is_on) {
+        caps[0].effective &= ~overriding;
+    } else {
+        caps[0].effective |= overriding & caps[0].permitted;
+    }
+    must(syscall(SYS_capset, &header, caps) == 0, "capset");
 }

@@ -28,5 +28,8 @@ uint8_t *pn_tempdir_get(const pn_tempdir *t, const char *name, size_t *ret_len);
 int pn_tempdir_mode(const pn_tempdir *t, const char *name);
 /* How many entries it has besides . and .. */
 unsigned pn_tempdir_count(const pn_tempdir *t);
+/* Whether the mode of a file counts for this thread, and for those it makes,
+ * also when it is root's. */
+void pn_tempdir_obey_modes(bool is_on);
 
 #endif

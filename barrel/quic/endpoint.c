@@ -218,12 +218,13 @@ static bool has_token(pn_quic *quic, const quic_path *path,
     const ngtcp2_pkt_hd *hd, ngtcp2_cid *ret_odcid)
 {
     return hd->token.len > 0
-           && ngtcp2_crypto_verify_retry_token(ret_odcid, hd->token.base,
-                  hd->token.len, quic->retry_secret, QUIC_SECRET_LEN,
-                  hd->version, &path->remote.any, pn_address_len(&path->remote),
-                  &hd->dcid, TOKEN_LIFE_S * NGTCP2_SECONDS,
-                  pn_quic_now_ns(quic))
-                  == 0;
+           && !PN_CHECK(quic_retry_token,
+               ngtcp2_crypto_verify_retry_token(ret_odcid, hd->token.base,
+                   hd->token.len, quic->retry_secret, QUIC_SECRET_LEN,
+                   hd->version, &path->remote.any,
+                   pn_address_len(&path->remote), &hd->dcid,
+                   TOKEN_LIFE_S * NGTCP2_SECONDS, pn_quic_now_ns(quic))
+                   != 0);
 }
 
 static bool is_full(const pn_quic *quic)
@@ -238,7 +239,7 @@ static bool is_full(const pn_quic *quic)
 static void let_in(pn_quic *quic, const quic_path *path,
     const ngtcp2_pkt_hd *hd, const uint8_t *data, size_t len)
 {
-    ngtcp2_cid odcid;
+    ngtcp2_cid odcid = hd->dcid;
     bool is_certain = has_token(quic, path, hd, &odcid);
     pn_quic_conn *conn;
 

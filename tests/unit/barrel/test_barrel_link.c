@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Barrel link between two of our own nodes: what the cluster may ask, who
  * may, and what is said to the others. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dist/signal.h"
 #include "os/clock.h"
+#include "tempdir.h"
 #include "two_barrels.h"
 
 /* The reply as text, freed. */
@@ -903,16 +906,164 @@ static void test_open_twice(void **state)
     two_barrels_fini(&t);
 }
 
-/* A file that is not as it should be stops the start, by its name. */
-static void test_bad_key_file(void **state)
+/* ---- files that are not as they should be ------------------------------ */
+
+#define PIN "keys/trusted/" BOB ".pub"
+
+typedef struct file_row {
+    const char *name;
+    const char *file;
+    void (*spoil)(const char *path);
+    pn_err expected;
+} file_row;
+
+static void without(const char *path)
 {
+    assert_int_equal(unlink(path), 0);
+}
+
+static void short_by_one(const char *path)
+{
+    assert_int_equal(truncate(path, 31), 0);
+}
+
+static void long_by_one(const char *path)
+{
+    assert_int_equal(truncate(path, 33), 0);
+}
+
+static void of_another(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    assert_int_equal(write(fd, "another key", 11), 11);
+    assert_int_equal(close(fd), 0);
+}
+
+static void readable(const char *path)
+{
+    assert_int_equal(chmod(path, 0640), 0);
+}
+
+static void writable(const char *path)
+{
+    assert_int_equal(chmod(path, 0622), 0);
+}
+
+static void unreadable(const char *path)
+{
+    assert_int_equal(chmod(path, 0), 0);
+}
+
+static void directory(const char *path)
+{
+    without(path);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void link_to_itself(const char *path)
+{
+    without(path);
+    assert_int_equal(symlink(path, path), 0);
+}
+
+static const file_row file_rows[] = {
+    {"no_node.pub", "keys/node.pub", without, PN_CORRUPT},
+    {"no_node.key", "keys/node.key", without, PN_CORRUPT},
+    {"short_node.pub", "keys/node.pub", short_by_one, PN_CORRUPT},
+    {"long_node.pub", "keys/node.pub", long_by_one, PN_CORRUPT},
+    {"short_node.key", "keys/node.key", short_by_one, PN_CORRUPT},
+    {"long_node.key", "keys/node.key", long_by_one, PN_CORRUPT},
+    {"another_node.pub", "keys/node.pub", of_another, PN_CORRUPT},
+    {"readable_node.key", "keys/node.key", readable, PN_PERMISSION},
+    {"writable_node.pub", "keys/node.pub", writable, PN_PERMISSION},
+    {"unreadable_node.key", "keys/node.key", unreadable, PN_SYS},
+    {"unreadable_node.pub", "keys/node.pub", unreadable, PN_SYS},
+    {"linked_node.key", "keys/node.key", link_to_itself, PN_PERMISSION},
+    {"short_pin", PIN, short_by_one, PN_CORRUPT},
+    {"long_pin", PIN, long_by_one, PN_CORRUPT},
+    {"writable_pin", PIN, writable, PN_PERMISSION},
+    {"unreadable_pin", PIN, unreadable, PN_SYS},
+    {"directory_pin", PIN, directory, PN_PERMISSION},
+    {"linked_pin", PIN, link_to_itself, PN_PERMISSION},
+};
+
+/* One of them stops the start, by its name, and nothing is made anew. */
+static void test_bad_file(void **state)
+{
+    const file_row *row = *state;
     two_barrels t;
+    char expected[200];
+    pn_err err;
+
+    two_barrels_init(&t);
+    two_barrels_pin(&t);
+    (void)snprintf(expected, sizeof(expected),
+        "%s: ", two_barrels_path(&t, true, row->file));
+    row->spoil(two_barrels_path(&t, true, row->file));
+    pn_tempdir_obey_modes(true);
+    err = two_barrels_open_one(&t, true, NULL);
+    pn_tempdir_obey_modes(false);
+    assert_int_equal(err, row->expected);
+    if (strncmp(pn_node_open_error(), expected, strlen(expected)) != 0) {
+        fail_msg(
+            "expected \"%s\", found \"%s\"", expected, pn_node_open_error());
+    }
+    assert_null(strchr(pn_node_open_error(), '\n'));
+    if (row->spoil == without) {
+        assert_int_equal(
+            access(two_barrels_path(&t, true, row->file), F_OK), -1);
+    }
+    two_barrels_fini(&t);
+}
+
+static void reconnect_alice(two_barrels *t)
+{
+    two_barrels_close_one(t, true);
+    assert_int_equal(two_barrels_open_one(t, true, NULL), PN_OK);
+}
+
+/* A pin that gets damaged while bob runs. Until it is whole again nobody new
+ * gets in and he goes nowhere new; who is there stays. */
+static void test_pin_damaged(void **state)
+{
+    const char *carol = "keys/trusted/carol@127.0.0.1.pub";
+    two_barrels t;
+    pn_barrel_metrics m;
+    char why[PN_BARREL_SENTENCE_MAX];
+    const char *text;
+    int fd;
 
     (void)state;
-    two_barrels_init(&t);
-    assert_int_equal(unlink(two_barrels_path(&t, true, "keys/node.pub")), 0);
-    assert_int_equal(two_barrels_open_one(&t, true, NULL), PN_CORRUPT);
-    assert_non_null(strstr(pn_node_open_error(), "keys/node.pub"));
+    two_barrels_connected(&t, NULL);
+    fd = open(two_barrels_path(&t, false, carol),
+        O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, "short", 5), 5);
+    assert_int_equal(close(fd), 0);
+    two_barrels_wait(&t, &t.n_logs, 1);
+    (void)pthread_mutex_lock(&t.lock);
+    assert_non_null(
+        strstr(t.last_log, "pins cannot be read: nobody new is let in: /"));
+    assert_non_null(strstr(t.last_log, carol));
+    (void)pthread_mutex_unlock(&t.lock);
+    assert_int_equal(call(&t, "echo", "x", 8000, &text), PN_OK);
+    reconnect_alice(&t);
+    assert_int_not_equal(pn_barrel_connect(t.alice, BOB, 10000, why), PN_OK);
+    assert_int_not_equal(pn_barrel_connect(t.bob, ALICE, 10000, why), PN_OK);
+    assert_non_null(strstr(why, "key_mismatch"));
+    /* At the knock, before anything of hers is looked at. */
+    pn_barrel_get_metrics(t.bob, &m);
+    assert_int_equal(m.auth_fail_incoming, 0);
+    assert_int_equal(m.auth_ok_incoming, 1);
+    assert_int_equal(m.auth_ok_outgoing, 0);
+    assert_int_equal(unlink(two_barrels_path(&t, false, carol)), 0);
+    for (int i = 0; i < 100; i++) {
+        if (pn_barrel_connect(t.alice, BOB, 10000, why) == PN_OK) {
+            break;
+        }
+        (void)usleep(50000);
+    }
+    assert_int_equal(call(&t, "echo", "y", 8000, &text), PN_OK);
     two_barrels_fini(&t);
 }
 
@@ -951,7 +1102,11 @@ int main(void)
     T(restart);
     T(metrics);
     T(open_twice);
-    T(bad_key_file);
+    T(pin_damaged);
+    for (size_t i = 0; i < sizeof(file_rows) / sizeof(file_rows[0]); i++) {
+        pn_test_addf(test_bad_file, (void *)(uintptr_t)&file_rows[i],
+            "barrel/link/bad_file/%s", file_rows[i].name);
+    }
     for (size_t i = 0; i < sizeof(option_rows) / sizeof(option_rows[0]); i++) {
         pn_test_addf(test_option, (void *)(uintptr_t)&option_rows[i],
             "barrel/link/option/%s", option_rows[i].name);

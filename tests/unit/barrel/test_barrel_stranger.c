@@ -227,7 +227,8 @@ static const stranger_row rows[] = {
     {"other_binding", NULL, NULL, "signature_invalid", "signature_invalid",
         bind_elsewhere, NULL},
     {"unpinned", NULL, nothing, "not pinned any more", NULL, NULL, unpin},
-    {"more_on_auth", NULL, more_on_auth, NULL, NULL, NULL, NULL},
+    {"more_on_auth", NULL, more_on_auth, "more than an authentication", NULL,
+        NULL, NULL},
     {"early_data", NULL, early_data, NULL, NULL, NULL, NULL},
 };
 
