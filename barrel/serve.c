@@ -141,11 +141,13 @@ pn_err pn_barrel_emit(pn_barrel_link *link, const pn_dist_signal *signal)
     return err;
 }
 
+/* Twice what else is let out, and a message that was on top of that. */
 void pn_barrel_emit_must(pn_barrel_link *link, const pn_dist_signal *signal)
 {
-    size_t limit = link->base.node->opt.max_output_bytes;
+    size_t limit = 2 * (size_t)link->base.node->opt.max_output_bytes
+                   + link->barrel->opt.max_message_bytes;
 
-    if (pn_buf_used(&link->out) >= 2 * limit
+    if (pn_buf_used(&link->out) >= limit
         || pn_dist_signal_write(
                &link->out, signal, link->barrel->opt.max_message_bytes)
                != PN_OK) {

@@ -160,6 +160,69 @@ static void test_large(void **state)
     two_barrels_fini(&t);
 }
 
+enum { BIG = 9 * 1024 * 1024, N_BIG = 6 };
+
+static void on_big(pn_request *req, pn_term args, void *user)
+{
+    pn_term_writer w;
+    pn_term term;
+
+    (void)args;
+    pn_term_writer_init(&w, BIG + 64);
+    pn_term_write_binary(&w, user, BIG);
+    assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+    (void)pn_request_reply_term(req, term);
+    pn_term_writer_free(&w);
+}
+
+static void on_big_done(void *user, pn_err outcome, pn_term value)
+{
+    two_barrels *t = user;
+
+    (void)value;
+    (void)pthread_mutex_lock(&t->lock);
+    /* Answered, if only with a no. */
+    t->n_sent += outcome == PN_OK || outcome == PN_REMOTE ? 1 : 0;
+    (void)pthread_mutex_unlock(&t->lock);
+}
+
+/* Several answers at once of which one alone is more than may wait: who has no
+ * room left is told so, and the link stays. */
+static void test_large_answers(void **state)
+{
+    two_barrels t;
+    pn_principal alice = {.family = PN_FAMILY_BARREL};
+    pn_expose_options inline_closed;
+    uint8_t *data = calloc(1, BIG);
+    pn_term_writer w;
+    pn_term term;
+    const char *text;
+
+    (void)state;
+    assert_non_null(data);
+    two_barrels_connected(&t, NULL);
+    pn_expose_options_init(&inline_closed);
+    inline_closed.flags = PN_EXPOSE_CLOSED | PN_EXPOSE_INLINE;
+    alice.key = t.alice_key;
+    assert_int_equal(
+        pn_expose(t.bob_node, "big", on_big, data, &inline_closed), PN_OK);
+    assert_int_equal(pn_grant(t.bob_node, "big", &alice), PN_OK);
+    pn_term_writer_init(&w, 0);
+    pn_term_write_atom(&w, "x");
+    assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+    for (int i = 0; i < N_BIG; i++) {
+        assert_int_equal(pn_gen_call_async(
+                             t.alice, BOB, "big", term, 20000, on_big_done, &t),
+            PN_OK);
+    }
+    two_barrels_wait(&t, &t.n_sent, N_BIG);
+    pn_term_writer_free(&w);
+    assert_int_equal(call(&t, "echo", "x", 5000, &text), PN_OK);
+    assert_int_equal(t.n_down, 0);
+    two_barrels_fini(&t);
+    free(data);
+}
+
 /* ---- who may ----------------------------------------------------------- */
 
 /* What is open to every paired PeerNet peer is not open to the cluster. */
@@ -1076,6 +1139,7 @@ int main(void)
     T(send);
     T(order);
     T(large);
+    T(large_answers);
     T(no_grant);
     T(unknown_process);
     T(timeout);
