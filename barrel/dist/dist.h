@@ -143,6 +143,8 @@ pn_dist_reason pn_dist_reason_of(const pn_dist *dist);
 pn_slice pn_dist_peer_name(const pn_dist *dist);
 uint64_t pn_dist_flags(const pn_dist *dist); /* agreed: both have them */
 uint32_t pn_dist_peer_creation(const pn_dist *dist);
+/* Bytes of messages that have come in part. */
+size_t pn_dist_held(const pn_dist *dist);
 /* Initiator: we have proven the cookie and heard nothing since. A peer whose
  * cookie is another says nothing, and upstream does not even close. */
 bool pn_dist_awaits_ack(const pn_dist *dist);

@@ -181,3 +181,8 @@ void pn_dist_streams_fini(pn_dist *d)
         pn_buf_fini(&d->streams[i]);
     }
 }
+
+size_t pn_dist_held(const pn_dist *d)
+{
+    return d->n_buffered;
+}

@@ -503,6 +503,18 @@ static void conn_failed_with(pn_quic_conn *conn, int liberr)
 
 /* ---- reading ---------------------------------------------------------- */
 
+static void conn_tell_memory(pn_quic_conn *conn)
+{
+    if (conn->memory.bytes < conn->memory_told) {
+        conn->memory_told = conn->memory.bytes;
+    }
+    if (conn->memory.bytes - conn->memory_told >= PN_QUIC_MEMORY_STEP
+        && conn->callbacks != NULL && conn->callbacks->on_memory != NULL) {
+        conn->memory_told = conn->memory.bytes;
+        conn->callbacks->on_memory(conn->user);
+    }
+}
+
 void pn_quic_conn_read(
     pn_quic_conn *conn, const quic_path *path, const uint8_t *data, size_t len)
 {
@@ -528,7 +540,9 @@ void pn_quic_conn_read(
     pn_quic_conn_touch(conn);
     if (r != 0) {
         conn_failed_with(conn, r);
+        return;
     }
+    conn_tell_memory(conn);
 }
 
 /* ---- writing ---------------------------------------------------------- */
@@ -980,6 +994,11 @@ void pn_quic_addresses(
 {
     *ret_local = conn->path.local;
     *ret_remote = conn->path.remote;
+}
+
+size_t pn_quic_memory(const pn_quic_conn *conn)
+{
+    return conn->memory.bytes;
 }
 
 uint64_t pn_quic_last_received_us(const pn_quic_conn *conn)

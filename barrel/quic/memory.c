@@ -19,10 +19,13 @@
 struct quic_block {
     alignas(max_align_t) quic_block *next;
     quic_block *prev;
+    size_t size;
 };
 
-static void block_list(quic_memory *memory, quic_block *block)
+static void block_list(quic_memory *memory, quic_block *block, size_t size)
 {
+    block->size = size;
+    memory->bytes += size;
     block->prev = NULL;
     block->next = memory->blocks;
     if (block->next != NULL) {
@@ -33,6 +36,7 @@ static void block_list(quic_memory *memory, quic_block *block)
 
 static void block_unlist(quic_memory *memory, quic_block *block)
 {
+    memory->bytes -= block->size;
     if (block->next != NULL) {
         block->next->prev = block->prev;
     }
@@ -63,9 +67,9 @@ static void *on_realloc(void *p, size_t size, void *user)
     }
     block = realloc(old, sizeof(*block) + size);
     if (block != NULL) {
-        block_list(memory, block);
+        block_list(memory, block, size);
     } else if (old != NULL) {
-        block_list(memory, old);
+        block_list(memory, old, old->size);
     }
     return block == NULL ? NULL : block + 1;
 }
@@ -86,7 +90,7 @@ static void *on_calloc(size_t n, size_t size, void *user)
     if (block == NULL) {
         return NULL;
     }
-    block_list(user, block);
+    block_list(user, block, n * size);
     return block + 1;
 }
 
@@ -103,6 +107,7 @@ static void on_free(void *p, void *user)
 const ngtcp2_mem *pn_quic_memory_init(quic_memory *memory)
 {
     memory->blocks = NULL;
+    memory->bytes = 0;
     memory->mem = (ngtcp2_mem){.user_data = memory,
         .malloc = on_malloc,
         .free = on_free,
@@ -119,4 +124,5 @@ void pn_quic_memory_fini(quic_memory *memory)
         memory->blocks = block->next;
         free(block);
     }
+    memory->bytes = 0;
 }

@@ -20,6 +20,8 @@ typedef struct pn_quic_conn pn_quic_conn;
 
 /* SHA-256 of the responder's certificate in DER. */
 #define PN_QUIC_BINDING_LEN 32
+/* How often growing memory is told. */
+#define PN_QUIC_MEMORY_STEP ((size_t)1 << 20)
 /* Error codes that we send: an application's close, and no reason. */
 #define PN_QUIC_NO_ERROR UINT64_C(0)
 /* A stream nobody wants (barrel-wire section 15.1). */
@@ -72,6 +74,9 @@ typedef struct pn_quic_conn_callbacks {
     /* After pn_quic_write said PN_LIMIT: less than half of max_unsent is left
      * to be acknowledged. May be NULL. */
     void (*on_writable)(void *user);
+    /* pn_quic_memory has grown by PN_QUIC_MEMORY_STEP or more since the last
+     * time: bytes behind a gap, which nobody is shown yet. May be NULL. */
+    void (*on_memory)(void *user);
     /* The end, once and last, unless the owner closed it: PN_CLOSED the peer
      * closed it, *code being its error; PN_TIMEOUT nothing came; PN_SYS with
      * errno (ECONNREFUSED while dialling), and PN_CLOSED with ECONNRESET when
@@ -123,6 +128,8 @@ void pn_quic_consumed(pn_quic_conn *conn, int64_t stream, size_t n);
 /* Gives the peer credit for n more bytes of the connection, for good: what
  * max_data was, and n. */
 void pn_quic_grant(pn_quic_conn *conn, uint64_t n);
+/* Bytes that QUIC holds for it, but not those of pn_quic_unsent. */
+size_t pn_quic_memory(const pn_quic_conn *conn);
 /* We neither read nor write it any more. */
 void pn_quic_reset(pn_quic_conn *conn, int64_t stream, uint64_t code);
 

@@ -144,6 +144,7 @@ typedef struct quic_block quic_block;
 typedef struct quic_memory {
     ngtcp2_mem mem;
     quic_block *blocks;
+    size_t bytes; /* in all of them */
 } quic_memory;
 
 const ngtcp2_mem *pn_quic_memory_init(quic_memory *memory);
@@ -167,6 +168,7 @@ struct pn_quic_conn {
     pn_quic_conn *next_dirty;
     ngtcp2_conn *engine;
     quic_memory memory; /* of engine */
+    size_t memory_told;
     ngtcp2_crypto_conn_ref ref;
     gnutls_session_t session;
     pn_timer *timer;
