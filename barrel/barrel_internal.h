@@ -66,8 +66,10 @@ struct pn_barrel {
  * Credit in bytes. Upstream sends a message when its stream and the connection
  * have credit for the whole of it, and what it does when they have not can lose
  * data: it gives a packet number out twice. So there is always more than it can
- * have under way, which is 16 MiB that wait and what the network holds; a
- * stranger gets little until distribution is up.
+ * have under way, which is 16 MiB that wait and what the network holds. Whoever
+ * has not proven a key we trust gets little until distribution is up. Who dials
+ * gives it before its name: upstream sends what waits right behind its last
+ * word.
  */
 enum {
     PN_BARREL_CREDIT_EARLY = 256 * 1024,
@@ -113,6 +115,7 @@ struct pn_barrel_link {
     pn_dist *dist;
     int64_t control;
     uint64_t name_at_us; /* dialled: not before */
+    bool has_credit;
     uint64_t control_written;
     uint64_t control_acked;
     int64_t data;
@@ -188,6 +191,8 @@ pn_barrel_link *pn_barrel_find(const pn_barrel *barrel, const char *name,
 /* A dial of ours that is not up yet. */
 pn_barrel_link *pn_barrel_find_dial(
     const pn_barrel *barrel, const char *name, const pn_barrel_link *skip);
+pn_barrel_link *pn_barrel_find_arriving(
+    const pn_barrel *barrel, const char *name, const pn_barrel_link *skip);
 const char *pn_barrel_name_to_show(const pn_barrel_link *link);
 
 extern const pn_link_ops pn_barrel_link_ops;
@@ -214,8 +219,9 @@ bool pn_barrel_name_waits(const pn_barrel_link *link);
 /* The link ends before it was up: counted and logged, once. */
 void pn_barrel_auth_ended(pn_barrel_link *link, pn_reason reason);
 void pn_barrel_leave_gate(pn_barrel_link *link);
-/* The peer has closed in the middle of distribution's handshake. True: it may
- * be because it dials us, and the link is kept for who waits for it. */
+/* The peer has closed in the middle of distribution's handshake. True: that is
+ * told already, by another link to it, or it may be because it dials us, and
+ * this one is kept for who waits for it. */
 bool pn_barrel_dist_abandoned(pn_barrel_link *link);
 /* No lock. */
 void pn_barrel_auth_input(pn_barrel_link *link, int64_t stream,

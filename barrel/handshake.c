@@ -156,9 +156,11 @@ static const char *auth_hint(pn_auth_reason why)
     case PN_AUTH_REASON_UNTRUSTED_KEY:
         return ": no key is pinned here for that name";
     case PN_AUTH_REASON_KEY_MISMATCH:
-        return ": another key is pinned here for that name";
+        return ": another key is pinned here for that name, or the pins "
+               "cannot be read";
     case PN_AUTH_REASON_PIN_NOT_STORED:
-        return ": too many new names, or too soon after the last";
+        return ": too many new names, too soon after the last, or it could "
+               "not be written";
     case PN_AUTH_REASON_PEER_TS_SKEW:
         return ": the clocks of the two nodes differ";
     default:
@@ -286,12 +288,26 @@ void pn_barrel_control_flush(pn_barrel_link *link)
     pn_dist_written(link->dist);
 }
 
+/* Another link to the same node, up or about to be. One that only claims the
+ * name is none. */
+static pn_barrel_link *other_link(const pn_barrel_link *link)
+{
+    const pn_barrel *barrel = link->barrel;
+    pn_barrel_link *other = pn_barrel_find(
+        barrel, link->name, link, PN_BARREL_STAGES_UP);
+
+    if (other == NULL) {
+        other = pn_barrel_find_arriving(barrel, link->name, link);
+    }
+    return other != NULL ? other
+                         : pn_barrel_find_dial(barrel, link->name, link);
+}
+
 /* A link lost to another of the same node: who waits for it waits for that
  * one. False: there is none yet. */
 static bool hand_over(pn_barrel_link *link)
 {
-    pn_barrel_link *other = pn_barrel_find(link->barrel, link->name, link,
-        PN_BARREL_STAGES_UP | PN_BARREL_STAGES_COMING);
+    pn_barrel_link *other = other_link(link);
 
     if (other != NULL) {
         pn_barrel_ops_move(link, other);
@@ -317,16 +333,19 @@ static void yield(pn_barrel_link *link, uint64_t for_us)
 
 bool pn_barrel_dist_abandoned(pn_barrel_link *link)
 {
-    if (link->is_yielding || !link->base.is_dialled
-        || pn_dist_state_of(link->dist) != PN_DIST_HANDSHAKE
+    if (link->is_yielding || pn_dist_state_of(link->dist) != PN_DIST_HANDSHAKE
         || pn_dist_awaits_ack(link->dist)) {
         return false;
     }
-    if (!hand_over(link)) {
-        yield(link, YIELD_CLOSED_US);
+    if (hand_over(link)) {
+        pn_barrel_link_end(link, PN_REASON_DUPLICATE,
+            "another link to %s came first", pn_barrel_name_to_show(link));
         return true;
     }
-    return false;
+    if (link->base.is_dialled) {
+        yield(link, YIELD_CLOSED_US);
+    }
+    return link->base.is_dialled;
 }
 
 static void dist_failed(pn_barrel_link *link, pn_dist_reason why)
@@ -420,6 +439,14 @@ static bool on_alive(void *user)
            == NULL;
 }
 
+static void give_credit(pn_barrel_link *link)
+{
+    if (!link->has_credit) {
+        link->has_credit = true;
+        pn_quic_grant(link->quic, pn_barrel_credit(&link->barrel->opt));
+    }
+}
+
 static void on_dist_up(void *user)
 {
     pn_barrel_link *link = user;
@@ -431,7 +458,7 @@ static void on_dist_up(void *user)
     base->up_us = pn_node_now(node);
     link->has_been_up = true;
     link->deadline_us = PN_TIME_NEVER;
-    pn_quic_grant(link->quic, pn_barrel_credit(&link->barrel->opt));
+    give_credit(link);
     link->barrel->metrics.links_up++;
     pn_node_event(node, PN_EVENT_PEER_UP, &base->key, base->label,
         &base->remote, NULL, 0, PN_REASON_NONE);
@@ -491,6 +518,9 @@ static void auth_done(pn_barrel_link *link)
     link->name_at_us = pn_node_now(link->base.node) + HANDOVER_US;
     if (err == PN_OK && link->base.is_dialled) {
         err = open_stream(link, false, STREAM_CONTROL, &link->control);
+    }
+    if (link->base.is_dialled && !link->is_cookie_only) {
+        give_credit(link);
     }
     if (err != PN_OK) {
         pn_barrel_link_end(link, PN_REASON_SYSTEM,

@@ -68,10 +68,11 @@ pn_barrel_link *pn_barrel_find_dial(
 }
 
 /* One that the peer dialled, and has proven who it is. */
-static pn_barrel_link *find_arriving(const pn_barrel *barrel, const char *name)
+pn_barrel_link *pn_barrel_find_arriving(
+    const pn_barrel *barrel, const char *name, const pn_barrel_link *skip)
 {
     for (pn_link *l = barrel->node->links; l != NULL; l = l->next) {
-        if (pn_barrel_is_link(l, barrel) && !l->is_dialled
+        if (pn_barrel_is_link(l, barrel) && !l->is_dialled && of(l) != skip
             && l->stage == PN_LINK_HANDSHAKE && of(l)->is_authenticated
             && !of(l)->is_cookie_only && strcmp(of(l)->name, name) == 0) {
             return of(l);
@@ -133,7 +134,7 @@ pn_err pn_barrel_find_or_dial(pn_barrel *barrel, const char *name,
         link = pn_barrel_find_dial(barrel, name, NULL);
     }
     if (link == NULL) {
-        link = find_arriving(barrel, name);
+        link = pn_barrel_find_arriving(barrel, name, NULL);
     }
     if (link == NULL
         && PN_CHECK(
@@ -298,6 +299,16 @@ static void on_acked(void *user, int64_t stream, uint64_t total)
     pn_node_unlock(node);
 }
 
+/* Whose turn ends is accounted for. */
+static void on_memory(void *user)
+{
+    pn_barrel_link *link = user;
+
+    pn_node_lock(link->base.node);
+    pn_link_touch(&link->base);
+    pn_node_unlock(link->base.node);
+}
+
 static void on_writable(void *user)
 {
     pn_barrel_link *link = user;
@@ -379,7 +390,7 @@ static void on_conn_end(void *user, pn_err why, uint64_t code, int sys_errno)
         return;
     }
     if (base->stage == PN_LINK_HANDSHAKE && link->dist != NULL
-        && pn_barrel_dist_abandoned(link)) {
+        && why == PN_CLOSED && pn_barrel_dist_abandoned(link)) {
         pn_node_unlock(node);
         return;
     }
@@ -408,6 +419,7 @@ static const pn_quic_conn_callbacks conn_callbacks = {
     .on_reset = on_reset,
     .on_acked = on_acked,
     .on_writable = on_writable,
+    .on_memory = on_memory,
     .on_end = on_conn_end,
 };
 
@@ -674,6 +686,16 @@ static void link_bury(pn_barrel_link *link)
     pn_link_unlist(base);
 }
 
+static size_t link_held(const pn_barrel_link *link)
+{
+    size_t n = pn_buf_used(&link->out);
+
+    if (link->quic != NULL) {
+        n += pn_quic_unsent(link->quic) + pn_quic_memory(link->quic);
+    }
+    return n + (link->dist == NULL ? 0 : pn_dist_held(link->dist));
+}
+
 static void on_turn_end_link(pn_link *base)
 {
     pn_barrel_link *link = of(base);
@@ -693,9 +715,7 @@ static void on_turn_end_link(pn_link *base)
     }
     if (base->stage != PN_LINK_ENDED) {
         link_arm(link);
-        pn_link_account(
-            base, pn_buf_used(&link->out)
-                      + (link->quic == NULL ? 0 : pn_quic_unsent(link->quic)));
+        pn_link_account(base, link_held(link));
     }
     /* One that ended just now is touched again, and its turn comes. */
     if (base->stage == PN_LINK_ENDED && base->is_listed && !base->is_touched) {
