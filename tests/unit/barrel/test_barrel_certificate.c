@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <gnutls/gnutls.h>
+
+#include "crypto/crypto.h"
 #include "harness.h"
 #include "quic/certificate.h"
 #include "tempdir.h"
@@ -399,6 +402,131 @@ static void test_rotation_cut_short(void **state)
     pn_tempdir_fini(&other);
 }
 
+/* ---- as recorded from upstream ------------------------------------------- */
+
+static json_t *vectors;
+
+/* The bytes that the first certificate in a PEM text stands for. */
+static void decode_pem(const char *pem, gnutls_datum_t *ret_der)
+{
+    gnutls_datum_t text = {
+        (unsigned char *)(uintptr_t)pem, (unsigned)strlen(pem)};
+
+    assert_int_equal(
+        gnutls_pem_base64_decode2("CERTIFICATE", &text, ret_der), 0);
+}
+
+/* What a peer that shows this certificate is bound to: see the end of a TLS
+ * handshake. */
+static void assert_binding(const char *pem, const char *want)
+{
+    gnutls_datum_t der;
+    uint8_t hash[PN_HASH_LEN];
+    char hex[2 * PN_HASH_LEN + 1];
+
+    decode_pem(pem, &der);
+    assert_int_equal(pn_sha256(hash, der.data, der.size, NULL, 0), PN_OK);
+    gnutls_free(der.data);
+    for (size_t i = 0; i < sizeof(hash); i++) {
+        (void)snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    }
+    assert_string_equal(hex, want);
+}
+
+/* The text with our certificate instead of the recorded one, whose private key
+ * nobody has: it opens, and its hash is the same with and without what stands
+ * around it. */
+static void assert_opens_with_ours(const char *pem)
+{
+    static const char begin[] = "-----BEGIN CERTIFICATE-----";
+    static const char end[] = "-----END CERTIFICATE-----\n";
+    const char *from = strstr(pem, begin);
+    const char *to = strstr(pem, end);
+    pn_tempdir t;
+    uint8_t before[32];
+    uint8_t after[32];
+    uint8_t *ours;
+    size_t len;
+    char text[4096];
+    int n;
+
+    assert_non_null(from);
+    assert_non_null(to);
+    pn_tempdir_init(&t);
+    hash_in(&t, before);
+    ours = pn_tempdir_get(&t, "node.crt", &len);
+    assert_non_null(ours);
+    n = snprintf(text, sizeof(text), "%.*s%.*s%s", (int)(from - pem), pem,
+        (int)len, (const char *)ours, to + strlen(end));
+    assert_true(n > 0 && (size_t)n < sizeof(text));
+    pn_tempdir_put(&t, "node.crt", text, (size_t)n);
+    hash_in(&t, after);
+    assert_memory_equal(before, after, sizeof(before));
+    free(ours);
+    pn_tempdir_fini(&t);
+}
+
+static void test_cert_binding(void **state)
+{
+    const json_t *row = *state;
+    const json_t *result = json_object_get(row, "result");
+    const char *pem = pn_json_string(row, "pem");
+    pn_certificate *c = NULL;
+    char why[PN_CERTIFICATE_WHY_MAX];
+    pn_tempdir t;
+    uint8_t hash[32];
+    bool is_ok = json_object_get(result, "ok") != NULL;
+
+    pn_tempdir_init(&t);
+    hash_in(&t, hash);
+    pn_tempdir_put(&t, "node.crt", pem, strlen(pem));
+    assert_int_equal(open_in(&t, &c, why), PN_CORRUPT);
+    assert_null(c);
+    if (is_ok) {
+        /* It has been read, and is not that of our key. */
+        assert_non_null(strstr(why, "node.crt is not of the key in node.key"));
+        assert_binding(pem, pn_json_string(result, "ok"));
+        assert_opens_with_ours(pem);
+    } else {
+        assert_string_equal(
+            pn_json_string(result, "error"), "no_certificate_in_pem");
+        assert_non_null(strstr(why, "node.crt"));
+        assert_null(strstr(why, "not of the key"));
+    }
+    pn_tempdir_fini(&t);
+}
+
+/* The certificate of the recorded signatures. */
+static void test_cert_der(void **state)
+{
+    const json_t *row = json_object_get(vectors, "signature");
+    gnutls_datum_t der;
+    size_t len;
+    uint8_t *want = pn_json_hex(row, "cert_der", &len);
+
+    (void)state;
+    decode_pem(pn_json_string(row, "cert_pem"), &der);
+    pn_assert_bytes(der.data, der.size, want, len);
+    gnutls_free(der.data);
+    free(want);
+    assert_binding(
+        pn_json_string(row, "cert_pem"), pn_json_string(row, "binding"));
+}
+
+static void add_vectors(void)
+{
+    json_t *rows = json_object_get(vectors, "cert_binding");
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row)
+    {
+        pn_test_addf(test_cert_binding, row, "barrel/certificate/recorded/%s",
+            pn_json_string(row, "name"));
+    }
+    pn_test_add("barrel/certificate/recorded/der", test_cert_der, NULL);
+}
+
 static char crt[] = "node.crt";
 static char key[] = "node.key";
 
@@ -410,6 +538,8 @@ static void add_both(const char *name, CMUnitTestFunction function)
 
 int main(void)
 {
+    int result;
+
 #define ADD(name) pn_test_add("barrel/certificate/" #name, test_##name, NULL)
     ADD(made_on_first_use);
     ADD(directory_is_made);
@@ -427,5 +557,9 @@ int main(void)
     ADD(rotate);
     ADD(rotate_nothing);
     ADD(rotation_cut_short);
-    return pn_test_run("barrel/certificate");
+    vectors = pn_vectors_as("barrel.json", JSON_DECODE_INT_AS_REAL);
+    add_vectors();
+    result = pn_test_run("barrel/certificate");
+    json_decref(vectors);
+    return result;
 }

@@ -525,6 +525,40 @@ static void test_barrel_endpoint_file_no_directory(void **state)
     pn_tempdir_fini(&t);
 }
 
+/* A file that upstream wrote: found, read, and written by us byte for byte. */
+static void test_barrel_endpoint_recorded(void **state)
+{
+    const json_t *row = *state;
+    const char *file = pn_json_string(row, "file");
+    const char *bytes = pn_json_string(row, "bytes");
+    size_t name_len = strlen(file) - strlen(".endpoint");
+    char name[256];
+    char want[300];
+    pn_barrel_endpoint got;
+    pn_tempdir t;
+    uint8_t *ours;
+    size_t len;
+
+    assert_string_equal(file + name_len, ".endpoint");
+    (void)snprintf(name, sizeof(name), "%.*s", (int)name_len, file);
+    pn_tempdir_init(&t);
+    pn_tempdir_put(&t, file, bytes, strlen(bytes));
+    assert_int_equal(
+        pn_barrel_endpoint_read(t.path, name, &got, why, sizeof(why)), PN_OK);
+    (void)snprintf(
+        want, sizeof(want), "{\"%s\",%u}.\n", got.host, (unsigned)got.port);
+    assert_string_equal(want, bytes);
+    assert_string_equal(got.host, strchr(name, '@') + 1);
+    assert_int_equal(unlink(pn_tempdir_path(&t, file)), 0);
+    assert_int_equal(
+        pn_barrel_endpoint_publish(t.path, name, &got, why, sizeof(why)),
+        PN_OK);
+    ours = pn_tempdir_get(&t, file, &len);
+    pn_assert_bytes(ours, len, (const uint8_t *)bytes, strlen(bytes));
+    free(ours);
+    pn_tempdir_fini(&t);
+}
+
 #define ROWS(table, function, format)                                          \
     for (size_t i = 0; i < sizeof(table) / sizeof((table)[0]); i++) {          \
         pn_test_addf(function, (void *)(uintptr_t) & (table)[i], format, i);   \
@@ -532,6 +566,14 @@ static void test_barrel_endpoint_file_no_directory(void **state)
 
 int main(void)
 {
+    json_t *vectors = pn_vectors_as("barrel.json", JSON_DECODE_INT_AS_REAL);
+    const json_t *recorded = json_object_get(vectors, "endpoint_file");
+    int result;
+
+    for (size_t i = 0; i < json_array_size(recorded); i++) {
+        pn_test_addf(test_barrel_endpoint_recorded, json_array_get(recorded, i),
+            "barrel/endpoint/recorded %zu", i);
+    }
     for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {
         pn_test_addf(test_barrel_endpoint_good, (void *)(uintptr_t)&GOOD[i],
             "barrel/endpoint/good %s", GOOD[i].name);
@@ -568,5 +610,7 @@ int main(void)
         test_barrel_endpoint_file_not_ours, NULL);
     pn_test_add("barrel/endpoint/file_no_directory",
         test_barrel_endpoint_file_no_directory, NULL);
-    return pn_test_run("barrel/endpoint");
+    result = pn_test_run("barrel/endpoint");
+    json_decref(vectors);
+    return result;
 }
