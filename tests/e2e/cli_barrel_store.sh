@@ -111,36 +111,66 @@ row 4 "expected a running node" nodes_without_a_node barrel nodes
 
 # ---- files that are not as they should be -------------------------------------
 
-# bad NAME PART COMMAND: on a copy of the key directory that COMMAND (in it) has
-# changed, everything is refused and nothing is repaired.
+umask 077
+echo secret >"$work/cookie"
+umask 022
+good=(--cookie-file "$work/cookie")
+node=(run --listen 127.0.0.1:0 --discovery none --barrel-listen 127.0.0.1)
+
+# bad NAME FILE PART COMMAND: on a copy of the key directory that COMMAND (in it)
+# has changed, everything is refused with the name of FILE, and nothing is
+# repaired.
 bad() {
-    local name=$1 part=$2 before
+    local name=$1 before
+    local where="$work/bad/$2: "
     rm -rf "$work/bad"
     cp -r "$keys" "$work/bad"
-    (cd "$work/bad" && eval "$3")
+    (cd "$work/bad" && eval "$4")
     before=$(cd "$work/bad" && ls -lR --time-style=+ && cat -- *.*[by] | cksum)
     run barrel id --key-dir "$work/bad"
-    expect 4 "$part" "bad/$name"
+    expect 4 "$where" "bad/$name"
+    has "$err" "$3"
+    ok $? "bad/$name/why"
     run barrel rotate identity --yes --key-dir "$work/bad"
-    expect 4 "$part" "bad/$name/rotate"
+    expect 4 "$where" "bad/$name/rotate"
+    run -d "$work/bads_node" "${node[@]}" "${good[@]}" --barrel n@h:0 \
+        --key-dir "$work/bad"
+    expect 4 "$where" "bad/$name/run"
+    [ "$(printf '%s\n' "$err" | wc -l)" -eq 1 ]
+    ok $? "bad/$name/run_says_one_sentence"
     [ "$before" = "$(cd "$work/bad" && ls -lR --time-style=+ &&
         cat -- *.*[by] | cksum)" ]
     ok $? "bad/$name/untouched"
 }
-bad no_private_key "node.key" 'rm node.key'
-bad no_public_key "node.pub" 'rm node.pub'
-bad short_key "expected 32" 'truncate -s 31 node.key'
-bad long_key "expected 32" 'echo >>node.key'
-bad another_pair "node.pub" 'cp trusted/b@h.pub node.pub'
-bad open_key "0600" 'chmod 640 node.key'
-bad linked_key "node.key" 'mv node.key k && ln -s k node.key'
-bad writable_public_key "node.pub" 'chmod 666 node.pub'
-bad writable_directory "bad" 'chmod 777 .'
-bad short_pin "b@h.pub" 'truncate -s 31 trusted/b@h.pub'
-bad linked_pin "b@h.pub" \
+bad no_private_key node.key "is not there" 'rm node.key'
+bad no_public_key node.pub "is not there" 'rm node.pub'
+bad short_key node.key "expected 32" 'truncate -s 31 node.key'
+bad long_key node.key "expected 32" 'echo >>node.key'
+bad another_pair node.pub "" 'cp trusted/b@h.pub node.pub'
+bad open_key node.key "0600" 'chmod 640 node.key'
+bad linked_key node.key "symbolic link" 'mv node.key k && ln -s k node.key'
+bad writable_public_key node.pub "other user" 'chmod 666 node.pub'
+bad short_pin trusted/b@h.pub "expected 32" 'truncate -s 31 trusted/b@h.pub'
+bad linked_pin trusted/b@h.pub "symbolic link" \
     'rm trusted/b@h.pub && ln -s ../node.pub trusted/b@h.pub'
-bad writable_pin "b@h.pub" 'chmod 666 trusted/b@h.pub'
-bad directory_for_a_pin "d@h.pub" 'mkdir trusted/d@h.pub'
+bad writable_pin trusted/b@h.pub "other user" 'chmod 666 trusted/b@h.pub'
+bad directory_for_a_pin trusted/d@h.pub "regular file" 'mkdir trusted/d@h.pub'
+# Root would read them all the same.
+printf '#!/bin/sh\nexec %s "%s" "$@"\n' "$([ "$(id -u)" -ne 0 ] ||
+    echo setpriv --bounding-set=-dac_override,-dac_read_search)" \
+    "$(realpath "$peernet")" >"$work/obedient"
+chmod +x "$work/obedient"
+program=$peernet peernet=$work/obedient
+bad unreadable_key node.key "denied" 'chmod 0 node.key'
+bad unreadable_pin trusted/b@h.pub "denied" 'chmod 0 trusted/b@h.pub'
+peernet=$program
+# That of a directory is its own.
+rm -rf "$work/bad"
+cp -r "$keys" "$work/bad"
+chmod 777 "$work/bad"
+row 4 "$work/bad: " bad/writable_directory barrel id --key-dir "$work/bad"
+row 4 "$work/bad: " bad/writable_directory/run "${node[@]}" "${good[@]}" \
+    --barrel n@h:0 --key-dir "$work/bad"
 
 # ---- rotate ------------------------------------------------------------------
 
@@ -176,13 +206,9 @@ row 4 "node" rotate_cert_without_one barrel rotate cert
 
 # ---- options -----------------------------------------------------------------
 
-umask 077
-echo secret >"$work/cookie"
-umask 022
 # Nobody is at this address, and DNS is not asked: a check that is left out
 # ends with another status or sentence.
 rpc=(rpc n@h M f '[]' --as s@h --dns-port 0 --barrel-listen 127.0.0.1)
-good=(--cookie-file "$work/cookie")
 row 3 "n@h is not known" options_good "${rpc[@]}" "${good[@]}"
 row 2 "--cookie-file" cookie_not_given "${rpc[@]}"
 row 2 "cannot be switched off" trust_mode_none "${rpc[@]}" "${good[@]}" \
@@ -278,7 +304,6 @@ else
 fi
 
 # `run` says the same, before it opens anything.
-node=(run --listen 127.0.0.1:0 --discovery none --barrel-listen 127.0.0.1)
 row 2 "--cookie-file" run_no_cookie "${node[@]}" --barrel n@h:0
 row 2 "'--barrel NAME@HOST'" run_no_barrel "${node[@]}"
 row 2 "'--barrel NAME@HOST'" run_trust_mode_without_barrel run \

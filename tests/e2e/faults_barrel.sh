@@ -35,6 +35,15 @@ errors_of() {
 
 secrets() { (cd "$1" 2>/dev/null && sha256sum node.key node.pub 2>/dev/null); }
 pins() { "$tool" "$work/d" list 2>&1; }
+# A sentence has the path in front, of a file that the call was about.
+check_sentence() {
+    local files
+
+    grep -qE "^[A-Z_]+: $work/d(/.*)?: ." "$work/err" || echo "no sentence: $(cat "$work/err")"
+    files=$(grep -F '(INJECTED)' "$work/injected" \
+        | grep -oE '([a-z]@h|node)\.(pub|key)' | paste -sd '|')
+    [ -z "$files" ] || grep -qE "/($files)" "$work/err" || echo "not of $files: $(cat "$work/err")"
+}
 same_secret() { cmp -s "$work/base/node.key" "$1"; }
 
 # What holds after a rotation, whatever became of it.
@@ -51,7 +60,7 @@ check_rotation() { # STATUS, or "killed"
     1)
         [ "$now" = "$old_key" ] || echo "said no, is another key"
         [ "$(secrets "$work/d")" = "$(secrets "$work/base")" ] || echo "a file changed"
-        grep -q '^[A-Z_]*: .*' "$work/err" || echo "no sentence: $(cat "$work/err")"
+        check_sentence
         ;;
     killed) ;;
     *) echo "status $1: $(cat "$work/err")" ;;
@@ -71,7 +80,7 @@ check_first() {
     now=$("$tool" "$work/d" keys 2>&1)
     case $1 in
     0) [ "$now" = "$(cat "$work/out")" ] || echo "said $(cat "$work/out"), is $now" ;;
-    1) grep -q '^[A-Z_]*: .*' "$work/err" || echo "no sentence: $(cat "$work/err")" ;;
+    1) check_sentence ;;
     killed)
         # Between the files: refused until a person removes the first.
         if [[ "$now" == *"node.key: is not there although node.pub is"* ]]; then
@@ -96,7 +105,7 @@ check_pins() {
     1)
         [ "$now" = "$old_pins" ] || { [ "$may_be_gone" = yes ] && [ "$now" = "$new_pins" ]; } \
             || echo "said no, is $now"
-        grep -q '^[A-Z_]*: .*' "$work/err" || echo "no sentence: $(cat "$work/err")"
+        check_sentence
         ;;
     killed) [ "$now" = "$old_pins" ] || [ "$now" = "$new_pins" ] || echo "neither: $now" ;;
     *) echo "status $1: $(cat "$work/err")" ;;
@@ -126,7 +135,7 @@ everywhere() {
     while read -r call nth; do
         for error in $(errors_of "$call"); do
             fresh "$from"
-            strace -o /dev/null -e "inject=$call:error=$error:when=$nth" \
+            strace -y -o "$work/injected" -e "inject=$call:error=$error:when=$nth" \
                 "$tool" "$work/d" "$@" >"$work/out" 2>"$work/err"
             status=$?
             result "barrel/$name/$call.$nth/$error" "$($check $status)"
@@ -155,7 +164,7 @@ everywhere unpin base check_pins unpin a@h
 
 # A file system without second names: there is no copy to rename back.
 fresh
-strace -o /dev/null -e inject=linkat:error=EPERM \
+strace -y -o "$work/injected" -e inject=linkat:error=EPERM \
     -e inject=renameat:error=EROFS:when=2 \
     "$tool" "$work/d" rotate "$SECONDS_NOW" >"$work/out" 2>"$work/err"
 result "barrel/rotate/no_second_names" "$(check_rotation $?)"
