@@ -7,7 +7,7 @@ MESON_FLAGS ?=
 SECONDS ?= 60
 TARGET ?= term
 
-.PHONY: all help deps build demo test bench lint clang asan tsan valgrind \
+.PHONY: all help deps build demo test bench lint clang no-barrel asan tsan valgrind \
 	mutants fuzz fuzz-all interop interop-barrel install clean
 
 all: build
@@ -46,6 +46,10 @@ lint: build ## format, clang-tidy, shell scripts, manual pages, headers, ABI
 clang: ## build with clang, warnings are errors (asan runs the tests with it)
 	tools/variant $(B)-clang clang conform -Dwerror=true
 
+no-barrel: ## build without the Barrel link
+	tools/variant $(B)-no-barrel gcc conform -Dwerror=true \
+	    -Dbarrel=disabled
+
 asan: ## the tests under the address and undefined-behaviour sanitizers
 	tools/variant $(B)-asan clang 'unit conform sim fuzz e2e beam' \
 	    -Db_sanitize=address,undefined -Db_lundef=false
@@ -78,5 +82,5 @@ install: build ## meson install (DESTDIR is heeded)
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 clean: ## remove the build folders
-	rm -rf $(B) $(B)-release $(B)-clang $(B)-asan $(B)-tsan $(B)-mutants \
-	    $(B)-fuzz
+	rm -rf $(B) $(B)-release $(B)-clang $(B)-no-barrel $(B)-asan $(B)-tsan \
+	    $(B)-mutants $(B)-fuzz
