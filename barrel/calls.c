@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "barrel_internal.h"
+#include "base/mutant.h"
 #include "os/clock.h"
 #include "term/writer_internal.h"
 
@@ -357,7 +358,8 @@ static bool is_ref_of(
     pn_dist_ref ref;
 
     return pn_dist_ref_read(term, barrel->name, barrel->creation, &ref)
-           && memcmp(ref.words, op->ref.words, sizeof(ref.words)) == 0;
+           && !PN_CHECK(barrel_answer_ref,
+               memcmp(ref.words, op->ref.words, sizeof(ref.words)) != 0);
 }
 
 void pn_barrel_on_message(pn_barrel_link *link, const pn_dist_signal *signal)

@@ -136,6 +136,7 @@ static void vars_init(peer *p)
     wire_set_ref(&p->vars, 'R', ALICE, 2, CREATION);
     wire_set_ref(&p->vars, 'S', ALICE, 3, CREATION);
     wire_set_ref(&p->vars, 'T', ALICE, 4, CREATION);
+    wire_set_ref(&p->vars, 'U', BOB, 0x3ffff, bobs); /* of nothing he asked */
     assert_int_equal(wire_var_of(&p->vars, 'A')->len, PID_LEN);
     assert_int_equal(wire_var_of(&p->vars, 'R')->len, REF_LEN);
     wire_set_binary(&p->vars, 'K', KEPT_MAX - PID_LEN);
@@ -689,6 +690,8 @@ static void test_call(void **state)
     (void)state;
     begin_call(p);
     tell(p, 0, "{2,'',P} {R,wrong}");
+    tell(p, 0, "{2,'',P} {U,wrong}");
+    tell(p, 0, "{21,proc,P,U,noproc}");
     tell(p, 0, "{2,'',B} {O,wrong}");
     tell(p, 0, "{2,'',P} wrong");
     not_told(p);
