@@ -40,6 +40,7 @@ struct pn_auth {
     size_t rejected_len;
     uint8_t in[IN_MAX];
     size_t in_len;
+    bool has_more; /* bytes behind the message that is being read */
     uint8_t out[OUT_MAX];
     size_t out_len;
     size_t out_written;
@@ -202,6 +203,18 @@ static pn_auth_reason pin_verdict(pn_auth *a, const pn_auth_message *m)
                                             : PN_AUTH_REASON_NONE;
 }
 
+/* A HELLO is the last message of such a peer: it hears of no success when more
+ * is behind it. */
+static void let_through(pn_auth *a)
+{
+    if (PN_CHECK(auth_cookie_only_trailing, a->has_more)) {
+        fail(a, PN_AUTH_REASON_TRAILING_BYTES);
+        return;
+    }
+    a->out_len += pn_auth_encode_ok(a->out + a->out_len);
+    over(a, PN_AUTH_DONE_COOKIE_ONLY);
+}
+
 static void on_hello(
     pn_auth *a, uint64_t now_us, uint64_t wall_ms, const pn_auth_message *m)
 {
@@ -218,8 +231,7 @@ static void on_hello(
         && !PN_CHECK(auth_pin_first,
             a->config.pins->look_up(a->config.pins_user, m->name, &m->key)
                 != PN_AUTH_PIN_ABSENT)) {
-        a->out_len += pn_auth_encode_ok(a->out + a->out_len);
-        over(a, PN_AUTH_DONE_COOKIE_ONLY);
+        let_through(a);
         return;
     }
     reason = pin_verdict(a, m);
@@ -275,7 +287,7 @@ static void on_challenge(pn_auth *a, uint64_t wall_ms, const pn_auth_message *m)
     a->theirs = m->challenge;
     /* A responder signs nothing for somebody who has proven nothing; its own
      * RESPONSE follows the initiator's. */
-    if (a->config.initiator && !say_response(a)) {
+    if (!PN_CHECK(auth_sign_last, !a->config.initiator) && !say_response(a)) {
         return;
     }
     a->state = WAIT_RESPONSE;
@@ -320,7 +332,10 @@ static void on_response(pn_auth *a, uint64_t now_us, const pn_auth_message *m)
         a->state = WAIT_OK;
         return;
     }
-    if (keep_pin(a) && say_response(a)) {
+    if (PN_CHECK(auth_pin_kept, !keep_pin(a))) {
+        return;
+    }
+    if (say_response(a)) {
         a->out_len += pn_auth_encode_ok(a->out + a->out_len);
         over(a, PN_AUTH_DONE);
     }
@@ -332,7 +347,7 @@ static void on_ok(pn_auth *a)
         on_early_ok(a);
     } else if (a->state != WAIT_OK) {
         fail(a, PN_AUTH_REASON_UNEXPECTED_MESSAGE);
-    } else if (keep_pin(a)) {
+    } else if (!PN_CHECK(auth_pin_kept, !keep_pin(a))) {
         over(a, PN_AUTH_DONE);
     }
 }
@@ -397,8 +412,8 @@ static void take_message(
         fail(a, PN_AUTH_REASON_BAD_MESSAGE);
         return;
     }
-    if (PN_CHECK(
-            auth_trailing, is_last_message(a, m.type) && a->in_len > whole)) {
+    a->has_more = a->in_len > whole;
+    if (PN_CHECK(auth_trailing, is_last_message(a, m.type) && a->has_more)) {
         fail(a, PN_AUTH_REASON_TRAILING_BYTES);
         return;
     }
@@ -438,13 +453,14 @@ void pn_auth_input(pn_auth *a, uint64_t now_us, uint64_t wall_ms,
         len -= n;
         take_messages(a, now_us, wall_ms);
     }
-    /* Let through by its name, and more behind it. */
-    if (a->state == OVER && a->outcome != PN_AUTH_FAILED
-        && (a->in_len > 0 || len > 0)) {
+    /* More behind what was the last message. */
+    if (PN_CHECK(auth_after_end, a->state == OVER
+                                     && a->outcome != PN_AUTH_FAILED
+                                     && (a->in_len > 0 || len > 0))) {
         fail(a, PN_AUTH_REASON_TRAILING_BYTES);
     }
     /* Upstream notices only at its deadline (D17). */
-    if (is_last && a->state != OVER) {
+    if (PN_CHECK(auth_finished, is_last && a->state != OVER)) {
         fail(a, PN_AUTH_REASON_STREAM_FINISHED);
     }
 }
@@ -492,7 +508,8 @@ static const char *config_wrong(const pn_auth_config *c)
     if (PN_CHECK(auth_window_max, c->window_ms > PN_AUTH_WINDOW_MAX_MS)) {
         return "expected a time window of at most 600 seconds";
     }
-    if (c->mode != PN_AUTH_STRICT && c->mode != PN_AUTH_TOFU) {
+    if (PN_CHECK(
+            auth_mode, c->mode != PN_AUTH_STRICT && c->mode != PN_AUTH_TOFU)) {
         return "expected strict or tofu: authentication cannot be left out";
     }
     return NULL;

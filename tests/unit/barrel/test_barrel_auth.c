@@ -275,6 +275,90 @@ static void test_cookie_only_pinned_here(void **state)
     auth_end_fini(&b);
 }
 
+/* ---- after the end ----------------------------------------------------- */
+
+static void both_done(auth_end *a, auth_end *b, bool is_cookie_only)
+{
+    auth_end_init(a, true);
+    auth_end_init(b, false);
+    if (is_cookie_only) {
+        a->config.cookie_only = b->config.cookie_only = everybody;
+        a->config.n_cookie_only = b->config.n_cookie_only = 1;
+        a->pin = b->pin = PN_AUTH_PIN_ABSENT;
+    }
+    auth_end_start(a);
+    auth_end_start(b);
+    auth_talk(a, b);
+}
+
+static void check_after_end(auth_end *e, pn_auth_outcome outcome)
+{
+    assert_int_equal(pn_auth_outcome_of(e->auth), outcome);
+    pn_auth_input(e->auth, NOW_US, WALL_MS, NULL, 0, false);
+    assert_int_equal(pn_auth_outcome_of(e->auth), outcome);
+    auth_hear(e, (const uint8_t *)"", 1);
+    auth_assert_failed(e, PN_AUTH_REASON_TRAILING_BYTES);
+    assert_int_equal(pn_auth_output(e->auth).len, 0);
+}
+
+/* One byte is enough, however the end came. */
+static void test_more_after_end(void **state)
+{
+    bool is_cookie_only = *(const bool *)*state;
+    pn_auth_outcome outcome = is_cookie_only ? PN_AUTH_DONE_COOKIE_ONLY
+                                             : PN_AUTH_DONE;
+    auth_end a;
+    auth_end b;
+
+    both_done(&a, &b, is_cookie_only);
+    check_after_end(&a, outcome);
+    check_after_end(&b, outcome);
+    auth_end_fini(&a);
+    auth_end_fini(&b);
+}
+
+/* The peer's stream ends after that, and nothing changes. */
+static void test_finished_after_end(void **state)
+{
+    bool is_cookie_only = *(const bool *)*state;
+    auth_end ends[2];
+
+    both_done(&ends[0], &ends[1], is_cookie_only);
+    for (size_t i = 0; i < 2; i++) {
+        pn_auth_input(ends[i].auth, NOW_US, WALL_MS, NULL, 0, true);
+        assert_int_equal(pn_auth_outcome_of(ends[i].auth),
+            is_cookie_only ? PN_AUTH_DONE_COOKIE_ONLY : PN_AUTH_DONE);
+        auth_end_fini(&ends[i]);
+    }
+}
+
+/* Behind a HELLO that is enough by itself: refused before it hears of success,
+ * be it one byte or more than a message can be. */
+static void test_cookie_only_and_more(void **state)
+{
+    static const size_t more[] = {1, 2, 43, 600};
+    uint8_t bytes[1200] = {0};
+    auth_end b;
+    auth_end peer;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+        size_t n;
+
+        auth_end_init(&b, false);
+        auth_end_init(&peer, true);
+        b.config.cookie_only = everybody;
+        b.config.n_cookie_only = 1;
+        b.pin = PN_AUTH_PIN_ABSENT;
+        auth_end_start(&b);
+        n = auth_peer_hello(&b, &peer, bytes);
+        auth_hear(&b, bytes, n + more[i]);
+        auth_assert_failed(&b, PN_AUTH_REASON_TRAILING_BYTES);
+        assert_int_equal(pn_auth_output(b.auth).len, 0);
+        auth_end_fini(&b);
+    }
+}
+
 /* ---- a hostile peer ---------------------------------------------------- */
 
 typedef struct attack {
@@ -785,6 +869,15 @@ int main(void)
     pn_test_add(
         "barrel/cookie_only/responder", test_cookie_only_responder, NULL);
     pn_test_add("barrel/cookie_only/both", test_cookie_only_both, NULL);
+    pn_test_add("barrel/cookie_only/and_more", test_cookie_only_and_more, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        const char *how = roles[i] ? "cookie_only" : "proven";
+
+        pn_test_addf(
+            test_more_after_end, &roles[i], "barrel/after_end/more/%s", how);
+        pn_test_addf(test_finished_after_end, &roles[i],
+            "barrel/after_end/finished/%s", how);
+    }
     for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
         pn_test_addf(test_attack, (void *)(uintptr_t)&attacks[i],
             "barrel/bad9/%s/%s",
