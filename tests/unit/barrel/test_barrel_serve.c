@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dist/dist.h"
+#include "node/node_internal.h"
 #include "os/clock.h"
 #include "stranger_rig.h"
 #include "wire_text.h"
@@ -518,6 +519,25 @@ static void test_serve(void **state)
     peer_down(p);
 }
 
+/* What has come of a message counts before the rest is there (T5). */
+static void test_memory(void **state)
+{
+    static const uint8_t some[2 * 1024 * 1024];
+    static const uint8_t head[] = {0, 0x80, 0, 0}; /* of 8 MiB */
+    peer *p = peer_up(true);
+    pn_node *bob = p->s.t.bob_node;
+
+    (void)state;
+    pn_node_lock(bob);
+    bob->opt.max_memory_bytes = 1024 * 1024;
+    pn_node_unlock(bob);
+    nothing_else(p);
+    stranger_say(&p->s, p->streams[0], head, sizeof(head), false);
+    stranger_say(&p->s, p->streams[0], some, sizeof(some), false);
+    expect_end(p);
+    peer_down(p);
+}
+
 /* ---- what it asks ------------------------------------------------------ */
 
 static pn_term var_term(peer *p, char name)
@@ -834,6 +854,7 @@ int main(void)
             "barrel/serve/%s", serve_rows[i].name);
     }
 #define T(name) pn_test_add("barrel/serve/" #name, test_##name, NULL)
+    T(memory);
     T(send);
     T(monitor_pid);
     T(monitor_name);
