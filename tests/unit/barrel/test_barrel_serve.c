@@ -147,30 +147,13 @@ static void vars_init(peer *p)
 }
 
 /* calc:note/1, which one can see has run. */
-static void on_note(pn_request *req, pn_term args, void *user)
-{
-    two_barrels *t = user;
-    char *text = NULL;
-    size_t len = 0;
-
-    (void)pthread_mutex_lock(&t->lock);
-    if (pn_term_to_text(args, &text, &len) == PN_OK) {
-        (void)snprintf(t->last_sent, sizeof(t->last_sent), "%s", text);
-    }
-    t->n_sent++;
-    (void)pthread_mutex_unlock(&t->lock);
-    free(text);
-    if (pn_request_is_call(req)) {
-        (void)pn_request_reply(req, "ok");
-    }
-}
-
 static void export_note(two_barrels *t, bool is_granted)
 {
     pn_principal alice = {.family = PN_FAMILY_BARREL, .key = t->alice_key};
 
-    assert_int_equal(
-        pn_beam_dist_export(t->table, ":calc", "note", 1, on_note, t), PN_OK);
+    assert_int_equal(pn_beam_dist_export(
+                         t->table, ":calc", "note", 1, two_barrels_on_sent, t),
+        PN_OK);
     if (is_granted) {
         two_barrels_grant(t);
         assert_int_equal(

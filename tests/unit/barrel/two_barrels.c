@@ -94,7 +94,7 @@ static void on_steady(pn_request *req, pn_term args, void *user)
     (void)nanosleep(&pause, NULL);
 }
 
-static void on_inbox(pn_request *req, pn_term args, void *user)
+void two_barrels_on_sent(pn_request *req, pn_term args, void *user)
 {
     two_barrels *t = user;
     char *text = NULL;
@@ -140,7 +140,8 @@ static void expose(two_barrels *t)
     assert_int_equal(
         pn_expose(t->bob_node, "secret", on_echo, NULL, NULL), PN_OK);
     assert_int_equal(
-        pn_expose(t->bob_node, "inbox", on_inbox, t, &closed), PN_OK);
+        pn_expose(t->bob_node, "inbox", two_barrels_on_sent, t, &closed),
+        PN_OK);
     assert_int_equal(
         pn_beam_dist_serve(t->bob_node, NULL, NULL, &t->table), PN_OK);
     assert_int_equal(

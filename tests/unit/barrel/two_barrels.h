@@ -52,6 +52,8 @@ pn_err two_barrels_open_one(
     two_barrels *t, bool is_alice, two_barrels_change *change);
 void two_barrels_close_one(two_barrels *t, bool is_alice);
 void two_barrels_grant(two_barrels *t);
+/* A handler, user being t: notes what came in last_sent, and answers "ok". */
+void two_barrels_on_sent(pn_request *req, pn_term args, void *user);
 void two_barrels_fini(two_barrels *t);
 /* "DIR/NAME/PART" of one of them; static storage of the last four calls. */
 const char *two_barrels_path(
