@@ -54,7 +54,7 @@ static pn_err end_add(void *user, pn_slice name, const pn_public_key *key)
     return e->add_err;
 }
 
-const pn_auth_pins pins = {.look_up = end_look_up, .add = end_add};
+static const pn_auth_pins pins = {.look_up = end_look_up, .add = end_add};
 
 void auth_end_key(auth_end *e, uint8_t first)
 {
