@@ -56,7 +56,7 @@ struct pn_barrel {
     uint32_t last_pid;
     uint64_t last_ref;
     pn_barrel_failures auth_failures[2][PN_AUTH_N_REASONS]; /* in, out */
-    pn_barrel_failures dist_failures;
+    pn_barrel_failures dist_failures[2][PN_DIST_N_REASONS];
     pn_barrel_op *downs;    /* monitors whose link has ended */
     pn_barrel_op *finished; /* asynchronous calls, to be told on the loop */
     pn_barrel_metrics metrics;

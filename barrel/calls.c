@@ -330,6 +330,9 @@ void pn_barrel_ops_expire(pn_barrel_link *link, uint64_t now_us)
                 demonitor(link, op);
             }
             op_finish(link->barrel, op, PN_TIMEOUT, NULL);
+            if (link->base.stage == PN_LINK_ENDED) {
+                return; /* by the demonitor, and next has gone with it */
+            }
         }
     }
 }

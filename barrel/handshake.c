@@ -73,7 +73,8 @@ static pn_barrel_failures *failures_like(const pn_barrel_link *link)
     pn_barrel *barrel = link->barrel;
 
     return link->dist != NULL
-               ? &barrel->dist_failures
+               ? &barrel->dist_failures[link->base.is_dialled]
+                                       [pn_dist_reason_of(link->dist)]
                : &barrel->auth_failures[link->base.is_dialled]
                                        [pn_auth_reason_of(link->auth)];
 }
@@ -288,8 +289,8 @@ void pn_barrel_control_flush(pn_barrel_link *link)
     pn_dist_written(link->dist);
 }
 
-/* Another link to the same node, up or about to be. One that only claims the
- * name is none. */
+/* Another link to the same node, up or about to be. One that claims the name
+ * and has not proven the cookie is none. */
 static pn_barrel_link *other_link(const pn_barrel_link *link)
 {
     const pn_barrel *barrel = link->barrel;

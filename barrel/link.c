@@ -294,7 +294,9 @@ static void on_acked(void *user, int64_t stream, uint64_t total)
         link->control_acked = total;
         pn_dist_acked(link->dist, total);
         pn_barrel_control_flush(link);
-        pn_link_touch(&link->base);
+    }
+    if (link->base.stage != PN_LINK_ENDED) {
+        pn_link_touch(&link->base); /* less is held, which is accounted then */
     }
     pn_node_unlock(node);
 }

@@ -25,6 +25,8 @@ enum {
 };
 
 #define LINGER_US (3 * PN_US_PER_S)
+/* Whoever left so much behind is not waited for: nobody counts it then. */
+#define LINGER_MEMORY_MAX ((size_t)4 * 1024 * 1024)
 #define NS_PER_US UINT64_C(1000)
 
 /* True when a packet could be decrypted since it was cleared: the callback
@@ -659,6 +661,7 @@ static bool has_lingered(const pn_quic_conn *conn, uint64_t now_us)
 {
     return conn->state == QUIC_LINGER
            && (!conn->has_binding || now_us >= conn->until_us
+               || conn->memory.bytes > LINGER_MEMORY_MAX
                || (conn->n_unsent == 0 && conn->ready == NULL));
 }
 
