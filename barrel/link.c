@@ -34,14 +34,19 @@ static pn_barrel_link *of(pn_link *base)
     return (pn_barrel_link *)(void *)base;
 }
 
+static bool is_to(pn_link *l, const pn_barrel *barrel, const char *name,
+    const pn_barrel_link *skip)
+{
+    return pn_barrel_is_link(l, barrel) && of(l) != skip && of(l)->name != NULL
+           && strcmp(of(l)->name, name) == 0;
+}
+
 /* The first link to name, but not skip, whose stage is one of stages. */
 pn_barrel_link *pn_barrel_find(const pn_barrel *barrel, const char *name,
     const pn_barrel_link *skip, unsigned stages)
 {
     for (pn_link *l = barrel->node->links; l != NULL; l = l->next) {
-        if (pn_barrel_is_link(l, barrel) && of(l) != skip
-            && (stages & 1u << l->stage) != 0 && of(l)->name != NULL
-            && strcmp(of(l)->name, name) == 0) {
+        if ((stages & 1u << l->stage) != 0 && is_to(l, barrel, name, skip)) {
             return of(l);
         }
     }
@@ -58,9 +63,8 @@ pn_barrel_link *pn_barrel_find_dial(
     const pn_barrel *barrel, const char *name, const pn_barrel_link *skip)
 {
     for (pn_link *l = barrel->node->links; l != NULL; l = l->next) {
-        if (pn_barrel_is_link(l, barrel) && of(l) != skip && l->is_dialled
-            && (PN_BARREL_STAGES_COMING & 1u << l->stage) != 0
-            && strcmp(of(l)->name, name) == 0) {
+        if (l->is_dialled && (PN_BARREL_STAGES_COMING & 1u << l->stage) != 0
+            && is_to(l, barrel, name, skip)) {
             return of(l);
         }
     }
@@ -72,9 +76,9 @@ pn_barrel_link *pn_barrel_find_arriving(
     const pn_barrel *barrel, const char *name, const pn_barrel_link *skip)
 {
     for (pn_link *l = barrel->node->links; l != NULL; l = l->next) {
-        if (pn_barrel_is_link(l, barrel) && !l->is_dialled && of(l) != skip
-            && l->stage == PN_LINK_HANDSHAKE && of(l)->is_authenticated
-            && !of(l)->is_cookie_only && strcmp(of(l)->name, name) == 0) {
+        if (!l->is_dialled && l->stage == PN_LINK_HANDSHAKE
+            && is_to(l, barrel, name, skip) && of(l)->is_authenticated
+            && !of(l)->is_cookie_only) {
             return of(l);
         }
     }

@@ -124,21 +124,26 @@ bool pn_barrel_is_within(const pn_barrel_link *link, pn_term term)
 
 /* ---- sending signals --------------------------------------------------- */
 
-pn_err pn_barrel_emit(pn_barrel_link *link, const pn_dist_signal *signal)
+/* No limit is asked. */
+static pn_err emit(pn_barrel_link *link, const pn_dist_signal *signal)
 {
-    pn_err err;
-
-    if (PN_CHECK(barrel_output,
-            pn_buf_used(&link->out) >= link->base.node->opt.max_output_bytes)) {
-        return PN_BUSY;
-    }
-    err = pn_dist_signal_write(
+    pn_err err = pn_dist_signal_write(
         &link->out, signal, link->barrel->opt.max_message_bytes);
+
     if (err == PN_OK) {
         link->barrel->metrics.signals_out++;
         pn_link_touch(&link->base);
     }
     return err;
+}
+
+pn_err pn_barrel_emit(pn_barrel_link *link, const pn_dist_signal *signal)
+{
+    if (PN_CHECK(barrel_output,
+            pn_buf_used(&link->out) >= link->base.node->opt.max_output_bytes)) {
+        return PN_BUSY;
+    }
+    return emit(link, signal);
 }
 
 /* Twice what else is let out, and a message that was on top of that. */
@@ -147,17 +152,11 @@ void pn_barrel_emit_must(pn_barrel_link *link, const pn_dist_signal *signal)
     size_t limit = 2 * (size_t)link->base.node->opt.max_output_bytes
                    + link->barrel->opt.max_message_bytes;
 
-    if (pn_buf_used(&link->out) >= limit
-        || pn_dist_signal_write(
-               &link->out, signal, link->barrel->opt.max_message_bytes)
-               != PN_OK) {
+    if (pn_buf_used(&link->out) >= limit || emit(link, signal) != PN_OK) {
         pn_barrel_link_end(link, PN_REASON_FLOOD,
             "%s asks and does not take the answers",
             pn_barrel_name_to_show(link));
-        return;
     }
-    link->barrel->metrics.signals_out++;
-    pn_link_touch(&link->base);
 }
 
 /* A term made of our own pid. */
