@@ -115,7 +115,6 @@ struct pn_barrel_link {
     pn_dist *dist;
     int64_t control;
     uint64_t name_at_us; /* dialled: not before */
-    bool has_credit;
     uint64_t control_written;
     uint64_t control_acked;
     int64_t data;

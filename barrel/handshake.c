@@ -349,15 +349,18 @@ bool pn_barrel_dist_abandoned(pn_barrel_link *link)
     return link->base.is_dialled;
 }
 
+static bool is_duplicate(pn_dist_reason why)
+{
+    return why == PN_DIST_REASON_LOST_RACE || why == PN_DIST_REASON_ALREADY_UP;
+}
+
 static void dist_failed(pn_barrel_link *link, pn_dist_reason why)
 {
-    bool is_duplicate = why == PN_DIST_REASON_LOST_RACE
-                        || why == PN_DIST_REASON_ALREADY_UP;
     bool is_cookie = why == PN_DIST_REASON_TIMEOUT
                      && pn_dist_awaits_ack(link->dist);
 
     pn_barrel_link_end(link,
-        is_duplicate        ? PN_REASON_DUPLICATE
+        is_duplicate(why)   ? PN_REASON_DUPLICATE
         : link->has_been_up ? PN_REASON_BAD_FRAME
                             : PN_REASON_BAD_HANDSHAKE,
         "distribution with %s: %s%s", pn_barrel_name_to_show(link),
@@ -375,14 +378,10 @@ void pn_barrel_dist_check(pn_barrel_link *link)
         return;
     }
     why = pn_dist_reason_of(link->dist);
-    if (why == PN_DIST_REASON_LOST_RACE || why == PN_DIST_REASON_ALREADY_UP) {
-        bool is_handed_over = hand_over(link);
-
-        if (!is_handed_over && why == PN_DIST_REASON_LOST_RACE
-            && link->base.is_dialled) {
-            yield(link, YIELD_US);
-            return;
-        }
+    if (is_duplicate(why) && !hand_over(link) && why == PN_DIST_REASON_LOST_RACE
+        && link->base.is_dialled) {
+        yield(link, YIELD_US);
+        return;
     }
     dist_failed(link, why);
 }
@@ -440,12 +439,16 @@ static bool on_alive(void *user)
            == NULL;
 }
 
+/* Who has proven the key we dialled has credit before our name; others have it
+ * when distribution is up. */
+static bool has_credit_early(const pn_barrel_link *link)
+{
+    return link->base.is_dialled && !link->is_cookie_only;
+}
+
 static void give_credit(pn_barrel_link *link)
 {
-    if (!link->has_credit) {
-        link->has_credit = true;
-        pn_quic_grant(link->quic, pn_barrel_credit(&link->barrel->opt));
-    }
+    pn_quic_grant(link->quic, pn_barrel_credit(&link->barrel->opt));
 }
 
 static void on_dist_up(void *user)
@@ -459,7 +462,9 @@ static void on_dist_up(void *user)
     base->up_us = pn_node_now(node);
     link->has_been_up = true;
     link->deadline_us = PN_TIME_NEVER;
-    give_credit(link);
+    if (!has_credit_early(link)) {
+        give_credit(link);
+    }
     link->barrel->metrics.links_up++;
     pn_node_event(node, PN_EVENT_PEER_UP, &base->key, base->label,
         &base->remote, NULL, 0, PN_REASON_NONE);
@@ -520,7 +525,7 @@ static void auth_done(pn_barrel_link *link)
     if (err == PN_OK && link->base.is_dialled) {
         err = open_stream(link, false, STREAM_CONTROL, &link->control);
     }
-    if (link->base.is_dialled && !link->is_cookie_only) {
+    if (has_credit_early(link)) {
         give_credit(link);
     }
     if (err != PN_OK) {
