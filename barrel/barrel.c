@@ -346,7 +346,6 @@ static pn_err open_on_loop(void *arg)
     if (err == PN_OK) {
         err = open_discovery(barrel, o->options);
     }
-
     if (err == PN_OK) {
         err = open_quic(barrel, o->options);
     }

@@ -75,6 +75,11 @@ static pn_err ranges_check(const pn_barrel_options *o)
             return PN_INVALID;
         }
     }
+    if (o->keep_alive_ms >= o->dead_after_ms) {
+        pn_node_set_open_error("keep_alive_ms is not less than dead_after_ms: "
+                               "a silent link would end before it is asked");
+        return PN_INVALID;
+    }
     return PN_OK;
 }
 
@@ -119,16 +124,6 @@ static const char *wrong_text(const pn_barrel_options *o)
     return NULL;
 }
 
-/* NULL: the times go together. */
-static const char *wrong_times(const pn_barrel_options *o)
-{
-    if (o->keep_alive_ms >= o->dead_after_ms) {
-        return "keep_alive_ms is not less than dead_after_ms: a silent link "
-               "would end before it is asked";
-    }
-    return NULL;
-}
-
 /* A pattern that admits nobody is a mistake somebody would never see. */
 static pn_err patterns_check(const pn_barrel_options *o)
 {
@@ -168,10 +163,6 @@ pn_err pn_barrel_options_check(
     err = patterns_check(&o);
     if (err == PN_OK) {
         err = ranges_check(&o);
-    }
-    if (err == PN_OK && (wrong = wrong_times(&o)) != NULL) {
-        pn_node_set_open_error("%s", wrong);
-        err = PN_INVALID;
     }
     *ret_options = o;
     return err;
