@@ -250,9 +250,9 @@ static void link_flush(pn_link *link)
     }
 }
 
-/* Output goes out at the turn end; what one read brings can keep both ends
- * waiting for each other meanwhile. So after some of it the peer gets what is
- * ready, and works on that while we go on. */
+/* Output goes out at the turn end; what one read or one queue brings can keep
+ * both ends waiting for each other meanwhile. So after some of it the peer gets
+ * what is ready, and works on that while we go on. */
 static void link_flush_early(pn_link *link)
 {
     const pn_node *node = link->node;
@@ -347,7 +347,6 @@ static void on_session_call(
     void *user, uint64_t id, pn_slice handle, pn_term args)
 {
     pn_dispatch_message(user, true, id, handle, args);
-    link_flush_early(user);
 }
 
 static void on_session_send(void *user, pn_slice handle, pn_term args)
@@ -740,7 +739,12 @@ static pn_err begin_reply(
 
 static pn_err commit(pn_link *link, uint64_t now_us, pn_term_writer *w)
 {
-    return pn_session_commit(link->session, now_us, w);
+    pn_err err = pn_session_commit(link->session, now_us, w);
+
+    if (err == PN_OK) {
+        link_flush_early(link);
+    }
+    return err;
 }
 
 static const pn_link_ops link_ops = {

@@ -152,13 +152,29 @@ static void on_nothing(pn_request *req, pn_term args, void *user)
     (void)user;
 }
 
+/* What an answer came to. The handler goes on after its answer, so the caller
+ * waits for this too. */
+typedef struct answer {
+    atomic_bool is_there;
+    pn_err err;
+} answer;
+
+static void answer_set(answer *a, pn_err err)
+{
+    a->err = err;
+    atomic_store(&a->is_there, true);
+}
+
+static bool answer_is_there(void *user)
+{
+    return atomic_load(&((answer *)user)->is_there);
+}
+
 static void on_twice(pn_request *req, pn_term args, void *user)
 {
-    pn_err *second = user;
-
     (void)args;
     (void)pn_request_reply(req, "first");
-    *second = pn_request_reply(req, "second");
+    answer_set(user, pn_request_reply(req, "second"));
 }
 
 static void on_huge(pn_request *req, pn_term args, void *user)
@@ -166,14 +182,14 @@ static void on_huge(pn_request *req, pn_term args, void *user)
     static uint8_t zeros[1 << 20];
 
     (void)args;
-    *(pn_err *)user = pn_request_reply(
-        req, "~b", (pn_slice){zeros, sizeof(zeros)});
+    answer_set(user,
+        pn_request_reply(req, "~b", (pn_slice){zeros, sizeof(zeros)}));
 }
 
 static void test_node_call_one_answer(void **state)
 {
-    pn_err second = PN_OK;
-    pn_err huge = PN_OK;
+    answer second = {.err = PN_OK};
+    answer huge = {.err = PN_OK};
     two_nodes t;
 
     (void)state;
@@ -185,12 +201,12 @@ static void test_node_call_one_answer(void **state)
     assert_call(
         &t, "nothing", "1", PN_REMOTE, "{:handler_crash, {:exit, :normal}}");
     assert_call(&t, "twice", "1", PN_OK, ":first");
-    sleep_ms(300); /* the handler goes on after its reply */
-    assert_int_equal(second, PN_STATE);
+    two_nodes_wait(answer_is_there, &second);
+    assert_int_equal(second.err, PN_STATE);
     /* A frame over 1 MiB would end the link at the other side. */
     assert_call(&t, "huge", "1", PN_REMOTE, ":system_limit");
-    sleep_ms(300); /* the handler goes on after its reply */
-    assert_int_equal(huge, PN_TOO_LARGE);
+    two_nodes_wait(answer_is_there, &huge);
+    assert_int_equal(huge.err, PN_TOO_LARGE);
     assert_true(pn_connected(t.alice, &t.bob_key));
     two_nodes_close(&t);
 }
@@ -673,20 +689,33 @@ static bool batch_is_over(void *user)
     return atomic_load(&b->n_replies) >= BATCH;
 }
 
+/* What comes while the handler is still there waits in the queue. */
+static void on_echo_then_stay(pn_request *req, pn_term args, void *user)
+{
+    (void)user;
+    (void)pn_request_reply_term(req, args);
+    sleep_ms(300);
+}
+
+/* The first call is answered inline, so the batch is handled as it is read, or
+ * by a worker that stays, so it is handled from the queue. */
 static void test_node_answers_leave_before_turn_end(void **state)
 {
+    bool is_queued = *(bool *)*state;
     pn_expose_options is_inline;
     two_nodes t;
     batch b = {.t = &t};
 
-    (void)state;
     two_nodes_open(&t, NULL);
     pn_expose_options_init(&is_inline);
     is_inline.flags = PN_EXPOSE_INLINE;
-    assert_int_equal(pn_expose(t.bob, "echo", on_echo, NULL, NULL), PN_OK);
+    assert_int_equal(pn_expose(t.bob, "first",
+                         is_queued ? on_echo_then_stay : on_echo, NULL,
+                         is_queued ? NULL : &is_inline),
+        PN_OK);
     assert_int_equal(
         pn_expose(t.bob, "batch", on_batch_asked, &b, &is_inline), PN_OK);
-    assert_int_equal(pn_call_async(t.alice, &t.bob_key, "echo", 5000,
+    assert_int_equal(pn_call_async(t.alice, &t.bob_key, "first", 5000,
                          small_term(), on_batch_begin, &b),
         PN_OK);
     two_nodes_wait(batch_is_over, &b);
@@ -780,6 +809,8 @@ int main(void)
 {
     static unsigned on_worker = 0;
     static unsigned is_inline = PN_EXPOSE_INLINE;
+    static bool as_read = false;
+    static bool is_queued = true;
 
     pn_test_add("node/call/round_trip", test_node_call_round_trip, NULL);
     pn_test_add(
@@ -798,7 +829,9 @@ int main(void)
     pn_test_add("node/order/concurrent_runs_beside",
         test_node_concurrent_handle_runs_beside, NULL);
     pn_test_add("node/order/answers_leave_before_turn_end",
-        test_node_answers_leave_before_turn_end, NULL);
+        test_node_answers_leave_before_turn_end, &as_read);
+    pn_test_add("node/order/answers_leave_before_queue_end",
+        test_node_answers_leave_before_turn_end, &is_queued);
     pn_test_add("node/workers/two_jobs_one_idle",
         test_node_two_jobs_one_idle_worker, NULL);
     pn_test_add("node/defer/worker", test_node_defer, &on_worker);
