@@ -25,6 +25,8 @@ enum {
 };
 
 #define LINGER_US (3 * PN_US_PER_S)
+/* How much longer the last word waits for a socket that is full. */
+#define FULL_US PN_US_PER_S
 /* Whoever left so much behind is not waited for: nobody counts it then. */
 #define LINGER_MEMORY_MAX ((size_t)4 * 1024 * 1024)
 #define NS_PER_US UINT64_C(1000)
@@ -380,6 +382,13 @@ void pn_quic_conn_end(
     conn_tell_end(conn, why, code, sys_errno);
 }
 
+/* The last word, as soon as the socket takes it. */
+static void conn_say_close(pn_quic_conn *conn)
+{
+    conn->owes_close = !pn_quic_socket_send(
+        conn->quic, &conn->path, conn->close_packet, conn->close_packet_len);
+}
+
 /* Sends the last word and keeps it, for whoever did not hear it. */
 static void conn_send_close(
     pn_quic_conn *conn, const ngtcp2_connection_close_error *error)
@@ -399,9 +408,9 @@ static void conn_send_close(
         return;
     }
     conn->path = from_ngtcp2_path(&ps.path);
-    pn_quic_socket_send(quic, &conn->path, out, (size_t)n);
     conn->close_packet = malloc((size_t)n);
     if (conn->close_packet == NULL || quic->n_closing >= CLOSING_MAX) {
+        (void)pn_quic_socket_send(quic, &conn->path, out, (size_t)n);
         conn_gone(conn);
         return;
     }
@@ -411,6 +420,10 @@ static void conn_send_close(
     conn_release(conn);
     conn->state = QUIC_CLOSING;
     quic->n_closing++;
+    conn_say_close(conn);
+    if (conn->owes_close) {
+        conn->until_us += FULL_US;
+    }
 }
 
 /* The 1st, 2nd, 4th, 8th... packet after the end is answered. */
@@ -419,8 +432,7 @@ static void conn_repeat_close(pn_quic_conn *conn)
     uint64_t n = ++conn->n_after_close;
 
     if ((n & (n - 1)) == 0) {
-        pn_quic_socket_send(conn->quic, &conn->path, conn->close_packet,
-            conn->close_packet_len);
+        conn_say_close(conn);
     }
 }
 
@@ -738,6 +750,8 @@ void pn_quic_conn_work(pn_quic_conn *conn)
     }
     if (has_lingered(conn, pn_loop_now_us(conn->quic->loop))) {
         conn_close_now(conn);
+    } else if (conn->state == QUIC_CLOSING && conn->owes_close) {
+        conn_say_close(conn);
     }
     if (conn->state == QUIC_GONE && !conn->is_owned) {
         pn_quic_conn_free(conn);

@@ -144,7 +144,7 @@ static void send_reset(
     n = ngtcp2_pkt_write_stateless_reset(
         out, len, token, noise, len - sizeof(token));
     if (n > 0) {
-        pn_quic_socket_send(quic, path, out, (size_t)n);
+        (void)pn_quic_socket_send(quic, path, out, (size_t)n);
     }
 }
 
@@ -163,7 +163,7 @@ static void send_versions(pn_quic *quic, const quic_path *path,
     n = ngtcp2_pkt_write_version_negotiation(out, sizeof(out), unused, vc->scid,
         vc->scidlen, vc->dcid, vc->dcidlen, versions, 1);
     if (n > 0) {
-        pn_quic_socket_send(quic, path, out, (size_t)n);
+        (void)pn_quic_socket_send(quic, path, out, (size_t)n);
     }
 }
 
@@ -180,7 +180,7 @@ static void send_refusal(pn_quic *quic, const quic_path *path,
     n = ngtcp2_crypto_write_connection_close(
         out, sizeof(out), hd->version, &hd->scid, &hd->dcid, code, NULL, 0);
     if (n > 0 && n <= INITIAL_MIN) {
-        pn_quic_socket_send(quic, path, out, (size_t)n);
+        (void)pn_quic_socket_send(quic, path, out, (size_t)n);
     }
 }
 
@@ -207,7 +207,7 @@ static void send_retry(
         &cid, &hd->dcid, token, (size_t)n);
     if (n > 0) {
         quic->counters.retries_sent++;
-        pn_quic_socket_send(quic, path, out, (size_t)n);
+        (void)pn_quic_socket_send(quic, path, out, (size_t)n);
     }
 }
 

@@ -197,6 +197,7 @@ struct pn_quic_conn {
     uint8_t *close_packet;
     size_t close_packet_len;
     uint64_t n_after_close; /* packets since */
+    bool owes_close;        /* the socket was full */
     quic_stream *streams[QUIC_STREAM_BUCKETS];
     quic_stream *ready; /* have something to send, in turn, by next_ready */
     quic_stream *ready_last;
@@ -250,8 +251,8 @@ uint8_t *pn_quic_socket_room(pn_quic *quic);
 int pn_quic_socket_put(pn_quic *quic, const quic_path *path, size_t len);
 /* Sends what was put. An errno as above. */
 int pn_quic_socket_flush(pn_quic *quic);
-/* One datagram at once; lost when the socket is blocked. */
-void pn_quic_socket_send(
+/* One datagram at once. False: lost, the socket is blocked. */
+bool pn_quic_socket_send(
     pn_quic *quic, const quic_path *path, const uint8_t *data, size_t len);
 /* The address that datagrams to remote would come from. */
 PN_MUST_USE pn_err pn_quic_socket_local(const pn_quic *quic,

@@ -299,14 +299,17 @@ int pn_quic_socket_put(pn_quic *quic, const quic_path *path, size_t len)
     return why;
 }
 
-void pn_quic_socket_send(
+bool pn_quic_socket_send(
     pn_quic *quic, const quic_path *path, const uint8_t *data, size_t len)
 {
-    if (!quic->socket.is_blocked) {
-        memcpy(pn_quic_socket_room(quic), data, len);
-        (void)pn_quic_socket_put(quic, path, len);
-        (void)pn_quic_socket_flush(quic);
+    (void)pn_quic_socket_flush(quic);
+    if (quic->socket.is_blocked) {
+        return false;
     }
+    memcpy(pn_quic_socket_room(quic), data, len);
+    (void)pn_quic_socket_put(quic, path, len);
+    (void)pn_quic_socket_flush(quic);
+    return true;
 }
 
 static void on_retry(void *user)

@@ -144,6 +144,11 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
     if (fails()) {
         return -1;
     }
+    if (mode == FAULTS_UDP_FULL) {
+        n_faults++;
+        errno = EAGAIN;
+        return -1;
+    }
     if (mode == FAULTS_UDP_LOSE && is_lost()) {
         n_faults++;
         return (ssize_t)length(msg);

@@ -14,7 +14,8 @@ typedef enum faults_udp_mode {
     FAULTS_UDP_EAGAIN, /* every third finds no room, or nothing to read */
     FAULTS_UDP_LATE,   /* every fourth comes after the next, or 2 ms later */
     FAULTS_UDP_LOSE,   /* some never come; see faults_udp_lose */
-    FAULTS_UDP_TWICE   /* every third comes twice */
+    FAULTS_UDP_TWICE,  /* every third comes twice */
+    FAULTS_UDP_FULL    /* nothing can be sent */
 } faults_udp_mode;
 
 void faults_udp_set(faults_udp_mode mode);

@@ -194,6 +194,33 @@ static void test_connect(void **state)
     end(&r);
 }
 
+/* The last word waits while the socket is full: nobody else would say it
+ * before the peer's next sign of life. */
+static void test_close_while_full(void **state)
+{
+    static network full = {"full", FAULTS_UDP_NONE, 0, 0};
+    void *network_state = &full;
+    quic_rig r;
+    quic_side other;
+
+    (void)state;
+    begin(&r, &network_state);
+    quic_rig_connect(&r);
+    quic_rig_settle(&r, 100); /* all is acknowledged */
+    faults_udp_set(FAULTS_UDP_FULL);
+    quic_side_init(&other, &r);
+    quic_rig_dial(&r, &other); /* fills the socket */
+    quic_rig_settle(&r, 1);
+    quic_side_close(&r.client);
+    quic_rig_settle(&r, 20);
+    assert_int_equal(r.server.n_end, 0);
+    faults_udp_set(FAULTS_UDP_NONE);
+    QUIC_RIG_UNTIL(&r, r.server.n_end == 1);
+    assert_int_equal(r.server.why, PN_CLOSED);
+    quic_side_fini(&other);
+    end(&r);
+}
+
 static void test_there_were_faults(void **state)
 {
     (void)state;
@@ -212,6 +239,8 @@ int main(void)
         pn_test_addf(test_reset, n, "barrel/quic_loss/reset/%s", n->name);
         pn_test_addf(test_connect, n, "barrel/quic_loss/connect/%s", n->name);
     }
+    pn_test_add(
+        "barrel/quic_loss/close_while_full", test_close_while_full, NULL);
     pn_test_add(
         "barrel/quic_loss/there_were_faults", test_there_were_faults, NULL);
     return pn_test_run("barrel/quic_loss");
