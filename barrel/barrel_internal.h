@@ -246,7 +246,41 @@ PN_MUST_USE pn_err pn_barrel_emit(
  * that ends the link. */
 void pn_barrel_emit_must(pn_barrel_link *link, const pn_dist_signal *signal);
 
-/* ---- calls.c ---- */
+/* ---- ops.c: lock held but where it says so ---- */
+/* A process and a reference for it. Takes the lock for a moment. */
+void pn_barrel_op_init(
+    pn_barrel *barrel, pn_barrel_op *op, pn_barrel_op_kind kind);
+void pn_barrel_op_fini(pn_barrel_op *op);
+void pn_barrel_op_free(pn_barrel_op *op);
+void pn_barrel_op_append(pn_barrel_link *link, pn_barrel_op *op);
+void pn_barrel_op_remove(pn_barrel_link *link, pn_barrel_op *op);
+/* Wakes who waits, or has the loop tell. value may be NULL. */
+void pn_barrel_op_finish(
+    pn_barrel *barrel, pn_barrel_op *op, pn_err outcome, const pn_term *value);
+/* What a call has to send goes out, or waits with it for the link. Errors:
+ * PN_BUSY the output is full. */
+PN_MUST_USE pn_err pn_barrel_op_send(pn_barrel_link *link, pn_barrel_op *op);
+/* Takes back the monitor of a gen_server call, or one that was asked for. */
+void pn_barrel_op_demonitor(pn_barrel_link *link, const pn_barrel_op *op);
+
+/* The terms that name an operation, in one writer each. */
+typedef struct pn_barrel_op_terms {
+    pn_term_writer pid_writer;
+    pn_term_writer ref_writer;
+    pn_term pid;
+    pn_term ref;
+} pn_barrel_op_terms;
+
+/* No lock for these. To be freed whatever make says. */
+PN_MUST_USE pn_err pn_barrel_op_terms_make(
+    const pn_barrel *barrel, const pn_barrel_op *op, pn_barrel_op_terms *t);
+void pn_barrel_op_terms_free(pn_barrel_op_terms *t);
+/* Initialises w whatever it says. Errors: PN_INVALID no name. */
+PN_MUST_USE pn_err pn_barrel_atom_term(
+    pn_term_writer *w, const char *name, pn_term *ret);
+/* The node of a pid, to be freed; NULL: it is none, or no memory. */
+char *pn_barrel_node_of_pid(pn_term pid);
+
 /* A message or MONITOR_P_EXIT for a process of ours. */
 void pn_barrel_on_message(pn_barrel_link *link, const pn_dist_signal *signal);
 void pn_barrel_on_down(pn_barrel_link *link, const pn_dist_signal *signal);
