@@ -10,18 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gnutls/crypto.h>
-
 #include "base/mutant.h"
 #include "quic/quic_impl.h"
 
 enum {
-    /* Those who only repeat their last word: the oldest goes first. */
-    CLOSING_MAX = 256,
-    /* Nodes are near each other: a first datagram that was lost is sent again
-     * after three times this, where RFC 9002 would wait for a second. */
-    INITIAL_RTT_MS = 100,
-    ALERT_NO_APPLICATION_PROTOCOL = 120
+    /* So many repeat their last word for who asks; more say it once. */
+    CLOSING_MAX = 256
 };
 
 #define LINGER_US (3 * PN_US_PER_S)
@@ -29,11 +23,6 @@ enum {
 #define FULL_US PN_US_PER_S
 /* Whoever left so much behind is not waited for: nobody counts it then. */
 #define LINGER_MEMORY_MAX ((size_t)4 * 1024 * 1024)
-#define NS_PER_US UINT64_C(1000)
-
-/* True when a packet could be decrypted since it was cleared: the callback
- * that knows is not told of which connection. */
-static _Thread_local bool has_decrypted;
 
 uint64_t pn_quic_now_ns(const pn_quic *quic)
 {
@@ -56,268 +45,15 @@ static quic_path from_ngtcp2_path(const ngtcp2_path *path)
     return out;
 }
 
-/* ---- what ngtcp2 asks ------------------------------------------------- */
+/* ---- the end ---------------------------------------------------------- */
 
-static int on_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
-    const ngtcp2_crypto_aead_ctx *aead_ctx, const uint8_t *in, size_t len,
-    const uint8_t *nonce, size_t nonce_len, const uint8_t *ad, size_t ad_len)
-{
-    int r = ngtcp2_crypto_decrypt_cb(
-        dest, aead, aead_ctx, in, len, nonce, nonce_len, ad, ad_len);
-
-    has_decrypted = has_decrypted || r == 0;
-    return r;
-}
-
-static void on_rand(uint8_t *dest, size_t len, const ngtcp2_rand_ctx *ctx)
-{
-    (void)ctx;
-    if (gnutls_rnd(GNUTLS_RND_NONCE, dest, len) != 0) {
-        memset(dest, 0, len); /* it is for nothing secret */
-    }
-}
-
-static pn_err new_cid(pn_quic_conn *conn, size_t len, ngtcp2_cid *ret_cid)
-{
-    uint8_t id[NGTCP2_MAX_CIDLEN];
-    pn_err err = pn_random(id, len);
-
-    if (err == PN_OK) {
-        ngtcp2_cid_init(ret_cid, id, len);
-        err = pn_quic_cid_add(conn, ret_cid);
-    }
-    return err;
-}
-
-static int on_new_cid(ngtcp2_conn *engine, ngtcp2_cid *cid, uint8_t *token,
-    size_t len, void *user)
-{
-    pn_quic_conn *conn = user;
-
-    (void)engine;
-    if (new_cid(conn, len, cid) != PN_OK
-        || ngtcp2_crypto_generate_stateless_reset_token(
-               token, conn->quic->reset_secret, QUIC_SECRET_LEN, cid)
-               != 0) {
-        return NGTCP2_ERR_CALLBACK_FAILURE;
-    }
-    return 0;
-}
-
-static int on_remove_cid(ngtcp2_conn *engine, const ngtcp2_cid *cid, void *user)
-{
-    const pn_quic_conn *conn = user;
-
-    (void)engine;
-    pn_quic_cid_remove(conn->quic, cid);
-    return 0;
-}
-
-static int on_stateless_reset(
-    ngtcp2_conn *engine, const ngtcp2_pkt_stateless_reset *sr, void *user)
-{
-    pn_quic_conn *conn = user;
-
-    (void)engine;
-    (void)sr;
-    conn->was_reset = true;
-    return 0;
-}
-
-static void count_handshake_done(pn_quic_conn *conn)
+void pn_quic_conn_shook_hands(pn_quic_conn *conn)
 {
     if (conn->is_handshake_counted) {
         conn->is_handshake_counted = false;
         conn->quic->n_handshakes--;
     }
 }
-
-/* Whoever did not agree to the protocol gets no further. */
-static int on_handshake(ngtcp2_conn *engine, void *user)
-{
-    pn_quic_conn *conn = user;
-    pn_quic *quic = conn->quic;
-    bool agrees = pn_quic_tls_alpn_agrees(conn);
-
-    if ((conn->is_server && PN_CHECK(quic_alpn_server, !agrees))
-        || (!conn->is_server && PN_CHECK(quic_alpn_client, !agrees))) {
-        conn->alert = ALERT_NO_APPLICATION_PROTOCOL;
-        return NGTCP2_ERR_CALLBACK_FAILURE;
-    }
-    if (pn_quic_tls_bind(conn) != PN_OK) {
-        return NGTCP2_ERR_CALLBACK_FAILURE;
-    }
-    if (conn->state != QUIC_HANDSHAKE) {
-        return 0; /* closed meanwhile */
-    }
-    conn->state = QUIC_OPEN;
-    count_handshake_done(conn);
-    ngtcp2_conn_set_keep_alive_timeout(
-        engine, quic->options.keep_alive_us * NS_PER_US);
-    if (!conn->is_server) {
-        conn->callbacks->on_open(conn->user);
-    } else if (PN_CHECK(quic_listening_still, !quic->is_listening)) {
-        pn_quic_close(conn, PN_QUIC_NO_ERROR);
-    } else if (!quic->is_freed) {
-        quic->counters.accepted++;
-        conn->is_owned = true;
-        quic->callbacks.on_accept(quic->user, conn, &conn->path.remote);
-    }
-    return 0;
-}
-
-static int on_stream_open(ngtcp2_conn *engine, int64_t id, void *user)
-{
-    pn_quic_conn *conn = user;
-
-    (void)engine;
-    if (pn_quic_stream_new(conn, id) == NULL) {
-        return NGTCP2_ERR_CALLBACK_FAILURE;
-    }
-    if (conn->callbacks != NULL && conn->callbacks->on_stream != NULL) {
-        conn->callbacks->on_stream(conn->user, id);
-    }
-    return 0;
-}
-
-/* A unidirectional stream of the peer is over; see quic_impl.h. */
-static void uni_finished(pn_quic_conn *conn, quic_stream *s)
-{
-    if (!PN_CHECK(quic_peer_uni, ++conn->n_peer_uni > QUIC_PEER_UNI_MAX)) {
-        ngtcp2_conn_extend_max_streams_uni(conn->engine, 1);
-    }
-    pn_quic_stream_done(s);
-}
-
-static bool is_peer_uni(const pn_quic_conn *conn, int64_t id)
-{
-    return ngtcp2_conn_is_local_stream(conn->engine, id) == 0
-           && ngtcp2_is_bidi_stream(id) == 0;
-}
-
-static int on_stream_data(ngtcp2_conn *engine, uint32_t flags, int64_t id,
-    uint64_t offset, const uint8_t *data, size_t len, void *user,
-    void *stream_user)
-{
-    pn_quic_conn *conn = user;
-    quic_stream *s = pn_quic_stream_find(conn, id);
-    bool fin = (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
-
-    (void)engine;
-    (void)offset;
-    (void)stream_user;
-    if (s == NULL) {
-        return NGTCP2_ERR_CALLBACK_FAILURE;
-    }
-    s->n_received += len;
-    if (conn->callbacks == NULL || s->is_reset) {
-        pn_quic_stream_forgive(s);
-    } else {
-        conn->callbacks->on_data(conn->user, id, data, len, fin);
-    }
-    if (fin && is_peer_uni(conn, id)) {
-        uni_finished(conn, s);
-    }
-    return 0;
-}
-
-static int on_stream_reset(ngtcp2_conn *engine, int64_t id, uint64_t final_size,
-    uint64_t code, void *user, void *stream_user)
-{
-    pn_quic_conn *conn = user;
-    quic_stream *s = pn_quic_stream_find(conn, id);
-
-    (void)engine;
-    (void)final_size;
-    (void)stream_user;
-    if (s != NULL) {
-        s->peer_code = code;
-        pn_quic_stream_forgive(s);
-    }
-    if (conn->callbacks != NULL && (s == NULL || !s->is_reset)) {
-        conn->callbacks->on_reset(conn->user, id, code);
-    }
-    if (s != NULL && is_peer_uni(conn, id)) {
-        uni_finished(conn, s);
-    }
-    return 0;
-}
-
-static int on_stream_close(ngtcp2_conn *engine, uint32_t flags, int64_t id,
-    uint64_t code, void *user, void *stream_user)
-{
-    pn_quic_conn *conn = user;
-    quic_stream *s = pn_quic_stream_find(conn, id);
-
-    (void)flags;
-    (void)code;
-    (void)stream_user;
-    if (s != NULL) {
-        pn_quic_stream_done(s);
-    }
-    if (ngtcp2_conn_is_local_stream(engine, id) == 0
-        && ngtcp2_is_bidi_stream(id) != 0) {
-        ngtcp2_conn_extend_max_streams_bidi(engine, 1);
-    }
-    return 0;
-}
-
-static int on_acked(ngtcp2_conn *engine, int64_t id, uint64_t offset,
-    uint64_t len, void *user, void *stream_user)
-{
-    pn_quic_conn *conn = user;
-    quic_stream *s = pn_quic_stream_find(conn, id);
-
-    (void)engine;
-    (void)stream_user;
-    if (s != NULL) {
-        pn_quic_stream_acked(s, offset + len);
-    }
-    return 0;
-}
-
-static int on_more_credit(ngtcp2_conn *engine, int64_t id, uint64_t max_data,
-    void *user, void *stream_user)
-{
-    quic_stream *s = pn_quic_stream_find(user, id);
-
-    (void)engine;
-    (void)max_data;
-    (void)stream_user;
-    if (s != NULL) {
-        s->is_blocked = false;
-        pn_quic_stream_wake(s);
-    }
-    return 0;
-}
-
-static const ngtcp2_callbacks engine_callbacks = {
-    .client_initial = ngtcp2_crypto_client_initial_cb,
-    .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
-    .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
-    .handshake_completed = on_handshake,
-    .encrypt = ngtcp2_crypto_encrypt_cb,
-    .decrypt = on_decrypt,
-    .hp_mask = ngtcp2_crypto_hp_mask_cb,
-    .recv_stream_data = on_stream_data,
-    .acked_stream_data_offset = on_acked,
-    .stream_open = on_stream_open,
-    .stream_close = on_stream_close,
-    .recv_stateless_reset = on_stateless_reset,
-    .recv_retry = ngtcp2_crypto_recv_retry_cb,
-    .rand = on_rand,
-    .get_new_connection_id = on_new_cid,
-    .remove_connection_id = on_remove_cid,
-    .update_key = ngtcp2_crypto_update_key_cb,
-    .stream_reset = on_stream_reset,
-    .extend_max_stream_data = on_more_credit,
-    .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
-    .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,
-    .get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb,
-    .version_negotiation = ngtcp2_crypto_version_negotiation_cb,
-};
-
-/* ---- the end ---------------------------------------------------------- */
 
 /* Everything but the ids and the last word. */
 static void conn_release(pn_quic_conn *conn)
@@ -334,7 +70,7 @@ static void conn_release(pn_quic_conn *conn)
         gnutls_deinit(conn->session);
         conn->session = NULL;
     }
-    count_handshake_done(conn);
+    pn_quic_conn_shook_hands(conn);
     if (conn->is_counted) {
         conn->is_counted = false;
         conn->quic->n_conns--;
@@ -532,9 +268,7 @@ static void conn_tell_memory(pn_quic_conn *conn)
 void pn_quic_conn_read(
     pn_quic_conn *conn, const quic_path *path, const uint8_t *data, size_t len)
 {
-    quic_path mine = *path;
-    ngtcp2_path at = pn_quic_ngtcp2_path(&mine);
-    ngtcp2_pkt_info info = {.ecn = NGTCP2_ECN_NOT_ECT};
+    bool is_genuine;
     int r;
 
     if (conn->state == QUIC_CLOSING) {
@@ -544,10 +278,8 @@ void pn_quic_conn_read(
     if (conn->state == QUIC_GONE) {
         return;
     }
-    has_decrypted = false;
-    r = ngtcp2_conn_read_pkt(
-        conn->engine, &at, &info, data, len, pn_quic_now_ns(conn->quic));
-    if (has_decrypted) {
+    r = pn_quic_engine_read(conn, path, data, len, &is_genuine);
+    if (is_genuine) {
         conn->last_received_us = pn_loop_now_us(conn->quic->loop);
     }
     conn->path = from_ngtcp2_path(ngtcp2_conn_get_path(conn->engine));
@@ -818,71 +550,10 @@ void pn_quic_conn_free(pn_quic_conn *conn)
     free(conn);
 }
 
-static void settings_init(const pn_quic *quic, ngtcp2_settings *settings)
-{
-    ngtcp2_settings_default(settings);
-    settings->initial_ts = pn_quic_now_ns(quic);
-    settings->handshake_timeout = quic->options.handshake_us * NS_PER_US;
-    settings->initial_rtt = INITIAL_RTT_MS * NGTCP2_MILLISECONDS;
-    settings->max_tx_udp_payload_size = QUIC_DATAGRAM_MAX;
-}
-
-/* barrel-wire section 2.3. */
-static void params_init(const pn_quic *quic, ngtcp2_transport_params *params)
-{
-    const pn_quic_options *o = &quic->options;
-
-    ngtcp2_transport_params_default(params);
-    params->initial_max_data = o->max_data;
-    params->initial_max_stream_data_bidi_local = o->max_stream_data;
-    params->initial_max_stream_data_bidi_remote = o->max_stream_data;
-    params->initial_max_stream_data_uni = o->max_stream_data;
-    params->initial_max_streams_bidi = o->max_streams;
-    params->initial_max_streams_uni = o->max_streams;
-    params->max_idle_timeout = o->idle_timeout_us * NS_PER_US;
-    params->max_udp_payload_size = QUIC_DATAGRAM_MAX;
-    params->active_connection_id_limit = 2;
-    /* Distribution's handshake waits for acknowledgements (barrel-wire section
-     * 14.1): the default of 25 ms would be most of its time. */
-    params->max_ack_delay = NGTCP2_MILLISECONDS;
-}
-
-static pn_err server_engine(pn_quic_conn *conn, const ngtcp2_pkt_hd *hd,
-    const ngtcp2_cid *odcid, const ngtcp2_cid *scid)
-{
-    const pn_quic *quic = conn->quic;
-    ngtcp2_path path = pn_quic_ngtcp2_path(&conn->path);
-    ngtcp2_settings settings;
-    ngtcp2_transport_params params;
-
-    settings_init(quic, &settings);
-    params_init(quic, &params);
-    params.original_dcid = odcid != NULL ? *odcid : hd->dcid;
-    if (odcid != NULL) {
-        settings.token = hd->token;
-        params.retry_scid = hd->dcid;
-        params.retry_scid_present = 1;
-    }
-    params.stateless_reset_token_present = 1;
-    if (ngtcp2_crypto_generate_stateless_reset_token(
-            params.stateless_reset_token, quic->reset_secret, QUIC_SECRET_LEN,
-            scid)
-            != 0
-        || ngtcp2_conn_server_new(&conn->engine, &hd->scid, scid, &path,
-               hd->version, &engine_callbacks, &settings, &params,
-               pn_quic_memory_init(&conn->memory), conn)
-               != 0) {
-        return PN_NOMEM;
-    }
-    ngtcp2_conn_set_tls_native_handle(conn->engine, conn->session);
-    return PN_OK;
-}
-
 pn_err pn_quic_conn_accept(pn_quic *quic, const quic_path *path,
     const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid, pn_quic_conn **ret_conn)
 {
     pn_quic_conn *conn;
-    ngtcp2_cid scid;
     pn_err err = conn_new(quic, true, path, &conn);
 
     if (err != PN_OK) {
@@ -890,48 +561,13 @@ pn_err pn_quic_conn_accept(pn_quic *quic, const quic_path *path,
     }
     err = pn_quic_tls_session(conn, NULL);
     if (err == PN_OK) {
-        err = new_cid(conn, QUIC_CID_LEN, &scid);
-    }
-    if (err == PN_OK) {
-        err = pn_quic_cid_add(conn, &hd->dcid);
-    }
-    if (err == PN_OK) {
-        err = server_engine(conn, hd, odcid, &scid);
+        err = pn_quic_engine_server(conn, hd, odcid);
     }
     if (err != PN_OK) {
         pn_quic_conn_free(conn);
         return err;
     }
     *ret_conn = conn;
-    return PN_OK;
-}
-
-static pn_err client_engine(pn_quic_conn *conn)
-{
-    ngtcp2_path path = pn_quic_ngtcp2_path(&conn->path);
-    ngtcp2_settings settings;
-    ngtcp2_transport_params params;
-    uint8_t id[QUIC_CID_LEN];
-    ngtcp2_cid dcid;
-    ngtcp2_cid scid;
-    pn_err err = pn_random(id, sizeof(id));
-
-    if (err == PN_OK) {
-        err = new_cid(conn, QUIC_CID_LEN, &scid);
-    }
-    if (err != PN_OK) {
-        return err;
-    }
-    ngtcp2_cid_init(&dcid, id, sizeof(id));
-    settings_init(conn->quic, &settings);
-    params_init(conn->quic, &params);
-    if (ngtcp2_conn_client_new(&conn->engine, &dcid, &scid, &path,
-            NGTCP2_PROTO_VER_V1, &engine_callbacks, &settings, &params,
-            pn_quic_memory_init(&conn->memory), conn)
-        != 0) {
-        return PN_NOMEM;
-    }
-    ngtcp2_conn_set_tls_native_handle(conn->engine, conn->session);
     return PN_OK;
 }
 
@@ -958,7 +594,7 @@ pn_err pn_quic_dial(pn_quic *quic, const pn_address *to,
     }
     err = pn_quic_tls_session(conn, server_name);
     if (err == PN_OK) {
-        err = client_engine(conn);
+        err = pn_quic_engine_client(conn);
     }
     if (err != PN_OK) {
         pn_quic_conn_free(conn);

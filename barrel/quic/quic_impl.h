@@ -9,8 +9,8 @@
  *   pointer (conn.c).
  * - ngtcp2_crypto_level is ngtcp2_encryption_level (not used by name here).
  * - ngtcp2_settings.token is a pointer and token, tokenlen; there is also
- *   token_type (conn.c).
- * - ngtcp2_transport_params.original_dcid_present has to be set (conn.c).
+ *   token_type (engine.c).
+ * - ngtcp2_transport_params.original_dcid_present has to be set (engine.c).
  * - NGTCP2_CRYPTO_ERROR is called the same, NGTCP2_ERR_RETRY and
  *   NGTCP2_ERR_DROP_CONN stay; ngtcp2_accept takes no 0-RTT any more.
  * - ngtcp2_conn_get_path_max_tx_udp_payload_size stays; PMTU probes can be
@@ -39,6 +39,8 @@
 
 #include "quic/outgoing.h"
 #include "quic/quic.h"
+
+#define NS_PER_US UINT64_C(1000)
 
 enum {
     QUIC_CID_LEN = 8,
@@ -239,6 +241,18 @@ bool pn_quic_tls_alpn_agrees(const pn_quic_conn *conn);
 /* Sets conn->binding. Errors: PN_AUTH no certificate. */
 PN_MUST_USE pn_err pn_quic_tls_bind(pn_quic_conn *conn);
 
+/* ---- engine.c --------------------------------------------------------- */
+
+/* conn->engine, for one whose first datagram came with hd (odcid: what it asked
+ * for before a Retry, or NULL), or for one of ours. Errors: PN_NOMEM. */
+PN_MUST_USE pn_err pn_quic_engine_server(
+    pn_quic_conn *conn, const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid);
+PN_MUST_USE pn_err pn_quic_engine_client(pn_quic_conn *conn);
+/* Shows it a datagram; 0, or an error of ngtcp2. *ret_genuine: some packet of
+ * it was the peer's. */
+PN_MUST_USE int pn_quic_engine_read(pn_quic_conn *conn, const quic_path *path,
+    const uint8_t *data, size_t len, bool *ret_genuine);
+
 /* ---- socket.c --------------------------------------------------------- */
 
 PN_MUST_USE pn_err pn_quic_socket_open(
@@ -293,6 +307,8 @@ void pn_quic_conn_end(
 /* Frees it, telling nobody. */
 void pn_quic_conn_free(pn_quic_conn *conn);
 void pn_quic_conn_probe(pn_quic_conn *conn);
+/* It no longer counts as a handshake. */
+void pn_quic_conn_shook_hands(pn_quic_conn *conn);
 uint64_t pn_quic_now_ns(const pn_quic *quic);
 ngtcp2_path pn_quic_ngtcp2_path(quic_path *path);
 
