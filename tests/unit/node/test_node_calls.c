@@ -182,8 +182,8 @@ static void on_huge(pn_request *req, pn_term args, void *user)
     static uint8_t zeros[1 << 20];
 
     (void)args;
-    answer_set(user,
-        pn_request_reply(req, "~b", (pn_slice){zeros, sizeof(zeros)}));
+    answer_set(
+        user, pn_request_reply(req, "~b", (pn_slice){zeros, sizeof(zeros)}));
 }
 
 static void test_node_call_one_answer(void **state)
@@ -709,9 +709,9 @@ static void test_node_answers_leave_before_turn_end(void **state)
     two_nodes_open(&t, NULL);
     pn_expose_options_init(&is_inline);
     is_inline.flags = PN_EXPOSE_INLINE;
-    assert_int_equal(pn_expose(t.bob, "first",
-                         is_queued ? on_echo_then_stay : on_echo, NULL,
-                         is_queued ? NULL : &is_inline),
+    assert_int_equal(
+        pn_expose(t.bob, "first", is_queued ? on_echo_then_stay : on_echo, NULL,
+            is_queued ? NULL : &is_inline),
         PN_OK);
     assert_int_equal(
         pn_expose(t.bob, "batch", on_batch_asked, &b, &is_inline), PN_OK);
