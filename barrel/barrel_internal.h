@@ -250,6 +250,7 @@ void pn_barrel_emit_must(pn_barrel_link *link, const pn_dist_signal *signal);
 /* A process and a reference for it. Takes the lock for a moment. */
 void pn_barrel_op_init(
     pn_barrel *barrel, pn_barrel_op *op, pn_barrel_op_kind kind);
+/* No lock. */
 void pn_barrel_op_fini(pn_barrel_op *op);
 void pn_barrel_op_free(pn_barrel_op *op);
 void pn_barrel_op_append(pn_barrel_link *link, pn_barrel_op *op);
@@ -257,8 +258,8 @@ void pn_barrel_op_remove(pn_barrel_link *link, pn_barrel_op *op);
 /* Wakes who waits, or has the loop tell. value may be NULL. */
 void pn_barrel_op_finish(
     pn_barrel *barrel, pn_barrel_op *op, pn_err outcome, const pn_term *value);
-/* What a call has to send goes out, or waits with it for the link. Errors:
- * PN_BUSY the output is full. */
+/* What a call has to send goes out. Errors: PN_BUSY the output is full;
+ * PN_NOMEM. */
 PN_MUST_USE pn_err pn_barrel_op_send(pn_barrel_link *link, pn_barrel_op *op);
 /* Takes back the monitor of a gen_server call, or one that was asked for. */
 void pn_barrel_op_demonitor(pn_barrel_link *link, const pn_barrel_op *op);
@@ -271,13 +272,13 @@ typedef struct pn_barrel_op_terms {
     pn_term ref;
 } pn_barrel_op_terms;
 
-/* No lock for these. To be freed whatever make says. */
-PN_MUST_USE pn_err pn_barrel_op_terms_make(
+/* No lock for these. To be ended whatever init says. */
+PN_MUST_USE pn_err pn_barrel_op_terms_init(
     const pn_barrel *barrel, const pn_barrel_op *op, pn_barrel_op_terms *t);
-void pn_barrel_op_terms_free(pn_barrel_op_terms *t);
+void pn_barrel_op_terms_fini(pn_barrel_op_terms *t);
 /* Initialises w whatever it says. Errors: PN_INVALID no name. */
 PN_MUST_USE pn_err pn_barrel_atom_term(
-    pn_term_writer *w, const char *name, pn_term *ret);
+    pn_term_writer *w, const char *name, pn_term *ret_term);
 /* The node of a pid, to be freed; NULL: it is none, or no memory. */
 char *pn_barrel_node_of_pid(pn_term pid);
 

@@ -214,7 +214,7 @@ static pn_err op_frame_call(const pn_barrel *barrel, pn_barrel_op *op,
     pn_term_writer message;
     pn_term_writer name = {0};
     pn_barrel_op_terms t;
-    pn_err err = pn_barrel_op_terms_make(barrel, op, &t);
+    pn_err err = pn_barrel_op_terms_init(barrel, op, &t);
 
     pn_term_writer_init(&message, max);
     if (err == PN_OK) {
@@ -237,7 +237,7 @@ static pn_err op_frame_call(const pn_barrel *barrel, pn_barrel_op *op,
     }
     pn_term_writer_free(&message);
     pn_term_writer_free(&name);
-    pn_barrel_op_terms_free(&t);
+    pn_barrel_op_terms_fini(&t);
     return err;
 }
 
@@ -370,7 +370,7 @@ pn_err pn_barrel_send(
     pn_err err;
 
     pn_barrel_op_init(barrel, &op, PN_BARREL_OP_CONNECT);
-    err = pn_barrel_op_terms_make(barrel, &op, &t);
+    err = pn_barrel_op_terms_init(barrel, &op, &t);
     if (err == PN_OK) {
         err = pn_barrel_atom_term(&to, process, &signal.to);
     }
@@ -381,7 +381,7 @@ pn_err pn_barrel_send(
     }
     pn_node_unlock(barrel->node);
     pn_term_writer_free(&to);
-    pn_barrel_op_terms_free(&t);
+    pn_barrel_op_terms_fini(&t);
     return err;
 }
 

@@ -16,7 +16,7 @@ static pn_err monitor_signal(pn_barrel_link *link, const pn_barrel_op *op)
     if (op->process == NULL && op->process_pid.len == 0) {
         return PN_OK; /* the node: the end of the link tells */
     }
-    err = pn_barrel_op_terms_make(link->barrel, op, &t);
+    err = pn_barrel_op_terms_init(link->barrel, op, &t);
     if (err == PN_OK && op->process != NULL) {
         err = pn_barrel_atom_term(&name, op->process, &signal.to);
     }
@@ -26,7 +26,7 @@ static pn_err monitor_signal(pn_barrel_link *link, const pn_barrel_op *op)
         err = pn_barrel_emit(link, &signal);
     }
     pn_term_writer_free(&name);
-    pn_barrel_op_terms_free(&t);
+    pn_barrel_op_terms_fini(&t);
     return err;
 }
 

@@ -36,7 +36,7 @@ void pn_barrel_op_init(
     pn_node_unlock(barrel->node);
 }
 
-pn_err pn_barrel_op_terms_make(
+pn_err pn_barrel_op_terms_init(
     const pn_barrel *barrel, const pn_barrel_op *op, pn_barrel_op_terms *t)
 {
     pn_err err;
@@ -52,20 +52,21 @@ pn_err pn_barrel_op_terms_make(
     return err;
 }
 
-void pn_barrel_op_terms_free(pn_barrel_op_terms *t)
+void pn_barrel_op_terms_fini(pn_barrel_op_terms *t)
 {
     pn_term_writer_free(&t->pid_writer);
     pn_term_writer_free(&t->ref_writer);
 }
 
-pn_err pn_barrel_atom_term(pn_term_writer *w, const char *name, pn_term *ret)
+pn_err pn_barrel_atom_term(
+    pn_term_writer *w, const char *name, pn_term *ret_term)
 {
     pn_term_writer_init(w, 0);
     if (name == NULL || name[0] == '\0') {
         return PN_INVALID;
     }
     pn_term_write_atom(w, name);
-    return pn_term_writer_finish(w, NULL, ret);
+    return pn_term_writer_finish(w, NULL, ret_term);
 }
 
 char *pn_barrel_node_of_pid(pn_term pid)
@@ -293,7 +294,7 @@ void pn_barrel_op_demonitor(pn_barrel_link *link, const pn_barrel_op *op)
     pn_dist_signal signal = {.op = PN_DIST_DEMONITOR_P};
     pn_term_writer w = {0};
     pn_barrel_op_terms t;
-    pn_err err = pn_barrel_op_terms_make(link->barrel, op, &t);
+    pn_err err = pn_barrel_op_terms_init(link->barrel, op, &t);
 
     signal.to = op->process_pid;
     if (err == PN_OK && op->process != NULL) {
@@ -305,7 +306,7 @@ void pn_barrel_op_demonitor(pn_barrel_link *link, const pn_barrel_op *op)
         pn_barrel_emit_must(link, &signal);
     }
     pn_term_writer_free(&w);
-    pn_barrel_op_terms_free(&t);
+    pn_barrel_op_terms_fini(&t);
 }
 
 void pn_barrel_ops_expire(pn_barrel_link *link, uint64_t now_us)
@@ -325,8 +326,7 @@ void pn_barrel_ops_expire(pn_barrel_link *link, uint64_t now_us)
             }
             pn_barrel_op_finish(link->barrel, op, PN_TIMEOUT, NULL);
             if (link->base.stage == PN_LINK_ENDED) {
-                return; /* by the pn_barrel_op_demonitor, and next has gone with
-                           it */
+                return; /* by the demonitor, and next has gone with it */
             }
         }
     }

@@ -19,14 +19,14 @@ enum {
 };
 
 #define LINGER_US (3 * PN_US_PER_S)
-/* How much longer the last word waits for a socket that is full. */
+/* So long the last word waits for a socket that is full. */
 #define FULL_US PN_US_PER_S
 /* Whoever left so much behind is not waited for: nobody counts it then. */
 #define LINGER_MEMORY_MAX ((size_t)4 * 1024 * 1024)
 
 uint64_t pn_quic_now_ns(const pn_quic *quic)
 {
-    return pn_loop_update_now(quic->loop) * NS_PER_US;
+    return pn_loop_update_now(quic->loop) * QUIC_NS_PER_US;
 }
 
 ngtcp2_path pn_quic_ngtcp2_path(quic_path *path)
@@ -118,11 +118,15 @@ void pn_quic_conn_end(
     conn_tell_end(conn, why, code, sys_errno);
 }
 
-/* The last word, as soon as the socket takes it. */
+/* The last word, once the socket takes it. */
 static void conn_say_close(pn_quic_conn *conn)
 {
-    conn->owes_close = !pn_quic_socket_send(
-        conn->quic, &conn->path, conn->close_packet, conn->close_packet_len);
+    if (pn_quic_socket_send(
+            conn->quic, &conn->path, conn->close_packet, conn->close_packet_len)
+        && conn->owes_close) {
+        conn->owes_close = false;
+        conn->until_us = pn_loop_now_us(conn->quic->loop) + conn->closing_us;
+    }
 }
 
 /* Sends the last word and keeps it, for whoever did not hear it. */
@@ -152,14 +156,13 @@ static void conn_send_close(
     }
     memcpy(conn->close_packet, out, (size_t)n);
     conn->close_packet_len = (size_t)n;
-    conn->until_us = (now_ns + 3 * pto_ns) / NS_PER_US;
+    conn->until_us = now_ns / QUIC_NS_PER_US + FULL_US;
+    conn->closing_us = 3 * pto_ns / QUIC_NS_PER_US;
+    conn->owes_close = true;
     conn_release(conn);
     conn->state = QUIC_CLOSING;
     quic->n_closing++;
     conn_say_close(conn);
-    if (conn->owes_close) {
-        conn->until_us += FULL_US;
-    }
 }
 
 /* The 1st, 2nd, 4th, 8th... packet after the end is answered. */
@@ -378,7 +381,7 @@ static void conn_write(pn_quic_conn *conn)
 /* ngtcp2 has no call for "now": a keep-alive that is long due. */
 static void conn_work_live(pn_quic_conn *conn)
 {
-    uint64_t keep_alive_ns = conn->quic->options.keep_alive_us * NS_PER_US;
+    uint64_t keep_alive_ns = conn->quic->options.keep_alive_us * QUIC_NS_PER_US;
 
     if (conn->dial_errno != 0) {
         pn_quic_conn_end(conn, PN_SYS, 0, conn->dial_errno);
@@ -430,7 +433,7 @@ static void conn_set_timer(pn_quic_conn *conn)
         uint64_t expiry_ns = ngtcp2_conn_get_expiry(conn->engine);
 
         if (expiry_ns != UINT64_MAX) {
-            at_us = expiry_ns / NS_PER_US + 1;
+            at_us = expiry_ns / QUIC_NS_PER_US + 1;
         }
         if (dead_at_us(conn) < at_us) {
             at_us = dead_at_us(conn);
@@ -445,7 +448,7 @@ static void conn_set_timer(pn_quic_conn *conn)
 static void conn_on_expiry(pn_quic_conn *conn)
 {
     uint64_t now_ns = pn_quic_now_ns(conn->quic);
-    uint64_t now_us = now_ns / NS_PER_US;
+    uint64_t now_us = now_ns / QUIC_NS_PER_US;
     int r;
 
     if (PN_CHECK(quic_dead_after, now_us >= dead_at_us(conn))) {

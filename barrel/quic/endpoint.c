@@ -450,6 +450,12 @@ void pn_quic_conn_untouch(pn_quic_conn *conn)
 
 void pn_quic_unblocked(pn_quic *quic)
 {
+    /* Last words first: who has a lot to say fills the socket again. */
+    for (pn_quic_conn *conn = quic->conns; conn != NULL; conn = conn->next) {
+        if (conn->owes_close) {
+            pn_quic_conn_touch(conn);
+        }
+    }
     for (pn_quic_conn *conn = quic->conns; conn != NULL; conn = conn->next) {
         pn_quic_conn_touch(conn);
     }
@@ -603,8 +609,8 @@ bool pn_quic_is_idle(const pn_quic *quic)
 {
     for (const pn_quic_conn *c = quic->conns; c != NULL; c = c->next) {
         if (c->state == QUIC_LINGER
-            || (c->state == QUIC_OPEN
-                && (c->n_unsent > 0 || c->ready != NULL))) {
+            || (c->state == QUIC_OPEN && (c->n_unsent > 0 || c->ready != NULL))
+            || (c->state == QUIC_CLOSING && c->owes_close)) {
             return false;
         }
     }

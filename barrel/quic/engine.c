@@ -109,7 +109,7 @@ static int on_handshake(ngtcp2_conn *engine, void *user)
     conn->state = QUIC_OPEN;
     pn_quic_conn_shook_hands(conn);
     ngtcp2_conn_set_keep_alive_timeout(
-        engine, quic->options.keep_alive_us * NS_PER_US);
+        engine, quic->options.keep_alive_us * QUIC_NS_PER_US);
     if (!conn->is_server) {
         conn->callbacks->on_open(conn->user);
     } else if (PN_CHECK(quic_listening_still, !quic->is_listening)) {
@@ -279,7 +279,7 @@ static void settings_init(const pn_quic *quic, ngtcp2_settings *settings)
 {
     ngtcp2_settings_default(settings);
     settings->initial_ts = pn_quic_now_ns(quic);
-    settings->handshake_timeout = quic->options.handshake_us * NS_PER_US;
+    settings->handshake_timeout = quic->options.handshake_us * QUIC_NS_PER_US;
     settings->initial_rtt = INITIAL_RTT_MS * NGTCP2_MILLISECONDS;
     settings->max_tx_udp_payload_size = QUIC_DATAGRAM_MAX;
 }
@@ -296,7 +296,7 @@ static void params_init(const pn_quic *quic, ngtcp2_transport_params *params)
     params->initial_max_stream_data_uni = o->max_stream_data;
     params->initial_max_streams_bidi = o->max_streams;
     params->initial_max_streams_uni = o->max_streams;
-    params->max_idle_timeout = o->idle_timeout_us * NS_PER_US;
+    params->max_idle_timeout = o->idle_timeout_us * QUIC_NS_PER_US;
     params->max_udp_payload_size = QUIC_DATAGRAM_MAX;
     params->active_connection_id_limit = 2;
     /* Distribution's handshake waits for acknowledgements (barrel-wire section

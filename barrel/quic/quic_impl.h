@@ -40,7 +40,7 @@
 #include "quic/outgoing.h"
 #include "quic/quic.h"
 
-#define NS_PER_US UINT64_C(1000)
+#define QUIC_NS_PER_US UINT64_C(1000)
 
 enum {
     QUIC_CID_LEN = 8,
@@ -159,7 +159,8 @@ typedef enum quic_state {
     QUIC_HANDSHAKE,
     QUIC_OPEN,
     QUIC_LINGER,  /* closed by its owner, what was written still goes out */
-    QUIC_CLOSING, /* CONNECTION_CLOSE has been sent and is repeated */
+    QUIC_CLOSING, /* CONNECTION_CLOSE has been sent, or will be once the socket
+                     has room, and is repeated */
     QUIC_GONE     /* nothing is sent any more */
 } quic_state;
 
@@ -199,7 +200,8 @@ struct pn_quic_conn {
     uint8_t *close_packet;
     size_t close_packet_len;
     uint64_t n_after_close; /* packets since */
-    bool owes_close;        /* the socket was full */
+    bool owes_close;        /* has not been said: the socket was full */
+    uint64_t closing_us;    /* how long it is repeated, once said */
     quic_stream *streams[QUIC_STREAM_BUCKETS];
     quic_stream *ready; /* have something to send, in turn, by next_ready */
     quic_stream *ready_last;
@@ -244,7 +246,8 @@ PN_MUST_USE pn_err pn_quic_tls_bind(pn_quic_conn *conn);
 /* ---- engine.c --------------------------------------------------------- */
 
 /* conn->engine, for one whose first datagram came with hd (odcid: what it asked
- * for before a Retry, or NULL), or for one of ours. Errors: PN_NOMEM. */
+ * for before a Retry, or NULL), or for one of ours. Errors: PN_NOMEM; PN_EXISTS
+ * the id that hd asks for is taken; those of pn_random. */
 PN_MUST_USE pn_err pn_quic_engine_server(
     pn_quic_conn *conn, const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid);
 PN_MUST_USE pn_err pn_quic_engine_client(pn_quic_conn *conn);
@@ -265,7 +268,7 @@ uint8_t *pn_quic_socket_room(pn_quic *quic);
 int pn_quic_socket_put(pn_quic *quic, const quic_path *path, size_t len);
 /* Sends what was put. An errno as above. */
 int pn_quic_socket_flush(pn_quic *quic);
-/* One datagram at once. False: lost, the socket is blocked. */
+/* One datagram at once. False: not taken, the socket is blocked. */
 bool pn_quic_socket_send(
     pn_quic *quic, const quic_path *path, const uint8_t *data, size_t len);
 /* The address that datagrams to remote would come from. */

@@ -347,6 +347,7 @@ static void on_session_call(
     void *user, uint64_t id, pn_slice handle, pn_term args)
 {
     pn_dispatch_message(user, true, id, handle, args);
+    link_flush_early(user);
 }
 
 static void on_session_send(void *user, pn_slice handle, pn_term args)

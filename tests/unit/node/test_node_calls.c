@@ -689,12 +689,19 @@ static bool batch_is_over(void *user)
     return atomic_load(&b->n_replies) >= BATCH;
 }
 
-/* What comes while the handler is still there waits in the queue. */
+/* Stays until the whole batch waits in the queue. */
 static void on_echo_then_stay(pn_request *req, pn_term args, void *user)
 {
-    (void)user;
+    const two_nodes *t = user;
+    uint32_t n_queued = 0;
+
     (void)pn_request_reply_term(req, args);
-    sleep_ms(300);
+    for (int i = 0; i < 2500 && n_queued < BATCH; i++) {
+        sleep_ms(2);
+        pn_node_lock(t->bob);
+        n_queued = t->bob->links->n_queued;
+        pn_node_unlock(t->bob);
+    }
 }
 
 /* The first call is answered inline, so the batch is handled as it is read, or
@@ -710,7 +717,7 @@ static void test_node_answers_leave_before_turn_end(void **state)
     pn_expose_options_init(&is_inline);
     is_inline.flags = PN_EXPOSE_INLINE;
     assert_int_equal(
-        pn_expose(t.bob, "first", is_queued ? on_echo_then_stay : on_echo, NULL,
+        pn_expose(t.bob, "first", is_queued ? on_echo_then_stay : on_echo, &t,
             is_queued ? NULL : &is_inline),
         PN_OK);
     assert_int_equal(
