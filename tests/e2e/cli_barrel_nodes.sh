@@ -189,13 +189,6 @@ watch() {
     pids+=($!)
     printf -v "pid_$name" %s $!
 }
-# interrupt PID: again and again, as it is ignored until the program asks for it.
-interrupt() {
-    # shellcheck disable=SC2317 # called by until_true
-    ended() { ! kill -INT "$1" 2>/dev/null; }
-    until_true 30 ended "$1" || kill -9 "$1"
-    wait "$1"
-}
 watch interrupted b@localhost
 sleep 0.5 # it is the program by then, and no copy of this script
 interrupt "$pid_interrupted"
@@ -215,12 +208,13 @@ signals() {
         sed -n 's/^peernet_barrel_signals_total{direction="out"} //p'
 }
 watch of_node b@localhost
+sleep 1 # nothing tells when it watches
 watch_process of_process b@localhost note
 [ ! -s "$work/of_node.out" ] && [ ! -s "$work/of_process.out" ]
 ok $? monitors_wait
 b barrel unpin a@localhost
 expect 0 "unpinned a@localhost" unpin
-until_true 2 heard b 'peer-down  *a@localhost .*not pinned'
+until_true 10 heard b 'peer-down  *a@localhost .*not pinned'
 ok $? unpin_ends_the_link
 wait "$pid_of_node" && [ "$(cat "$work/of_node.out")" = \
     "b@localhost down: :noconnection" ]

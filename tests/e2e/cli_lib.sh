@@ -25,7 +25,7 @@ if [ -n "${PEERNET_WRAPPER-}" ]; then
 fi
 
 # Announces of other tests on this machine are not heard on this port.
-udp=$((20000 + RANDOM % 20000))
+udp=$((20000 + RANDOM % 12000)) # below those the system gives away
 
 cleanup() {
     [ ${#pids[@]} -gt 0 ] && kill -9 "${pids[@]}" 2>/dev/null
@@ -106,6 +106,7 @@ start() {
 start_by() {
     local name=$1
     shift
+    : >"$work/$name.out" # an earlier start's "ready" is not this one's
     "$@" \
         >"$work/$name.out" 2>"$work/$name.err" </dev/null &
     pids+=($!)
@@ -114,6 +115,19 @@ start_by() {
     printf -v "port_$name" %s "$(sed -n \
         's/^ready [A-Z2-7]* port //p; s/.*"ready".*"port":\([0-9]*\).*/\1/p' \
         "$work/$name.out")"
+}
+
+# interrupt PID: once a second, as it is ignored until the program asks for it;
+# its status.
+interrupt() {
+    local i
+    for i in {0..599}; do
+        [ $((i % 20)) -ne 0 ] || kill -INT "$1" 2>/dev/null
+        kill -0 "$1" 2>/dev/null || break
+        sleep 0.05
+    done
+    kill -9 "$1" 2>/dev/null
+    wait "$1"
 }
 
 # stop NAME: an orderly end.

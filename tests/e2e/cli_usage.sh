@@ -209,6 +209,7 @@ expect 4 "standard input" unreadable_standard_input
 # A terminal that goes away ends a node in an orderly way, unless nohup(1) says
 # otherwise.
 hang_up() { # COMMAND...
+    : >"$work/hup.out"
     "$@" "$peernet" -d "$work/hup" run --discovery none --listen 127.0.0.1:0 \
         >"$work/hup.out" 2>/dev/null </dev/null &
     pid=$!

@@ -92,9 +92,19 @@ for _ in $(seq 100); do
 done
 bob=$(sed -n 's/^key //p' "$work/bob.out")
 bob_at=127.0.0.1:$(sed -n 's/^port //p' "$work/bob.out")
-(sleep 1.5; echo 'hi bob'; sleep 1.5) | timeout 20 "$examples/example-chat" \
-    "$work/alice" "$bob" "$bob_at" >"$work/alice.out" 2>&1 &
-sleep 2
+# shows NAME LINE: waits until it has been printed.
+shows()
+{
+    for _ in $(seq 100); do
+        grep -q "$2" "$work/$1.out" && return
+        sleep 0.1
+    done
+}
+: >"$work/alice.out"
+(shows bob '^\* peer-up'; echo 'hi bob'; shows alice '^peer> hi alice$') |
+    timeout 30 "$examples/example-chat" "$work/alice" "$bob" "$bob_at" \
+        >"$work/alice.out" 2>&1 &
+shows bob '^peer> hi bob$'
 echo 'hi alice' >&3
 wait $!
 exec 3>&-

@@ -215,11 +215,13 @@ ok $? moved_client_ends
 
 begin sink ip netns exec victim "$udp_tool" sink
 ok $? sink_runs
-at_most() { # at_most BYTES LOW HIGH NAME: victim has got so much, and something
-    ask sink "stats $2 $3"
-    err="at most $1"
-    local got
+got() { # got LOW HIGH: how much victim has got at these ports
+    ask sink "stats $1 $2"
     got=$(echo "$out" | sed 's/ .*//')
+}
+at_most() { # at_most BYTES LOW HIGH NAME: victim has got so much, and something
+    got "$2" "$3"
+    err="at most $1"
     [ "$got" -gt 0 ] && [ "$got" -le "$1" ]
     ok $? "$4"
 }
@@ -231,8 +233,10 @@ ask relay "spoof 10.1.0.77 30000"
 tell server "big client@test 1000000"
 tell client "calls server@test 20 20"
 sleep 2
-ask relay stats
-at_most $((3 * $(number "$out" carried))) 30000 30000 spoofed_move_3x
+got 30000 30000
+ask relay stats # after it: what is carried meanwhile may be answered later
+[ "$got" -gt 0 ] && [ "$got" -le $((3 * $(number "$out" carried))) ]
+ok $? spoofed_move_3x
 ask relay rebind
 answer server
 has "$out" success
@@ -338,8 +342,8 @@ err="in what victim got"
 [ "$(number "$out" most)" -le 3600 ] && has "$out" "retries 84."
 ok $? spoofed_100_each
 at_most 180000 23000 23000 spoofed_again
-ask sink "stats 24000 24000"
-[ "$(echo "$out" | sed 's/ .*//')" -le 10800 ]
+got 24000 24000
+[ "$got" -le 10800 ]
 ok $? spoofed_connection_of_another
 
 # Whoever never finished is forgotten: nobody needs a token any more.
@@ -357,21 +361,21 @@ done
 
 finish server
 ok $? server_ends
-server_with keep_alive_ms=300 dead_after_ms=1500
+server_with keep_alive_ms=300 dead_after_ms=4000
 ask relay cut
-client_at $relay connect_timeout_ms=1500 auth_timeout_ms=1000 \
-    keep_alive_ms=300 dead_after_ms=1500
+client_at $relay connect_timeout_ms=4000 auth_timeout_ms=3000 \
+    keep_alive_ms=300 dead_after_ms=4000
 before=$SECONDS
 ask client "connect server@test 10000"
-has "$out" "10.1.0.9:9000" || has "$out" "1500 ms"
+has "$out" "10.1.0.9:9000" || has "$out" "4000 ms"
 ok $? black_hole_sentence
-[ $((SECONDS - before)) -le 4 ]
+[ $((SECONDS - before)) -le 8 ]
 ok $? black_hole_in_time
 ask relay mend
 told client "connect server@test 10000" "success" black_hole_ends
 ask relay cut
-until_true 6 heard client '^down server@test' &&
-    until_true 6 heard server '^down client@test'
+until_true 15 heard client '^down server@test' &&
+    until_true 15 heard server '^down client@test'
 ok $? dead_link_is_noticed_by_both
 ask relay mend
 told client "calls server@test 20 5" "20 right: success" dead_link_comes_back

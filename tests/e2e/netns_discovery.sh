@@ -23,6 +23,16 @@ heard() { # heard HOST TEXT
 not_heard() {
     ! heard "$@"
 }
+# shellcheck disable=SC2317
+changes() { # changes HOST N: it has noticed so many
+    [ "$(grep -c '^changed' "$dir/out.$1")" -ge "$2" ]
+}
+wait_for() { # wait_for COMMAND...: until it is so, for 10 s
+    for _ in $(seq 100); do
+        "$@" 2>/dev/null && return
+        sleep 0.1
+    done
+}
 check() { # check NAME COMMAND...: one test
     name=$1
     shift
@@ -52,15 +62,18 @@ in_host c ip addr add 10.2.0.3/24 brd + dev eth0
 in_host b sh -c 'echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter
     echo 0 >/proc/sys/net/ipv4/conf/eth0/rp_filter'
 
-run_all() { # all three for $1 seconds
+run_all() { # all three for $1 seconds; sets pids
+    rm -f "$dir"/out.*
+    pids=
     for host in a b c; do
-        in_host $host "$tool" watch $host "$1" >"$dir/out.$host" 2>&1 &
+        ip netns exec $host "$tool" watch $host "$1" >"$dir/out.$host" 2>&1 &
+        pids="$pids $!"
     done
 }
 
 # 1. By each interface's broadcast address; without a default route the
 #    limited broadcast cannot leave.
-run_all 2
+run_all 3
 wait
 check "NET-5 per interface: a hears b" heard a "found b at 10.1.0.2:7100"
 check "NET-5 per interface: b hears a" heard b "found a at 10.1.0.1:7100"
@@ -80,7 +93,7 @@ in_host a ip addr add 10.1.0.1/24 dev eth0
 in_host b ip addr add 10.1.0.2/24 dev eth0
 in_host a ip route add default dev eth0
 in_host b ip route add default dev eth0
-run_all 2
+run_all 3
 wait
 check "limited: a hears b" heard a "found b at 10.1.0.2:7100"
 check "limited: b hears a" heard b "found a at 10.1.0.1:7100"
@@ -89,8 +102,8 @@ check "limited: nothing failed" grep -q "out_failed 0" "$dir/out.b"
 # 3. A source that is not of this network is dropped (T15, NET-5), a true one
 #    heard.
 in_host a ip addr add 172.16.9.9/32 dev eth0
-run_all 2
-sleep 0.5
+run_all 5
+wait_for heard b "found a"
 in_host a "$tool" forge 172.16.9.9 255.255.255.255
 in_host a "$tool" forge 10.1.0.1 255.255.255.255
 wait
@@ -100,16 +113,20 @@ check "NET-5 on link: heard" heard b "found x at 10.1.0.1:7100"
 in_host a ip addr del 172.16.9.9/32 dev eth0
 
 # 4. Changes of this host's network are noticed, those of others are not.
-run_all 3
-sleep 0.5
+run_all 12
+wait_for heard b "found a"
+wait_for heard c "found a"
 in_host b ip addr del 10.1.0.2/24 dev eth0
-sleep 0.5
+wait_for changes b 1
 in_host b ip addr add 10.1.0.22/24 brd + dev eth0
-sleep 0.5
 in_host c ip link set eth0 down
+wait_for changes b 2
+wait_for heard c changed
+wait_for heard a "found b at 10.1.0.22:7100"
+# shellcheck disable=SC2086 # one word each
+kill $pids
 wait
-check "network: an address goes and one comes" \
-    [ "$(grep -c '^changed' "$dir/out.b")" -ge 2 ]
+check "network: an address goes and one comes" changes b 2
 check "network: an interface goes down" heard c changed
 check "network: announces go on from the new address" \
     heard a "found b at 10.1.0.22:7100"

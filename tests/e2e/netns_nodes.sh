@@ -109,7 +109,8 @@ expect 1 ":forbidden" NET-1_deny
 # ---- NET-2: a stranger ----------------------------------------------------------------
 
 own=(--discovery none --no-linger)
-on mallory call alice echo 1 --at "10.1.0.1:$port_alice" "${own[@]}"
+on mallory call alice echo 1 --at "10.1.0.1:$port_alice" --timeout 9000 \
+    "${own[@]}"
 expect 3 "probably not paired" NET-2_stranger_is_refused
 until_true 5 heard alice 'denied .* untrusted-peer'
 ok $? NET-2_stranger_is_noticed
@@ -193,7 +194,7 @@ ok $? unpair_linked_before
 downs=$(count bob 'peer-down  *alice .*unpaired')
 on bob unpair alice
 expect 0 "unpaired " unpair
-until_true 2 more_than "$downs" bob 'peer-down  *alice .*unpaired'
+until_true 10 more_than "$downs" bob 'peer-down  *alice .*unpaired'
 ok $? unpair_ends_the_link
 on alice call bob echo 1 --wait 2000
 expect 3 "" unpaired_is_a_stranger

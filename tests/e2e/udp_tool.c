@@ -45,7 +45,7 @@ enum {
     INITIALS_MAX = 256,
     INITIAL_LEN_MAX = 1500,
     ROUND_MS = 30,
-    QUIET_MS = 300
+    QUIET_MS = 1000
 };
 
 typedef struct sockaddr_in endpoint;
