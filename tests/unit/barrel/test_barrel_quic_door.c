@@ -258,7 +258,7 @@ static void test_max_handshakes(void **state)
 static void test_handshakes_end(void **state)
 {
     const pn_quic_options server = {
-        .max_handshakes = 2, .handshake_us = 300 * MS};
+        .max_handshakes = 2, .handshake_us = 2000 * MS};
     quic_rig r;
     crowd c;
 

@@ -307,9 +307,11 @@ static void test_cli_control_first_line(void **state)
     int silent;
     int trickle;
     int spoke;
+    uint64_t early_ns;
 
     (void)state;
     server_open();
+    early_ns = uv_hrtime() + UINT64_C(4900000000);
     silent = dial();
     trickle = dial();
     spoke = dial();
@@ -317,9 +319,11 @@ static void test_cli_control_first_line(void **state)
     for (int i = 0; i < 10; i++) {
         say(trickle, "a", 1);
         turn(450);
+        assert_true(n_gone == 0 || uv_hrtime() > early_ns);
     }
-    assert_int_equal(n_gone, 0);
-    turn(800);
+    for (int i = 0; i < 200 && n_gone < 2; i++) {
+        turn(50);
+    }
     assert_int_equal(n_gone, 2);
     assert_non_null(strstr(hear(silent), "within 5 seconds"));
     assert_string_equal(hear(silent), "");

@@ -427,7 +427,7 @@ static void test_jitter(void **state)
     }
     took_us = pn_loop_update_now(loop) - start_us;
     assert_in_range(
-        took_us, row->not_before_ms * MS, row->at_the_latest_ms * MS + 500000);
+        took_us, row->not_before_ms * MS, row->at_the_latest_ms * MS + 5000000);
     close_listener(&a);
     pn_loop_free(loop);
 }
@@ -446,7 +446,9 @@ static void test_announce_off(void **state)
     run_for(loop, 50);
     assert_int_equal(counters(&a).out, 0); /* not unless told */
     assert_int_equal(pn_udp_discovery_source.announce(a.d, &key, 7101), PN_OK);
-    run_for(loop, 100);
+    for (int i = 0; i < 100 && counters(&a).out < 3; i++) {
+        run_for(loop, 20);
+    }
     assert_true(counters(&a).out >= 3);
     assert_int_equal(pn_udp_discovery_source.announce(a.d, &key, 0), PN_OK);
     out = counters(&a).out;
@@ -570,7 +572,9 @@ static void test_no_route(void **state)
     assert_int_equal(pn_loop_new(&loop), PN_OK);
     open_at(&a, loop, 4040, 'a', NULL, 10, 0);
     assert_int_equal(pn_udp_discovery_source.announce(a.d, &key, 7101), PN_OK);
-    run_for(loop, 100);
+    for (int i = 0; i < 100 && counters(&a).out_failed < 2; i++) {
+        run_for(loop, 20);
+    }
     assert_int_equal(counters(&a).out, 0);
     assert_true(counters(&a).out_failed >= 2);
     close_listener(&a);

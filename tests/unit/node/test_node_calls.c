@@ -280,7 +280,7 @@ static void test_node_t13_handler_timeout(void **state)
     pn_expose_options_init(&opt);
     opt.timeout_ms = 50;
     assert_int_equal(pn_expose(t.bob, "slow", on_slow, NULL, &opt), PN_OK);
-    assert_call(&t, "slow", "400", PN_REMOTE, ":timeout");
+    assert_call(&t, "slow", "2000", PN_REMOTE, ":timeout");
     two_nodes_close(&t);
 }
 
@@ -297,8 +297,8 @@ static void on_call_back(pn_request *req, pn_term args, void *user)
     back_call *b = user;
 
     (void)args;
-    b->err = pn_call(b->t->bob, &b->t->alice_key, "echo", 1000, NULL, "~i", 1);
-    b->wait_err = pn_wait_connected(b->t->bob, &b->t->alice_key, 1000, NULL);
+    b->err = pn_call(b->t->bob, &b->t->alice_key, "echo", 10000, NULL, "~i", 1);
+    b->wait_err = pn_wait_connected(b->t->bob, &b->t->alice_key, 10000, NULL);
     (void)pn_request_reply(req, "ok");
 }
 
@@ -557,6 +557,29 @@ static void test_node_defer_outlives_node(void **state)
 
 /* ---- limits ------------------------------------------------------------ */
 
+/* Of bob's one link. */
+static uint32_t n_waiting(two_nodes *t, bool with_running)
+{
+    const pn_link *link;
+    uint32_t n;
+
+    pn_node_lock(t->bob);
+    link = t->bob->links;
+    n = link->n_queued + (with_running ? link->n_running : 0);
+    pn_node_unlock(t->bob);
+    return n;
+}
+
+static bool bob_is_done(void *user)
+{
+    return n_waiting(user, true) == 0;
+}
+
+static bool one_waits(void *user)
+{
+    return n_waiting(user, false) == 1;
+}
+
 static void limit_queue(pn_node_options *opt, bool is_alice)
 {
     (void)is_alice;
@@ -580,7 +603,7 @@ static void test_node_queue_limit(void **state)
     }
     assert_call(&t, "slow", "0", PN_REMOTE, ":busy");
     assert_int_equal(pn_send(t.alice, &t.bob_key, "slow", "~i", 0), PN_OK);
-    sleep_ms(1700);
+    two_nodes_wait(bob_is_done, &t);
     assert_call(&t, "slow", "0", PN_OK, ":done");
     assert_int_equal(pn_node_metrics(t.bob, &m), PN_OK);
     assert_int_equal(m.queue_refused, 1);
@@ -623,7 +646,7 @@ static void test_node_revoke_answers_the_waiting(void **state)
     assert_int_equal(pn_call_async(t.alice, &t.bob_key, "echo", 5000,
                          small_term(), on_done, &waiting),
         PN_OK);
-    sleep_ms(50);
+    two_nodes_wait(one_waits, &t);
     assert_int_equal(pn_revoke(t.bob, "echo"), PN_OK);
     assert_int_equal(pn_revoke(t.bob, "echo"), PN_NOT_FOUND);
     two_nodes_wait(is_done, &waiting);
@@ -692,15 +715,11 @@ static bool batch_is_over(void *user)
 /* Stays until the whole batch waits in the queue. */
 static void on_echo_then_stay(pn_request *req, pn_term args, void *user)
 {
-    const two_nodes *t = user;
-    uint32_t n_queued = 0;
+    two_nodes *t = user;
 
     (void)pn_request_reply_term(req, args);
-    for (int i = 0; i < 2500 && n_queued < BATCH; i++) {
+    for (int i = 0; i < 2500 && n_waiting(t, false) < BATCH; i++) {
         sleep_ms(2);
-        pn_node_lock(t->bob);
-        n_queued = t->bob->links->n_queued;
-        pn_node_unlock(t->bob);
     }
 }
 
