@@ -16,9 +16,10 @@
 
 #define DEFAULT_TIMEOUT_MS 5000
 #define DEFAULT_WAIT_MS 7000 /* an announce comes every five seconds */
-/* Who refuses us says nothing until the handshake deadline of 5 s is over. */
+/* Who refuses us says nothing until the handshake deadline of 5 s is over, and
+ * may be slow. */
 #define CONFIRM_MS 20
-#define CONFIRM_TIMES 300
+#define CONFIRM_TIMES 450
 #define REASON_MS 100
 
 typedef enum op_stage {
@@ -159,7 +160,9 @@ static void recall_reason(hub_op *op)
 
     if (op->last_reason == PN_REASON_NONE && peer_info(op, &info)) {
         op->last_reason = info.last_reason;
-        memcpy(op->last_address, info.address, sizeof(op->last_address));
+        if (info.address[0] != '\0') {
+            memcpy(op->last_address, info.address, sizeof(op->last_address));
+        }
     }
 }
 
@@ -176,6 +179,8 @@ static void op_fail_link(hub_op *op)
         if (op->last_address[0] != '\0') {
             cli_text_printf(&t, " at %s", op->last_address);
         }
+    } else if (op->last_address[0] != '\0') {
+        cli_text_printf(&t, ": no answer from %s in time", op->last_address);
     } else if (!op->hub->discovers) {
         cli_text_puts(&t, ": no address is known and discovery is off");
     } else {
@@ -502,6 +507,9 @@ static void op_start(hub_op *op, const hub_request *request)
         return;
     }
     op_take(op, request->caller);
+    if (at != NULL) {
+        (void)strncpy(op->last_address, at, sizeof(op->last_address) - 1);
+    }
     if (pn_connected(hub->node, &op->key)) {
         op_go(op, false);
         return;

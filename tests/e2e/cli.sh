@@ -305,6 +305,12 @@ a call bob echo '"still here"'
 expect 0 "still here" others_do_not_notice
 run -d "$work/carol" send bob echo 1 --at "localhost:$port_bob" "${own[@]}"
 expect 3 "probably not paired" stranger_send_is_refused
+# A host that takes the connection and says nothing.
+kill -STOP "$pid_bob"
+run -d "$work/carol" call bob echo 1 --at "127.0.0.1:$port_bob" "${own[@]}" \
+    --wait 1000
+kill -CONT "$pid_bob"
+expect 3 "no answer from 127.0.0.1:$port_bob" host_that_says_nothing
 
 # ---- the link is lost and comes back ---------------------------------------------------------
 
