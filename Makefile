@@ -7,8 +7,8 @@ MESON_FLAGS ?=
 SECONDS ?= 60
 TARGET ?= term
 
-.PHONY: all help deps build demo test bench lint clang no-barrel asan tsan valgrind \
-	mutants fuzz fuzz-all interop interop-barrel install clean
+.PHONY: all help deps build demo test bench lint clang no-barrel asan tsan \
+	valgrind valgrind-tables mutants fuzz fuzz-all interop interop-barrel install clean
 
 all: build
 
@@ -60,6 +60,9 @@ tsan: ## the threaded API under the thread sanitizer
 
 valgrind: build ## the end-to-end runs under memcheck
 	tools/valgrind $(B)
+
+valgrind-tables: build ## the tables of usage and files under memcheck
+	tools/valgrind $(B) memcheck-tables
 
 mutants: ## leave out one security check at a time: a test must fail
 	tools/mutants $(B)-mutants

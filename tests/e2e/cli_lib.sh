@@ -117,12 +117,12 @@ start_by() {
         "$work/$name.out")"
 }
 
-# interrupt PID: once a second, as it is ignored until the program asks for it;
-# its status.
+# interrupt PID: every 5 s, as it is ignored until the program asks for it; its
+# status.
 interrupt() {
     local i
     for i in {0..599}; do
-        [ $((i % 20)) -ne 0 ] || kill -INT "$1" 2>/dev/null
+        [ $((i % 100)) -ne 0 ] || kill -INT "$1" 2>/dev/null
         kill -0 "$1" 2>/dev/null || break
         sleep 0.05
     done
