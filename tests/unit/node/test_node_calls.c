@@ -152,29 +152,37 @@ static void on_nothing(pn_request *req, pn_term args, void *user)
     (void)user;
 }
 
-/* What an answer came to. The handler goes on after its answer, so the caller
- * waits for this too. */
-typedef struct answer {
-    atomic_bool is_there;
-    pn_err err;
-} answer;
+/* What something came to, and that it has. */
+typedef struct result {
+    atomic_int n;
+    pn_err outcome;
+    int value;
+} result;
 
-static void answer_set(answer *a, pn_err err)
+static void on_done(void *user, pn_err outcome, pn_term value)
 {
-    a->err = err;
-    atomic_store(&a->is_there, true);
+    result *r = user;
+
+    r->outcome = outcome;
+    if (value.len > 0) {
+        (void)!pn_term_match(value, "~i", &r->value);
+    }
+    atomic_fetch_add(&r->n, 1);
 }
 
-static bool answer_is_there(void *user)
+static bool is_done(void *user)
 {
-    return atomic_load(&((answer *)user)->is_there);
+    result *r = user;
+
+    return atomic_load(&r->n) > 0;
 }
 
 static void on_twice(pn_request *req, pn_term args, void *user)
 {
     (void)args;
     (void)pn_request_reply(req, "first");
-    answer_set(user, pn_request_reply(req, "second"));
+    /* It goes on after its answer, so the caller waits for this too. */
+    on_done(user, pn_request_reply(req, "second"), (pn_term){0});
 }
 
 static void on_huge(pn_request *req, pn_term args, void *user)
@@ -182,14 +190,14 @@ static void on_huge(pn_request *req, pn_term args, void *user)
     static uint8_t zeros[1 << 20];
 
     (void)args;
-    answer_set(
-        user, pn_request_reply(req, "~b", (pn_slice){zeros, sizeof(zeros)}));
+    on_done(user, pn_request_reply(req, "~b", (pn_slice){zeros, sizeof(zeros)}),
+        (pn_term){0});
 }
 
 static void test_node_call_one_answer(void **state)
 {
-    answer second = {.err = PN_OK};
-    answer huge = {.err = PN_OK};
+    result second = {0};
+    result huge = {0};
     two_nodes t;
 
     (void)state;
@@ -201,12 +209,12 @@ static void test_node_call_one_answer(void **state)
     assert_call(
         &t, "nothing", "1", PN_REMOTE, "{:handler_crash, {:exit, :normal}}");
     assert_call(&t, "twice", "1", PN_OK, ":first");
-    two_nodes_wait(answer_is_there, &second);
-    assert_int_equal(second.err, PN_STATE);
+    two_nodes_wait(is_done, &second);
+    assert_int_equal(second.outcome, PN_STATE);
     /* A frame over 1 MiB would end the link at the other side. */
     assert_call(&t, "huge", "1", PN_REMOTE, ":system_limit");
-    two_nodes_wait(answer_is_there, &huge);
-    assert_int_equal(huge.err, PN_TOO_LARGE);
+    two_nodes_wait(is_done, &huge);
+    assert_int_equal(huge.outcome, PN_TOO_LARGE);
     assert_true(pn_connected(t.alice, &t.bob_key));
     two_nodes_close(&t);
 }
@@ -437,30 +445,6 @@ static bool has_kept_two(void *user)
     yes = k->n_kept >= 2;
     (void)pthread_mutex_unlock(&k->lock);
     return yes;
-}
-
-typedef struct result {
-    atomic_int n;
-    pn_err outcome;
-    int value;
-} result;
-
-static void on_done(void *user, pn_err outcome, pn_term value)
-{
-    result *r = user;
-
-    r->outcome = outcome;
-    if (value.len > 0) {
-        (void)!pn_term_match(value, "~i", &r->value);
-    }
-    atomic_fetch_add(&r->n, 1);
-}
-
-static bool is_done(void *user)
-{
-    result *r = user;
-
-    return atomic_load(&r->n) > 0;
 }
 
 static pn_term small_term(void)

@@ -164,32 +164,6 @@ static void test_options_of_an_older_caller(void **state)
 
 /* ---- handlers ---------------------------------------------------------- */
 
-static atomic_int started;
-static atomic_bool may_end;
-
-static void gate_init(void)
-{
-    atomic_store(&started, 0);
-    atomic_store(&may_end, false);
-}
-
-/* Runs until the test says so, for 20 s at the most. */
-static void on_gate(pn_request *req, pn_term args, void *user)
-{
-    (void)args;
-    (void)user;
-    atomic_fetch_add(&started, 1);
-    for (int i = 0; i < 10000 && !atomic_load(&may_end); i++) {
-        sleep_ms(2);
-    }
-    (void)pn_request_reply(req, "done");
-}
-
-static bool have_started(void *user)
-{
-    return atomic_load(&started) >= *(int *)user;
-}
-
 static void one_worker(pn_node_options *opt, bool is_alice)
 {
     (void)is_alice;
@@ -200,26 +174,24 @@ static void one_worker(pn_node_options *opt, bool is_alice)
 static void test_unpair_stops_what_waits_for_a_worker(void **state)
 {
     pn_expose_options concurrent;
-    int want = 1;
+    gatepost gate = {.n_wanted = 1};
     two_nodes t;
 
     (void)state;
-    gate_init();
     two_nodes_open(&t, one_worker);
     pn_expose_options_init(&concurrent);
     concurrent.flags = PN_EXPOSE_CONCURRENT;
     assert_int_equal(
-        pn_expose(t.bob, "gate", on_gate, NULL, &concurrent), PN_OK);
+        pn_expose(t.bob, "gate", on_gatepost, &gate, &concurrent), PN_OK);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(
-            pn_send(t.alice, &t.bob_key, "gate", "~i", 200), PN_OK);
+        assert_int_equal(pn_send(t.alice, &t.bob_key, "gate", "~i", 1), PN_OK);
     }
-    two_nodes_wait(have_started, &want);
+    two_nodes_wait(gatepost_is_reached, &gate);
     sleep_ms(200); /* the others are there by then */
     assert_int_equal(pn_unpair(t.bob, &t.alice_key), PN_OK);
-    atomic_store(&may_end, true);
+    atomic_store(&gate.is_open, true);
     sleep_ms(500);
-    assert_int_equal(atomic_load(&started), 1);
+    assert_int_equal(atomic_load(&gate.n_inside), 1);
     two_nodes_close(&t);
 }
 
@@ -232,26 +204,24 @@ static void two_running(pn_node_options *opt, bool is_alice)
 static void test_running_per_peer(void **state)
 {
     pn_expose_options concurrent;
-    int want = 2;
+    gatepost gate = {.n_wanted = 2};
     two_nodes t;
 
     (void)state;
-    gate_init();
     two_nodes_open(&t, two_running);
     pn_expose_options_init(&concurrent);
     concurrent.flags = PN_EXPOSE_CONCURRENT;
     assert_int_equal(
-        pn_expose(t.bob, "gate", on_gate, NULL, &concurrent), PN_OK);
+        pn_expose(t.bob, "gate", on_gatepost, &gate, &concurrent), PN_OK);
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(
-            pn_send(t.alice, &t.bob_key, "gate", "~i", 300), PN_OK);
+        assert_int_equal(pn_send(t.alice, &t.bob_key, "gate", "~i", 1), PN_OK);
     }
-    two_nodes_wait(have_started, &want);
+    two_nodes_wait(gatepost_is_reached, &gate);
     sleep_ms(500);
-    assert_int_equal(atomic_load(&started), 2);
-    atomic_store(&may_end, true);
-    want = 4;
-    two_nodes_wait(have_started, &want);
+    assert_int_equal(atomic_load(&gate.n_inside), 2);
+    atomic_store(&gate.is_open, true);
+    gate.n_wanted = 4;
+    two_nodes_wait(gatepost_is_reached, &gate);
     two_nodes_close(&t);
 }
 
@@ -266,22 +236,21 @@ static void test_queue_bytes(void **state)
     static uint8_t zeros[3000];
     pn_slice big = {zeros, sizeof(zeros)};
     pn_reply *reply = NULL;
-    int want = 1;
+    gatepost gate = {.n_wanted = 1};
     two_nodes t;
 
     (void)state;
-    gate_init();
     two_nodes_open(&t, small_queue);
-    assert_int_equal(pn_expose(t.bob, "gate", on_gate, NULL, NULL), PN_OK);
-    assert_int_equal(pn_send(t.alice, &t.bob_key, "gate", "~i", 300), PN_OK);
-    two_nodes_wait(have_started, &want);
+    assert_int_equal(pn_expose(t.bob, "gate", on_gatepost, &gate, NULL), PN_OK);
+    assert_int_equal(pn_send(t.alice, &t.bob_key, "gate", "~i", 1), PN_OK);
+    two_nodes_wait(gatepost_is_reached, &gate);
     assert_int_equal(pn_send(t.alice, &t.bob_key, "gate", "~b", big), PN_OK);
     assert_int_equal(
         pn_call(t.alice, &t.bob_key, "gate", 2000, &reply, "~b", big),
         PN_REMOTE);
     assert_true(pn_term_is_atom(pn_reply_term(reply), "busy"));
     pn_reply_free(reply);
-    atomic_store(&may_end, true);
+    atomic_store(&gate.is_open, true);
     two_nodes_close(&t);
 }
 
@@ -298,18 +267,18 @@ static void test_t11_memory_budget(void **state)
 {
     static uint8_t zeros[300000];
     pn_slice big = {zeros, sizeof(zeros)};
+    gatepost gate = {0};
     two_nodes t;
 
     (void)state;
-    gate_init();
     two_nodes_open(&t, little_memory);
-    assert_int_equal(pn_expose(t.bob, "gate", on_gate, NULL, NULL), PN_OK);
-    assert_int_equal(pn_send(t.alice, &t.bob_key, "gate", "~i", 1000), PN_OK);
+    assert_int_equal(pn_expose(t.bob, "gate", on_gatepost, &gate, NULL), PN_OK);
+    assert_int_equal(pn_send(t.alice, &t.bob_key, "gate", "~i", 1), PN_OK);
     for (int i = 0; i < 6; i++) {
         (void)!pn_send(t.alice, &t.bob_key, "gate", "~b", big);
     }
     two_nodes_wait_event(&t, PN_EVENT_PEER_DOWN, 1);
-    atomic_store(&may_end, true);
+    atomic_store(&gate.is_open, true);
     two_nodes_close(&t);
 }
 

@@ -388,7 +388,7 @@ static void limit_strangers(pn_node_options *opt, bool is_alice)
     if (!is_alice) {
         opt->max_strangers = 3;
         opt->trusted_reserve = 0;
-        opt->handshake_timeout_ms = 400;
+        opt->handshake_timeout_ms = 2000;
     }
 }
 
@@ -397,6 +397,7 @@ static void test_node_t03_half_open(void **state)
 {
     int fds[4];
     pn_metrics m;
+    unsigned refused = 0;
     two_nodes t;
 
     (void)state;
@@ -405,7 +406,13 @@ static void test_node_t03_half_open(void **state)
         fds[i] = raw_connect(pn_node_port(t.bob));
     }
     for (int i = 0; i < 4; i++) {
-        assert_true(is_closed_within(fds[i], 3000));
+        if (is_closed_within(fds[i], 300)) {
+            refused++;
+        }
+    }
+    assert_true(refused >= 1);
+    for (int i = 0; i < 4; i++) {
+        assert_true(is_closed_within(fds[i], 5000));
         (void)close(fds[i]);
     }
     assert_int_equal(pn_node_metrics(t.bob, &m), PN_OK);
@@ -480,29 +487,6 @@ static void test_node_dial_refused_at_once(void **state)
     remove_dir(dir);
 }
 
-typedef struct gatepost {
-    atomic_bool is_open;
-    atomic_int n_inside;
-} gatepost;
-
-static void on_gatepost(pn_request *req, pn_term args, void *user)
-{
-    struct timespec pause = {.tv_nsec = 1000000};
-    gatepost *g = user;
-
-    (void)req;
-    (void)args;
-    atomic_fetch_add(&g->n_inside, 1);
-    for (int i = 0; i < 8000 && !atomic_load(&g->is_open); i++) {
-        (void)nanosleep(&pause, NULL);
-    }
-}
-
-static bool somebody_is_inside(void *user)
-{
-    return atomic_load(&((gatepost *)user)->n_inside) > 0;
-}
-
 /* A handler outlives a link whose reading was off: what it finds is freed with
  * it, not left on a list. */
 static void test_node_handler_outlives_blocked_link(void **state)
@@ -510,8 +494,8 @@ static void test_node_handler_outlives_blocked_link(void **state)
     static const uint8_t zeros[65536];
     struct timespec pause = {.tv_nsec = 100000000};
     pn_expose_options opt;
-    gatepost at_alice = {0};
-    gatepost at_bob = {0};
+    gatepost at_alice = {.n_wanted = 1};
+    gatepost at_bob = {.n_wanted = 1};
     pn_err err;
     two_nodes t;
 
@@ -524,9 +508,9 @@ static void test_node_handler_outlives_blocked_link(void **state)
     assert_int_equal(
         pn_expose(t.bob, "slow", on_gatepost, &at_bob, NULL), PN_OK);
     assert_int_equal(pn_send(t.alice, &t.bob_key, "slow", "~i", 1), PN_OK);
-    two_nodes_wait(somebody_is_inside, &at_bob);
+    two_nodes_wait(gatepost_is_reached, &at_bob);
     assert_int_equal(pn_send(t.bob, &t.alice_key, "stop", "~i", 1), PN_OK);
-    two_nodes_wait(somebody_is_inside, &at_alice);
+    two_nodes_wait(gatepost_is_reached, &at_alice);
     /* The system takes more when it has had a moment. */
     for (int full = 0; full < 4; full++) {
         err = PN_OK;

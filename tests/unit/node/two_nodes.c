@@ -137,6 +137,26 @@ void two_nodes_wait(bool (*condition)(void *user), void *user)
     fail_msg("the condition did not come true within 10 s");
 }
 
+void on_gatepost(pn_request *req, pn_term args, void *user)
+{
+    struct timespec pause = {.tv_nsec = 1000000};
+    gatepost *g = user;
+
+    (void)req;
+    (void)args;
+    atomic_fetch_add(&g->n_inside, 1);
+    for (int i = 0; i < 8000 && !atomic_load(&g->is_open); i++) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+bool gatepost_is_reached(void *user)
+{
+    const gatepost *g = user;
+
+    return atomic_load(&g->n_inside) >= g->n_wanted;
+}
+
 void two_nodes_wait_event(two_nodes *t, pn_event_type type, unsigned n)
 {
     struct timespec until;

@@ -7,6 +7,7 @@
 #define PN_TESTS_TWO_NODES_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <peernet/peernet.h>
 
@@ -43,6 +44,17 @@ void two_nodes_reopen_bob(two_nodes *t);
 void two_nodes_wait(bool (*condition)(void *user), void *user);
 /* Waits until the event came n times. */
 void two_nodes_wait_event(two_nodes *t, pn_event_type type, unsigned n);
+/* A handler that stays until the test opens the gate, for 8 s at the most, and
+ * does not answer. */
+typedef struct gatepost {
+    atomic_bool is_open;
+    atomic_int n_inside; /* have been called so far */
+    int n_wanted;
+} gatepost;
+
+void on_gatepost(pn_request *req, pn_term args, void *user);
+/* For two_nodes_wait: n_wanted have been called. */
+bool gatepost_is_reached(void *user);
 /* "HOST:PORT" of a node on loopback. */
 void node_address(const pn_node *node, char ret_text[static 32]);
 void make_dir(char path[static 64]);
