@@ -262,10 +262,10 @@ defmodule Link do
     expect(g <> "/theirs sleeps", o, "start a call #{t.key} slow 5000 1500", {:ok, ""})
     expect(g <> "/its pong is late, its reply comes", o, "join a 5000", {:ok, ":awake"})
     expect(g <> "/and the link is up", o, "links", {:ok, t.key})
-    expect(g <> "/ours sleeps", t, "start a call #{o.key} slow 5000 1500", {:ok, ""})
+    expect(g <> "/ours sleeps", t, "start a call #{o.key} slow 9000 3500", {:ok, ""})
     Process.sleep(100)
-    expect(g <> "/our own calls do not wait", o, "call #{t.key} echo 5000 1", {:ok, "1"})
-    expect(g <> "/our pongs do not wait", t, "join a 5000", {:ok, ":awake"})
+    expect(g <> "/our own calls do not wait", o, "call #{t.key} echo 3000 1", {:ok, "1"})
+    expect(g <> "/our pongs do not wait", t, "join a 9000", {:ok, ":awake"})
     expect(g <> "/and the link is still up", t, "links", {:ok, o.key})
   end
 
@@ -573,7 +573,9 @@ defmodule Link do
 
   defp burst(name, from, to) do
     test(name, fn ->
-      ok(from, "burst #{to.key} 30") # a new connection acknowledges at once
+      # A new connection acknowledges at once: not counted.
+      ok(from, "burst #{to.key} 30")
+
       medians =
         for _ <- 1..3 do
           [median, _max] = from |> ok("burst #{to.key} 30") |> String.split()

@@ -321,7 +321,7 @@ static void test_cli_control_first_line(void **state)
         turn(450);
         assert_true(n_gone == 0 || uv_hrtime() > early_ns);
     }
-    for (int i = 0; i < 200 && n_gone < 2; i++) {
+    for (int i = 0; i < 60 && n_gone < 2; i++) {
         turn(50);
     }
     assert_int_equal(n_gone, 2);

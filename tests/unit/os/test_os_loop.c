@@ -225,16 +225,19 @@ static void test_timer_periodic(void **state)
 {
     journal j;
     timed a;
+    uint64_t start_us;
 
     (void)state;
     begin(&j);
     timed_new(&a, &j, 'a');
     a.rearm_us = 5 * MS;
-    pn_timer_set(a.timer, pn_loop_update_now(j.loop) + 5 * MS);
+    start_us = pn_loop_update_now(j.loop);
+    pn_timer_set(a.timer, start_us + 5 * MS);
     for (int i = 0; i < 100 && a.n < 4; i++) {
         run_for(&j, 5);
     }
-    assert_in_range(a.n, 4, 12);
+    assert_true(a.n >= 4);
+    assert_true(pn_loop_update_now(j.loop) - start_us >= a.n * 5 * MS);
     pn_timer_free(a.timer);
     pn_loop_free(j.loop);
 }
@@ -476,7 +479,7 @@ static void test_soon(void **state)
         pn_loop_run_once(j.loop);
     }
     assert_string_equal(j.text, "ab|");
-    assert_in_range(pn_loop_now_us(j.loop) - start_us, 500, 5000 * MS);
+    assert_in_range(pn_loop_now_us(j.loop) - start_us, 500, 500 * MS);
     pn_loop_soon(j.loop, &a.task);
     run_until(&j, 5);
     assert_string_equal(j.text, "ab|a|");

@@ -221,7 +221,7 @@ static void test_os_resolve_cancel_in_flight(void **state)
     before = pn_monotonic_now_us();
     pn_resolve_cancel(resolve);
     pn_loop_free(r.loop);
-    assert_true(pn_monotonic_now_us() - before < 10 * PN_US_PER_S);
+    assert_true(pn_monotonic_now_us() - before < PN_US_PER_S);
     own_resolver_open(true);
     own_resolver_wait(0);
     assert_int_equal(r.n_calls, 0);
