@@ -8,7 +8,8 @@ SECONDS ?= 60
 TARGET ?= term
 
 .PHONY: all help deps build demo test bench lint clang no-barrel asan tsan \
-	valgrind valgrind-tables mutants fuzz fuzz-all interop interop-barrel install clean
+	valgrind valgrind-tables mutants fuzz fuzz-all interop interop-barrel \
+	install clean
 
 all: build
 

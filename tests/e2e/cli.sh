@@ -224,8 +224,12 @@ ok $? chat_sends_lines
 until_true 5 heard bob 'alice: 0*0ä$' && until_true 5 heard bob 'alice: YZend$'
 ok $? chat_long_line
 # The other way: the handle is there for as long as somebody chats.
-until_true 5 bash -c "! '$peernet' -d '$work/bob' call alice chat '\"ended\"' \
-    >/dev/null 2>&1"
+# shellcheck disable=SC2317 # called by until_true
+no_chat() {
+    b call alice chat '"anybody there?"'
+    [ "$status" -ne 0 ]
+}
+until_true 5 no_chat
 b call alice chat '"too early"'
 expect 1 ":no_such_handle" chat_is_closed
 mkfifo "$work/keys"
@@ -237,8 +241,7 @@ until_true 10 bash -c "'$peernet' -d '$work/bob' call alice chat '\"to you\"' \
 until_true 5 heard chat 'bob> to you'
 ok $? chat_receives
 exec 3>&-
-until_true 5 bash -c "! '$peernet' -d '$work/bob' call alice chat '\"late\"' \
-    >/dev/null 2>&1"
+until_true 5 no_chat
 ok $? chat_closes_again
 a rpc bob MyApp.Led on '[1]'
 expect 1 ":no_such_handle" rpc_without_beam_dist
@@ -269,12 +272,13 @@ expect 4 "identity" second_node_is_refused
 events=$!
 pids+=("$events")
 # Until it has subscribed; denials of one kind are told once a second.
-for _ in 1 2 3 4 5 6 7 8 9 10; do
+# shellcheck disable=SC2317 # called by until_true
+denial_is_told() {
     sleep 1.1
     b call alice nothing 1
-    heard events '"event":"denied".*"label":"bob".*no-such-handle' && break
-done
-heard events '"event":"denied".*"label":"bob".*no-such-handle'
+    heard events '"event":"denied".*"label":"bob".*no-such-handle'
+}
+until_true 15 denial_is_told
 ok $? events
 kill -INT "$events"
 wait "$events"

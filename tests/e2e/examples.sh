@@ -33,6 +33,15 @@ ok()
     fi
 }
 
+# shows NAME LINE: waits until it has been printed.
+shows()
+{
+    for _ in $(seq 100); do
+        grep -q "$2" "$work/$1.out" && return
+        sleep 0.1
+    done
+}
+
 # start NAME PROGRAM ARG...: in the background; sets key and at.
 start()
 {
@@ -40,10 +49,7 @@ start()
     shift
     "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null &
     pids+=($!)
-    for _ in $(seq 100); do
-        grep -q '^port' "$work/$name.out" && break
-        sleep 0.1
-    done
+    shows "$name" '^port'
     key=$(sed -n 's/^key //p' "$work/$name.out")
     at=127.0.0.1:$(sed -n 's/^port //p' "$work/$name.out")
 }
@@ -51,15 +57,12 @@ start()
 # key_of DIR: the key a directory has, made on first use.
 key_of()
 {
-    timeout 20 "$examples/example-greet" "$1" >"$work/key" &
+    timeout 20 "$examples/example-greet" "$1" >"$work/key.out" &
     local pid=$!
-    for _ in $(seq 100); do
-        grep -q '^port' "$work/key" && break
-        sleep 0.1
-    done
+    shows key '^port'
     kill $pid
     wait $pid 2>/dev/null
-    sed -n 's/^key //p' "$work/key"
+    sed -n 's/^key //p' "$work/key.out"
 }
 
 [ -n "${BARREL-}" ] && echo "1..35" || echo "1..23"
@@ -86,20 +89,9 @@ mkfifo "$work/typed"
     >"$work/bob.out" 2>&1 &
 pids+=($!)
 exec 3<>"$work/typed" # both ways: opening never waits
-for _ in $(seq 100); do
-    grep -q '^port' "$work/bob.out" && break
-    sleep 0.1
-done
+shows bob '^port'
 bob=$(sed -n 's/^key //p' "$work/bob.out")
 bob_at=127.0.0.1:$(sed -n 's/^port //p' "$work/bob.out")
-# shows NAME LINE: waits until it has been printed.
-shows()
-{
-    for _ in $(seq 100); do
-        grep -q "$2" "$work/$1.out" && return
-        sleep 0.1
-    done
-}
 : >"$work/alice.out"
 (shows bob '^\* peer-up'; echo 'hi bob'; shows alice '^peer> hi alice$') |
     timeout 30 "$examples/example-chat" "$work/alice" "$bob" "$bob_at" \
