@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every public header shares: export marks, borrowed bytes, version. */
+/* Shared by all public headers: export marks, borrowed bytes, version. */
 #ifndef PEERNET_COMMON_H
 #define PEERNET_COMMON_H
 
@@ -28,8 +28,9 @@
 PN_BEGIN_DECLS
 
 /**
- * Borrowed bytes: len bytes at data, owned by somebody else. Whoever hands
- * one out says until when it is valid. data may be NULL when len is 0.
+ * Borrowed bytes: len bytes at data, owned by another object. Each function
+ * that returns a slice says how long it is valid. data may be NULL when len is
+ * 0.
  */
 typedef struct pn_slice {
     const uint8_t *data;
@@ -37,8 +38,8 @@ typedef struct pn_slice {
 } pn_slice;
 
 /**
- * The library's version, "MAJOR.MINOR.PATCH", and the optional parts it was
- * built with. Static storage. Thread: any.
+ * Returns the library's version, "MAJOR.MINOR.PATCH", and the optional parts
+ * that it was built with. Ownership: static storage. Thread: any.
  */
 PN_API const char *pn_version(void);
 

@@ -2,8 +2,8 @@
 /*
  * Where peers may be found, and when the network changed. Both are tables of
  * functions, so a host with Bonjour, NSD or its own reachability API plugs it
- * in beside or instead of what the library brings. They give hints and never
- * trust: what is found is dialled only when its key is paired, and the
+ * in beside or instead of the library's own. They give hints and no trust: an
+ * address that is found is dialled only when its key is paired, and the
  * handshake decides.
  */
 #ifndef PEERNET_DISCOVERY_H
@@ -14,8 +14,8 @@
 PN_BEGIN_DECLS
 
 /**
- * What a discovery source reports to. Given to start; valid until stop has
- * returned. Thread: any; results are handled on the node's loop.
+ * The functions that a discovery source calls. Given to start; valid until stop
+ * has returned. Thread: any; results are handled on the node's loop.
  */
 typedef struct pn_discovery_sink {
     size_t size;
@@ -23,25 +23,30 @@ typedef struct pn_discovery_sink {
     /** A peer says it can be dialled at address, "HOST:PORT" with a numeric
      * host ("192.0.2.1:7100", "[fe80::1%eth0]:7100"). */
     void (*found)(void *node, const pn_public_key *key, const char *address);
-    /** The source no longer sees the peer at address. A live link stays. */
+    /** The source no longer sees the peer at address. A live link stays, and
+     * so does an address that another source has heard in the last 15 s, until
+     * that time is over without a new report. An address that this source has
+     * not found is ignored. */
     void (*lost)(void *node, const pn_public_key *key, const char *address);
 } pn_discovery_sink;
 
 /**
  * One discovery source. start and the first announce are called by
  * pn_node_open, before it returns; everything else on the node's loop, never
- * two at once; none may block. user is what the node was given with the table.
+ * two at once; none may block. user is the pointer given with the table.
  */
 typedef struct pn_discovery_source {
     size_t size;      /* sizeof(pn_discovery_source) */
     const char *name; /* "udp", "mdns", ...; shown in events */
-    /** Begins to listen. Not PN_OK: the source is left out, with a log event.
-     */
+    /** Begins to listen. Another result than PN_OK (PN_SYS: errno says why) is
+     * logged, and start is called again every 5 s. */
     pn_err (*start)(void *user, const pn_discovery_sink *sink);
     /** Ends it; nothing is reported after it has returned. */
     void (*stop)(void *user);
     /** Announces our key at a TCP port until told otherwise; port 0: no
-     * longer. May be NULL: a source that only listens. */
+     * longer. It is called again with the same port when this host has woken or
+     * has got an address: a source that repeats itself begins at once then. May
+     * be NULL: a source that only listens. */
     pn_err (*announce)(void *user, const pn_public_key *key, uint16_t port);
 } pn_discovery_source;
 
@@ -51,7 +56,7 @@ typedef struct pn_local_address {
     char address[64];        /* numeric, no port, NUL-terminated */
 } pn_local_address;
 
-/** What a network monitor reports to; as pn_discovery_sink. */
+/** The function that a network monitor calls; as pn_discovery_sink. */
 typedef struct pn_network_sink {
     size_t size;
     void *node;

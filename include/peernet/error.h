@@ -31,7 +31,7 @@ PN_BEGIN_DECLS
     /* local: -200 .. -299 */                                                  \
     X(NOMEM, -200, "out of memory")                                            \
     X(SYS, -201, "the system refused")                                         \
-    X(CALLBACK, -202, "a callback failed")                                     \
+    X(FULL, -202, "there are as many as may be")                               \
     X(CORRUPT, -203, "a stored file is damaged")                               \
     X(PERMISSION, -204, "a stored file has an unsafe owner, type or mode")     \
     X(LOCKED, -205, "another process holds this data directory")               \
@@ -54,15 +54,16 @@ static inline bool pn_err_is_peer(pn_err err)
 }
 
 /**
- * A lower-case sentence fragment for err, e.g. "no reply in time"; static
- * storage, never NULL, also for numbers this version does not know.
- * Thread: any.
+ * Returns a lower-case sentence fragment for err, e.g. "no reply in time";
+ * never NULL, also for numbers that this version does not know.
+ * Ownership: static storage. Thread: any.
  */
 PN_API const char *pn_strerror(pn_err err);
 
 /**
- * The name of err without its prefix, e.g. "TIMEOUT"; static storage, never
- * NULL. Thread: any.
+ * Returns the name of err without its prefix, e.g. "TIMEOUT"; "UNKNOWN" for
+ * numbers that this version does not know.
+ * Ownership: static storage. Thread: any.
  */
 PN_API const char *pn_err_name(pn_err err);
 

@@ -10,10 +10,12 @@
 
 PN_BEGIN_DECLS
 
-/* X(name, text). New reasons are added before the end marker only. */
+/* X(name, text). A new reason is added at the end of the list, because the
+ * numbers of the others are part of the ABI. One that is sent to a peer also
+ * needs a term in link/reasons.c, of atoms that every BEAM knows. */
 #define PN_REASON_MAP(X)                                                       \
     X(NONE, "none")                                                            \
-    /* answers to a call; node/reasons.c maps them to what goes on the wire */ \
+    /* answers to a call; link/reasons.c has the terms on the wire */          \
     X(NO_SUCH_HANDLE, "no-such-handle")                                        \
     X(FORBIDDEN, "forbidden")                                                  \
     X(QUEUE_FULL, "queue-full")                                                \
@@ -57,7 +59,10 @@ PN_BEGIN_DECLS
     X(ATOM_UNKNOWN_TO_PEER, "atom-unknown-to-peer?")                           \
     X(TOO_MANY, "too-many-connections")                                        \
     X(OUT_OF_MEMORY, "out-of-memory")                                          \
-    X(SYSTEM, "system-error")
+    X(SYSTEM, "system-error")                                                  \
+    /* of nodes of an Erlang cluster */                                        \
+    X(COOKIE_DIFFERS, "cookie-differs?")                                       \
+    X(CLOCK_DIFFERS, "clock-differs")
 
 typedef enum pn_reason {
 #define PN_REASON_ENUM(name, text) PN_REASON_##name,
@@ -67,10 +72,21 @@ typedef enum pn_reason {
 } pn_reason;
 
 /**
- * The reason's name as it is printed everywhere, e.g. "no-such-handle".
- * A trailing '?' marks a guess. Static storage, never NULL. Thread: any.
+ * Returns the reason's name as it is printed everywhere, e.g.
+ * "no-such-handle"; a trailing '?' marks a guess. "unknown" for numbers that
+ * this version does not know. Ownership: static storage. Thread: any.
  */
 PN_API const char *pn_reason_text(pn_reason reason);
+
+/**
+ * Why a function failed: a reason where the list above has one, and a
+ * sentence. Functions that can say why have a pn_why *ret_why as their last
+ * parameter, which may be NULL.
+ */
+typedef struct pn_why {
+    pn_reason reason; /* PN_REASON_NONE: the text says all */
+    char text[512];   /* one sentence, NUL-terminated; empty: none */
+} pn_why;
 
 PN_END_DECLS
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where peers may be dialled; see addresses.h. */
+/* The file of addresses; see addresses.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,8 @@ static bool is_port(const char *text)
 {
     const size_t n = strlen(text);
 
-    /* The length first: strtoul must not meet a number it cannot hold. */
+    /* The length is checked first, because strtoul must not read a number that
+     * it cannot hold. */
     return n >= 1 && n <= 5 && strspn(text, DIGITS) == n && text[0] != '0'
            && strtoul(text, NULL, 10) <= 65535;
 }
@@ -59,20 +60,21 @@ bool pn_address_is_plausible(const char *text)
 {
     size_t n;
 
-    if (PN_CHECK(address_length, strlen(text) >= PN_ADDRESS_CAP)) {
+    if (PN_REFUSE_IF(address_length, strlen(text) >= PN_ADDRESS_CAP)) {
         return false;
     }
     if (text[0] == '[') {
         return is_bracketed(text + 1);
     }
     n = strspn(text, DIGITS LETTERS "._-");
-    /* A leading '-' could be taken for an option somewhere down the line. */
-    return n > 0 && text[0] != '-' && text[n] == ':' && is_port(text + n + 1);
+    /* A leading '-' could be taken for an option by another program. */
+    return n > 0 && !PN_REFUSE_IF(address_host_length, n > PN_HOST_NAME_MAX)
+           && text[0] != '-' && text[n] == ':' && is_port(text + n + 1);
 }
 
 /* ---- reading ----------------------------------------------------------- */
 
-/* What is left of the file; every line is taken with its end. */
+/* The rest of the file; every line is taken with its end. */
 typedef struct lines {
     const char *at;
     const char *end;
@@ -174,26 +176,32 @@ static pn_err take_sum(lines *l, const char *start)
     }
     if (!take(l, CHECKSUM) || !take_n(l, HEX_LEN, got) || !take(l, "\n")
         || l->at != l->end
-        || PN_CHECK(address_sum, memcmp(want, got, HEX_LEN) != 0)) {
+        || PN_REFUSE_IF(address_sum, memcmp(want, got, HEX_LEN) != 0)) {
         return PN_CORRUPT;
     }
     return PN_OK;
 }
 
-static pn_err append(pn_address_list *list, const pn_peer_address *entry)
+/* Replaces the n entries at first by n_run others. */
+static pn_err splice(pn_address_list *list, size_t first, size_t n,
+    const pn_peer_address *run, size_t n_run)
 {
-    pn_peer_address *grown;
+    const size_t n_all = list->n_entries - n + n_run;
+    pn_peer_address *entries = list->entries;
+    size_t cap = 1;
 
-    /* Doubling: room at every power of two. */
-    if ((list->n_entries & (list->n_entries - 1)) == 0) {
-        grown = reallocarray(list->entries,
-            list->n_entries == 0 ? 1 : 2 * list->n_entries, sizeof(*grown));
-        if (grown == NULL) {
-            return PN_NOMEM;
-        }
-        list->entries = grown;
+    while (cap < n_all) {
+        cap *= 2;
     }
-    list->entries[list->n_entries++] = *entry;
+    entries = reallocarray(entries, cap, sizeof(*entries));
+    if (entries == NULL) {
+        return PN_NOMEM;
+    }
+    list->entries = entries;
+    memmove(entries + first + n_run, entries + first + n,
+        (list->n_entries - first - n) * sizeof(*entries));
+    memcpy(entries + first, run, n_run * sizeof(*entries));
+    list->n_entries = n_all;
     return PN_OK;
 }
 
@@ -214,11 +222,11 @@ static pn_err read_lines(
             *ret_why = "a line is not KIND KEY HOST:PORT";
             return PN_CORRUPT;
         }
-        if (PN_CHECK(address_max_entries, list->n_entries == max_entries)) {
+        if (PN_REFUSE_IF(address_max_entries, list->n_entries == max_entries)) {
             *ret_why = "it has more lines than peers can have";
             return PN_CORRUPT;
         }
-        if (append(list, &entry) != PN_OK) {
+        if (splice(list, list->n_entries, 0, &entry, 1) != PN_OK) {
             return PN_NOMEM;
         }
     }
@@ -227,7 +235,7 @@ static pn_err read_lines(
         *ret_why = "its checksum does not fit";
         return err;
     }
-    if (PN_CHECK(address_order, !is_in_order(list))) {
+    if (PN_REFUSE_IF(address_order, !is_in_order(list))) {
         *ret_why = "its lines are out of order";
         return PN_CORRUPT;
     }
@@ -272,6 +280,7 @@ pn_err pn_address_list_write(const pn_address_list *list, pn_buf *out)
 {
     const size_t before = pn_buf_used(out);
     char sum[HEX_LEN + 1];
+    char line[sizeof(CHECKSUM) + HEX_LEN + 1];
     pn_err err = append_text(out, HEADING);
 
     for (size_t i = 0; err == PN_OK && i < list->n_entries; i++) {
@@ -282,13 +291,8 @@ pn_err pn_address_list_write(const pn_address_list *list, pn_buf *out)
             pn_buf_used(out) - before, sum);
     }
     if (err == PN_OK) {
-        err = append_text(out, CHECKSUM);
-    }
-    if (err == PN_OK) {
-        err = append_text(out, sum);
-    }
-    if (err == PN_OK) {
-        err = append_text(out, "\n");
+        (void)snprintf(line, sizeof(line), CHECKSUM "%s\n", sum);
+        err = append_text(out, line);
     }
     return err;
 }
@@ -329,31 +333,7 @@ size_t pn_address_list_of(const pn_address_list *list, const pn_public_key *key,
     return n;
 }
 
-/* Replaces the n entries at first by n_run others. */
-static pn_err splice(pn_address_list *list, size_t first, size_t n,
-    const pn_peer_address *run, size_t n_run)
-{
-    const size_t n_all = list->n_entries - n + n_run;
-    size_t cap = 1;
-    pn_peer_address *grown;
-
-    /* Room as append expects it. */
-    while (cap < n_all) {
-        cap *= 2;
-    }
-    grown = reallocarray(list->entries, cap, sizeof(*grown));
-    if (grown == NULL) {
-        return PN_NOMEM;
-    }
-    list->entries = grown;
-    memmove(grown + first + n_run, grown + first + n,
-        (list->n_entries - first - n) * sizeof(*grown));
-    memcpy(grown + first, run, n_run * sizeof(*grown));
-    list->n_entries = n_all;
-    return PN_OK;
-}
-
-/* The peer's lines after text has joined them. */
+/* Builds the peer's lines with the added one among them. */
 static size_t build_run(const pn_peer_address *old, size_t n_old,
     const pn_peer_address *added,
     pn_peer_address ret_run[static PN_ADDRESSES_PER_PEER])

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where peers may be dialled: the file `addresses`, in memory and as bytes.
+ * The addresses of peers: the file `addresses`, in memory and as bytes.
  *
  * They are hints, never trust. The file is ours alone: lines of text under a
  * heading, closed by a checksum, so that damage shows. A damaged one is
@@ -23,7 +23,9 @@
 #include "base/buf.h"
 
 #define PN_ADDRESSES_PER_PEER 4
-#define PN_ADDRESS_CAP 64 /* "HOST:PORT" and a NUL */
+#define PN_HOST_NAME_MAX 253 /* RFC 1035, section 2.3.4, as text */
+/* "HOST:PORT" and a NUL */
+#define PN_ADDRESS_CAP (PN_HOST_NAME_MAX + 1 + 5 + 1)
 
 /* One address of one peer. */
 typedef struct pn_peer_address {
@@ -40,9 +42,9 @@ typedef struct pn_address_list {
 
 void pn_address_list_fini(pn_address_list *list);
 
-/* True for HOST:PORT as we store it: a name, an IPv4 address or an IPv6 one in
- * brackets, printable ASCII, at most 63 bytes, port 1..65535. Nothing is
- * resolved. */
+/* True for HOST:PORT as we store it: a name of at most PN_HOST_NAME_MAX bytes,
+ * an IPv4 address or an IPv6 one in brackets, printable ASCII, port 1..65535.
+ * Nothing is resolved. */
 bool pn_address_is_plausible(const char *text);
 
 /* Errors: PN_CORRUPT with a sentence in *ret_why, more than max_entries lines

@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/core.h"
-
 #define PN_DATETIME_MIN_US INT64_C(-62167219200000000) /* 0000-01-01 */
 #define PN_DATETIME_MAX_US INT64_C(253402300799999999) /* 9999-12-31 */
 
@@ -27,6 +25,6 @@ bool pn_datetime_is_valid(const pn_datetime *d);
 /* Microseconds since 1970; d must be valid. */
 int64_t pn_datetime_to_us(const pn_datetime *d);
 /* us must be within PN_DATETIME_MIN_US..PN_DATETIME_MAX_US. */
-PN_CORE void pn_datetime_from_us(int64_t us, pn_datetime *ret_d);
+void pn_datetime_from_us(int64_t us, pn_datetime *ret_d);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one decision; see grants.h. Default deny: every way out of pn_decide but
+ * The one decision; see grants.h. Default deny: every return of pn_decide but
  * the last refuses.
  */
 #include <stdlib.h>
@@ -14,25 +14,9 @@ void pn_grants_fini(pn_grants *g)
     *g = (pn_grants){0};
 }
 
-/* The key of nobody: a peer that proved none, such as a Barrel peer that only
- * knows the cookie, must not match a grant made by mistake. */
-static bool is_nobody(const pn_principal *who)
-{
-    static const pn_public_key none;
-
-    return pn_key_equal(&who->key, &none);
-}
-
 static bool is_known_family(pn_family family)
 {
     return family == PN_FAMILY_PEERNET || family == PN_FAMILY_BARREL;
-}
-
-/* The family is part of who somebody is: no grant crosses over (T33). */
-static bool is_same(const pn_principal *a, const pn_principal *b)
-{
-    return !PN_CHECK(grants_family, a->family != b->family)
-           && pn_key_equal(&a->key, &b->key);
 }
 
 /* Index of who, or n_principals. */
@@ -40,18 +24,21 @@ static size_t index_of(const pn_grants *g, const pn_principal *who)
 {
     size_t i = 0;
 
-    while (i < g->n_principals && !is_same(&g->principals[i], who)) {
+    while (i < g->n_principals && !pn_principal_equal(&g->principals[i], who)) {
         i++;
     }
     return i;
 }
 
+/* A principal without a key is refused here and in pn_decide: a peer that has
+ * proven no key, such as a Barrel peer that only knows the cookie, must not
+ * match a grant made by mistake. */
 pn_err pn_grants_add(pn_grants *g, const pn_principal *who)
 {
     pn_principal *grown;
 
     if (!is_known_family(who->family)
-        || PN_CHECK(grants_add_nobody, is_nobody(who))) {
+        || PN_REFUSE_IF(grants_add_nobody, !pn_principal_has_key(who))) {
         return PN_INVALID;
     }
     if (index_of(g, who) < g->n_principals) {
@@ -86,22 +73,23 @@ pn_reason pn_decide(
     if (grants == NULL) {
         return PN_REASON_NO_SUCH_HANDLE;
     }
-    if (PN_CHECK(decide_family, !is_known_family(caller->family))) {
+    if (PN_REFUSE_IF(decide_family, !is_known_family(caller->family))) {
         return PN_REASON_FORBIDDEN;
     }
-    if (PN_CHECK(decide_nobody, is_nobody(caller))) {
+    if (PN_REFUSE_IF(decide_nobody, !pn_principal_has_key(caller))) {
         return PN_REASON_FORBIDDEN;
     }
-    /* A grant outlives an unpairing; it must not outweigh it. */
-    if (PN_CHECK(
+    /* A grant may have been given before the key was paired; it must not
+     * outweigh the trust list. */
+    if (PN_REFUSE_IF(
             decide_paired, caller->family == PN_FAMILY_PEERNET && !is_paired)) {
         return PN_REASON_FORBIDDEN;
     }
-    is_granted =
-        (grants->any_paired_peernet
-            && !PN_CHECK(decide_barrel, caller->family != PN_FAMILY_PEERNET))
-        || index_of(grants, caller) < grants->n_principals;
-    if (PN_CHECK(decide_granted, !is_granted)) {
+    is_granted = (grants->any_paired_peernet
+                     && !PN_REFUSE_IF(
+                         decide_barrel, caller->family != PN_FAMILY_PEERNET))
+                 || index_of(grants, caller) < grants->n_principals;
+    if (PN_REFUSE_IF(decide_granted, !is_granted)) {
         return PN_REASON_FORBIDDEN;
     }
     return PN_REASON_NONE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The identity keyfile; see identity.h and PeerNet wire, section 7. */
+/* The identity keyfile; see identity.h and docs/PROTOCOL.md, section 8.2. */
 #include <string.h>
 
 #include "base/mutant.h"
@@ -23,21 +23,22 @@ static const char *check_form(const uint8_t *data, size_t len)
     if (len <= AT_VERSION) {
         return "it is too short to be a keyfile";
     }
-    if (PN_CHECK(identity_magic, memcmp(data, magic, sizeof(magic)) != 0)) {
+    if (PN_REFUSE_IF(identity_magic, memcmp(data, magic, sizeof(magic)) != 0)) {
         return "it does not begin as a keyfile does";
     }
     if (data[AT_VERSION] == VERSION_ED25519) {
         return "it holds an Ed25519 key of an older version, which cannot "
                "speak PeerNet";
     }
-    if (PN_CHECK(identity_version, data[AT_VERSION] != VERSION)) {
+    if (PN_REFUSE_IF(identity_version, data[AT_VERSION] != VERSION)) {
         return "it is of a version this program does not know";
     }
     if (len != PN_IDENTITY_LEN) {
         return "it has not the length of a keyfile";
     }
-    if (PN_CHECK(identity_lengths, data[AT_PUBLIC_LEN] != PN_PUBLIC_KEY_LEN
-                                       || data[AT_PRIVATE_LEN] != PN_KEY_LEN)) {
+    if (PN_REFUSE_IF(
+            identity_lengths, data[AT_PUBLIC_LEN] != PN_PUBLIC_KEY_LEN
+                                  || data[AT_PRIVATE_LEN] != PN_KEY_LEN)) {
         return "the lengths inside are not those of X25519 keys";
     }
     return NULL;
@@ -57,9 +58,9 @@ pn_err pn_identity_read(const uint8_t *data, size_t len, pn_key_pair *ret_pair,
     }
     memcpy(secret.bytes, data + AT_PRIVATE, PN_KEY_LEN);
     err = pn_x25519_public(&secret, &derived);
-    /* Peers would know us by a key we cannot speak for (T20). */
+    /* Otherwise peers would know us by a key that we cannot prove (T20). */
     if (err == PN_OK
-        && PN_CHECK(identity_derived,
+        && PN_REFUSE_IF(identity_derived,
             memcmp(derived.bytes, data + AT_PUBLIC, PN_PUBLIC_KEY_LEN) != 0)) {
         *ret_why = "its public key does not belong to its private key";
         err = PN_CORRUPT;

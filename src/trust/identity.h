@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The identity keyfile `identity.keys` (wire section 7). */
+/* The identity keyfile `identity.keys` (docs/PROTOCOL.md, section 8.2). */
 #ifndef PN_TRUST_IDENTITY_H
 #define PN_TRUST_IDENTITY_H
 

@@ -6,28 +6,22 @@
 #include "base/utf8.h"
 #include "trust/label.h"
 
-/* C0, DEL and C1: what moves a cursor or ends a string (T27, T28). */
-static bool is_control(uint32_t code)
-{
-    return code < 0x20 || (code >= 0x7f && code < 0xa0);
-}
-
 bool pn_label_is_valid(const char *label)
 {
     const uint8_t *p = (const uint8_t *)label;
     const uint8_t *end = p + strlen(label);
 
-    if (PN_CHECK(trust_label_length, end - p > PN_LABEL_MAX)) {
+    if (PN_REFUSE_IF(trust_label_length, end - p > PN_LABEL_MAX)) {
         return false;
     }
     while (p < end) {
         uint32_t code = 0;
         size_t n = pn_utf8_decode(p, end, &code);
 
-        if (PN_CHECK(trust_label_utf8, n == 0)) {
+        if (PN_REFUSE_IF(trust_label_utf8, n == 0)) {
             return false;
         }
-        if (PN_CHECK(trust_label_control, n > 0 && is_control(code))) {
+        if (PN_REFUSE_IF(trust_label_control, n > 0 && pn_is_control(code))) {
             return false;
         }
         p += n > 0 ? n : 1;
@@ -45,7 +39,7 @@ void pn_label_clean(
     while (p < end) {
         uint32_t code = 0;
         const size_t n = pn_utf8_decode(p, end, &code);
-        const bool is_shown = n > 0 && !is_control(code);
+        const bool is_shown = n > 0 && !pn_is_control(code);
         const size_t n_out = is_shown ? n : 1;
 
         if (used + n_out > PN_LABEL_MAX) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Labels: what people call a peer. */
+/* Labels: names that the owner gives to peers. */
 #ifndef PN_TRUST_LABEL_H
 #define PN_TRUST_LABEL_H
 
@@ -14,9 +14,9 @@
 bool pn_label_is_valid(const char *label);
 
 /*
- * Writes what can be shown of any bytes, NUL-terminated and valid: each byte
- * that is no UTF-8 and each control character becomes '?', and the end is cut
- * between two characters. The originals check nothing.
+ * Writes any bytes as a label that can be shown, NUL-terminated and valid: each
+ * byte that is not UTF-8 and each control character becomes '?', and the end is
+ * cut between two characters. The originals check nothing.
  */
 void pn_label_clean(
     const uint8_t *data, size_t len, char ret_label[static PN_LABEL_MAX + 1]);

@@ -1,115 +1,128 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A data directory: opening, reading, locks and news; see peernet/store.h and
- * trust/store.h. Edits are in store_edit.c.
+ * A data directory: the formats on a guarded directory, opening, reading and
+ * node.lock; see peernet/store.h and trust/store.h. Edits are in store_edit.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "base/mutant.h"
 #include "os/file.h"
+#include "store_internal.h"
 #include "trust/identity.h"
-#include "trust/store_impl.h"
 
 #define IDENTITY "identity.keys"
 #define NODE_LOCK "node.lock"
+#define NODE_LOCK_TRIES 20 /* a millisecond apart */
 
 enum {
     MAX_PEERS_LIMIT = 65536,
     /* More than any keyfile of any version, so that its content and not its
-     * length decides what we say of it. */
+     * length decides the sentence. */
     IDENTITY_READ_MAX = 1024,
     /* An entry is 270 bytes and a label; originals may have long ones. */
     TRUST_BYTES_MIN = 1024 * 1024,
     TRUST_BYTES_PER_PEER = 1024,
-    ADDRESS_LINE_MAX = 160
+    ADDRESS_LINE_MAX = 64 + PN_ADDRESS_CAP
 };
 
-/* ---- sentences --------------------------------------------------------- */
+_Static_assert(sizeof(((pn_store_peer *)0)->address) == PN_ADDRESS_CAP,
+    "all that is stored is shown");
 
-pn_err pn_store_fail(const pn_store *store, pn_store_error *error, pn_err err,
-    const char *name, const char *why)
+/* ---- the formats ------------------------------------------------------- */
+
+static pn_err parse_identity(const void *owner, const uint8_t *data, size_t len,
+    void *ret_pair, pn_why *ret_why)
 {
-    return pn_data_dir_fail(&store->dir, error, err, name, why);
+    const char *why = "";
+    pn_err err = pn_identity_read(data, len, ret_pair, &why);
+
+    (void)owner;
+    return pn_why_fail(ret_why, err, "%s", why);
 }
 
-pn_err pn_store_fail_file(const pn_store *store, pn_store_error *error,
-    pn_err err, const char *name, int sys_errno)
-{
-    return pn_data_dir_fail_file(&store->dir, error, err, name, sys_errno);
-}
+static const pn_guarded_format identity_format = {
+    .access = PN_GUARDED_OURS_OR_MOUNTED,
+    .parse = parse_identity,
+    .consequence = "it was left as it is; put a copy of it back",
+    .too_long = "it is far too long for a keyfile",
+};
 
-void pn_store_warn(const pn_store *store, pn_store_error *warning,
-    const char *name, const char *why)
+static pn_err parse_trust(const void *owner, const uint8_t *data, size_t len,
+    void *ret_list, pn_why *ret_why)
 {
-    pn_data_dir_warn(&store->dir, warning, name, why);
-}
+    const pn_store *store = owner;
+    const char *why = "";
+    pn_err err = pn_trust_list_read(
+        data, len, store->max_peers, ret_list, &why);
 
-static void warn_tightened(const pn_store *store, pn_store_error *warning,
-    const char *name, bool is_tightened)
-{
-    if (is_tightened) {
-        pn_store_warn(store, warning, name,
-            "was open to other users; its mode is 0600 now");
+    if (err == PN_LIMIT) {
+        return pn_why_fail(ret_why, err,
+            "lists more than the %zu peers that max_peers allows; it was left "
+            "as it is; raise max_peers",
+            store->max_peers);
     }
+    return pn_why_fail(ret_why, err, "%s", why);
 }
+
+static pn_err write_trust(const void *list, pn_buf *out)
+{
+    return pn_trust_list_write(list, out);
+}
+
+const pn_guarded_format pn_store_trust_format = {
+    .access = PN_GUARDED_OURS,
+    .parse = parse_trust,
+    .write = write_trust,
+    .consequence =
+        "it was left as it is; put a copy of it back, such as " PN_STORE_TRUST
+        ".bak",
+};
+
+static size_t max_addresses(const pn_store *store)
+{
+    return store->max_peers * PN_ADDRESSES_PER_PEER;
+}
+
+static pn_err parse_addresses(const void *owner, const uint8_t *data,
+    size_t len, void *ret_list, pn_why *ret_why)
+{
+    const char *why = "";
+    pn_err err = pn_address_list_read(
+        data, len, max_addresses(owner), ret_list, &why);
+
+    return pn_why_fail(ret_why, err, "%s", why);
+}
+
+static pn_err write_addresses(const void *list, pn_buf *out)
+{
+    return pn_address_list_write(list, out);
+}
+
+const pn_guarded_format pn_store_addresses_format = {
+    .access = PN_GUARDED_OURS,
+    .parse = parse_addresses,
+    .write = write_addresses,
+    .consequence = "remembered addresses are not used, and it was left as it "
+                   "is",
+};
 
 /* ---- the identity ------------------------------------------------------ */
 
-static pn_err parse_identity(
-    pn_store *store, const pn_buf *b, pn_store_error *error)
-{
-    const char *why = NULL;
-    char text[200];
-    pn_err err = pn_identity_read(b->data, b->len, store->identity, &why);
-
-    if (err == PN_CORRUPT) {
-        (void)snprintf(
-            text, sizeof(text), "is damaged: %s; it was left as it is", why);
-        return pn_store_fail(store, error, err, IDENTITY, text);
-    }
-    return err == PN_OK
-               ? PN_OK
-               : pn_store_fail(store, error, err, IDENTITY, pn_strerror(err));
-}
-
 /* PN_NOT_FOUND, without a sentence, when there is none yet. */
-static pn_err load_identity(
-    pn_store *store, pn_store_error *error, pn_store_error *warning)
+static pn_err load_identity(pn_store *store, pn_why *ret_why, pn_why *warning)
 {
-    pn_buf b = {0};
-    bool is_tightened = false;
-    int why = 0;
-    pn_err err = pn_buf_reserve(&b, IDENTITY_READ_MAX + 1);
-
-    if (err == PN_OK) {
-        err = pn_file_read(store->dir.fd, IDENTITY, IDENTITY_READ_MAX, &b,
-            &is_tightened, &why);
-    }
-    if (err == PN_OK) {
-        warn_tightened(store, warning, IDENTITY, is_tightened);
-        err = parse_identity(store, &b, error);
-    } else if (err == PN_LIMIT) {
-        err = pn_store_fail(store, error, PN_CORRUPT, IDENTITY,
-            "is damaged: it is far too long for a keyfile; it was left as it "
-            "is");
-    } else if (err != PN_NOT_FOUND) {
-        err = pn_store_fail_file(store, error, err, IDENTITY, why);
-    }
-    if (b.data != NULL) {
-        pn_wipe(b.data, b.cap);
-    }
-    pn_buf_fini(&b);
-    return err;
+    return pn_guarded_load(&store->dir, IDENTITY, &identity_format, store,
+        IDENTITY_READ_MAX, store->identity, ret_why, warning);
 }
 
-static pn_err write_new_identity(pn_store *store, pn_store_error *error)
+static pn_err write_new_identity(pn_store *store, pn_why *ret_why)
 {
     uint8_t bytes[PN_IDENTITY_LEN];
-    int why = 0;
     pn_err err = pn_random(
         store->identity->secret.bytes, sizeof(pn_secret_key));
 
@@ -118,33 +131,31 @@ static pn_err write_new_identity(pn_store *store, pn_store_error *error)
             &store->identity->secret, &store->identity->public_key);
     }
     if (err != PN_OK) {
-        return pn_store_fail(
-            store, error, err, IDENTITY, "no key could be generated");
+        return pn_guarded_fail(
+            &store->dir, ret_why, err, IDENTITY, "no key could be generated");
     }
     pn_identity_write(store->identity, bytes);
-    err = pn_file_create(store->dir.fd, IDENTITY, bytes, sizeof(bytes), &why);
+    err = pn_guarded_create(&store->dir,
+        &(pn_guarded_file){IDENTITY, bytes, sizeof(bytes)}, 1, ret_why);
     pn_wipe(bytes, sizeof(bytes));
-    return err == PN_OK || err == PN_EXISTS
-               ? err
-               : pn_store_fail_file(store, error, err, IDENTITY, why);
+    return err;
 }
 
-/* Two first starts at once must end with one key: under the lock, and the
- * file of whoever came first (an original takes no lock) is never replaced. */
-static pn_err create_identity(
-    pn_store *store, pn_store_error *error, pn_store_error *warning)
+/* Two first starts at once must end with one key: this one looks again under
+ * the lock, and never replaces the file of an original, which takes no lock. */
+static pn_err create_identity(pn_store *store, pn_why *ret_why, pn_why *warning)
 {
     int lock_fd;
-    pn_err err = pn_store_lock_edit(store, true, &lock_fd, error);
+    pn_err err = pn_guarded_lock(&store->dir, true, &lock_fd, ret_why);
 
     if (err != PN_OK) {
         return err;
     }
-    err = load_identity(store, error, warning);
+    err = load_identity(store, ret_why, warning);
     if (err == PN_NOT_FOUND) {
-        err = write_new_identity(store, error);
+        err = write_new_identity(store, ret_why);
         if (err == PN_EXISTS) {
-            err = load_identity(store, error, warning);
+            err = load_identity(store, ret_why, warning);
         }
     }
     (void)close(lock_fd);
@@ -160,49 +171,40 @@ static size_t trust_bytes_max(const pn_store *store)
     return by_peers > TRUST_BYTES_MIN ? by_peers : TRUST_BYTES_MIN;
 }
 
-static pn_err fail_trust(
-    const pn_store *store, pn_store_error *error, pn_err err, const char *why)
+pn_err pn_store_reserve_cut(pn_store *store, size_t n)
 {
-    char text[256];
+    pn_public_key *grown;
 
-    if (err == PN_LIMIT) {
-        (void)snprintf(text, sizeof(text),
-            "lists more than the %zu peers that max_peers allows; it was left "
-            "as it is",
-            store->max_peers);
-    } else if (err == PN_CORRUPT) {
-        (void)snprintf(
-            text, sizeof(text), "is damaged: %s; it was left as it is", why);
-    } else {
-        (void)snprintf(text, sizeof(text), "%s", pn_strerror(err));
+    if (n <= store->cut_cap) {
+        return PN_OK;
     }
-    return pn_store_fail(store, error, err, PN_STORE_TRUST, text);
+    grown = reallocarray(store->cut, n, sizeof(*grown));
+    if (grown == NULL) {
+        return PN_NOMEM;
+    }
+    store->cut = grown;
+    store->cut_cap = n;
+    return PN_OK;
 }
 
-pn_err pn_store_read_trust(const pn_store *store, pn_trust_list *ret_list,
-    pn_store_error *error, pn_store_error *warning)
+pn_err pn_store_read_trust(
+    pn_store *store, pn_trust_list *ret_list, pn_why *ret_why, pn_why *warning)
 {
-    pn_buf b = {0};
-    bool is_tightened = false;
-    const char *text = "";
-    int why;
-    pn_err err = pn_file_read(store->dir.fd, PN_STORE_TRUST,
-        trust_bytes_max(store), &b, &is_tightened, &why);
+    pn_err err;
 
     *ret_list = (pn_trust_list){0};
-    if (err == PN_OK) {
-        warn_tightened(store, warning, PN_STORE_TRUST, is_tightened);
-        err = pn_trust_list_read(
-            b.data, b.len, store->max_peers, ret_list, &text);
-        if (err != PN_OK) {
-            err = fail_trust(store, error, err, text);
-        }
-    } else if (err == PN_NOT_FOUND) {
-        err = PN_OK; /* nobody was ever paired */
-    } else {
-        err = pn_store_fail_file(store, error, err, PN_STORE_TRUST, why);
+    err = pn_guarded_load(&store->dir, PN_STORE_TRUST, &pn_store_trust_format,
+        store, trust_bytes_max(store), ret_list, ret_why, warning);
+    if (err == PN_NOT_FOUND) {
+        err = PN_OK; /* no peer was ever paired */
     }
-    pn_buf_fini(&b);
+    if (err == PN_OK) {
+        err = pn_store_reserve_cut(
+            store, store->n_cut + ret_list->n_entries + 1);
+    }
+    if (err != PN_OK) {
+        pn_trust_list_fini(ret_list);
+    }
     return err;
 }
 
@@ -230,51 +232,26 @@ void pn_store_adopt(pn_store *store, pn_trust_list *list)
 }
 
 pn_err pn_store_read_addresses(const pn_store *store, pn_address_list *ret_list,
-    pn_store_error *error, pn_store_error *warning)
+    pn_why *ret_why, pn_why *warning)
 {
-    const size_t max = store->max_peers * PN_ADDRESSES_PER_PEER;
-    pn_buf b = {0};
-    bool is_tightened = false;
-    const char *text = "";
-    char sentence[200];
-    int why = 0;
-    pn_err err = pn_file_read(store->dir.fd, PN_STORE_ADDRESSES,
-        (max + 2) * ADDRESS_LINE_MAX, &b, &is_tightened, &why);
+    pn_err err;
 
-    if (err == PN_NOT_FOUND) {
-        *ret_list = (pn_address_list){0};
-        pn_buf_fini(&b);
-        return PN_OK;
-    }
-    if (err != PN_OK) {
-        pn_buf_fini(&b);
-        return pn_store_fail_file(store, error, err, PN_STORE_ADDRESSES, why);
-    }
-    warn_tightened(store, warning, PN_STORE_ADDRESSES, is_tightened);
-    err = pn_address_list_read(b.data, b.len, max, ret_list, &text);
-    pn_buf_fini(&b);
-    if (err == PN_OK) {
-        return PN_OK;
-    }
-    (void)snprintf(sentence, sizeof(sentence),
-        "is damaged: %s; remembered addresses are not used, and it was left "
-        "as it is",
-        err == PN_CORRUPT ? text : pn_strerror(err));
-    return pn_store_fail(store, error, err, PN_STORE_ADDRESSES, sentence);
+    *ret_list = (pn_address_list){0};
+    err = pn_guarded_load(&store->dir, PN_STORE_ADDRESSES,
+        &pn_store_addresses_format, store,
+        (max_addresses(store) + 2) * ADDRESS_LINE_MAX, ret_list, ret_why,
+        warning);
+    return err == PN_NOT_FOUND ? PN_OK : err;
 }
 
 /* Addresses are hints: without them discovery or a person finds the peer. */
-static void load_addresses(pn_store *store, pn_store_error *warning)
+static void load_addresses(pn_store *store, pn_why *warning)
 {
-    pn_address_list list = {0};
-    pn_store_error error = {.text = ""};
-    size_t used;
+    pn_address_list list;
+    pn_why why = {.text = ""};
 
-    if (pn_store_read_addresses(store, &list, &error, warning) != PN_OK
-        && warning != NULL) {
-        used = strlen(warning->text);
-        (void)snprintf(warning->text + used, sizeof(warning->text) - used,
-            "%s%s", used > 0 ? "; " : "", error.text);
+    if (pn_store_read_addresses(store, &list, &why, warning) != PN_OK) {
+        pn_why_add(warning, why.text);
     }
     pn_address_list_fini(&store->addresses);
     store->addresses = list;
@@ -282,42 +259,36 @@ static void load_addresses(pn_store *store, pn_store_error *warning)
 
 /* ---- opening ----------------------------------------------------------- */
 
-pn_err pn_store_lock_edit(
-    const pn_store *store, bool wait, int *ret_fd, pn_store_error *error)
-{
-    return pn_data_dir_lock(&store->dir, wait, ret_fd, error);
-}
-
-/* What an edit that was killed left behind goes at the next start, unless
- * somebody edits right now. */
+/* Removes temporary files of an edit that was killed, unless another edit is
+ * under way. */
 static void sweep(const pn_store *store)
 {
     int fd;
 
-    if (pn_store_lock_edit(store, false, &fd, NULL) == PN_OK) {
+    if (pn_guarded_lock(&store->dir, false, &fd, NULL) == PN_OK) {
         (void)close(fd);
     }
 }
 
-static pn_err load(pn_store *store, const char *data_dir, pn_store_error *error,
-    pn_store_error *warning)
+static pn_err load(
+    pn_store *store, const char *data_dir, pn_why *ret_why, pn_why *warning)
 {
     pn_trust_list trust;
     bool is_new = false;
-    pn_err err = pn_data_dir_open(data_dir, &store->dir, error);
+    pn_err err = pn_guarded_open(data_dir, NULL, &store->dir, ret_why);
 
     if (err != PN_OK) {
         return err;
     }
-    err = load_identity(store, error, warning);
+    err = load_identity(store, ret_why, warning);
     if (err == PN_NOT_FOUND) {
         is_new = true;
-        err = create_identity(store, error, warning);
+        err = create_identity(store, ret_why, warning);
     } else if (err == PN_OK) {
         sweep(store);
     }
     if (err == PN_OK) {
-        err = pn_store_read_trust(store, &trust, error, warning);
+        err = pn_store_read_trust(store, &trust, ret_why, warning);
     }
     if (err == PN_OK) {
         pn_store_adopt(store, &trust);
@@ -325,7 +296,7 @@ static pn_err load(pn_store *store, const char *data_dir, pn_store_error *error,
         load_addresses(store, warning);
     }
     if (err == PN_OK && is_new && store->trust.n_entries > 0) {
-        pn_store_warn(store, warning, IDENTITY,
+        pn_guarded_warn(&store->dir, warning, IDENTITY,
             "was not there although peers are paired; it is a new one, and "
             "they know the old one");
     }
@@ -333,33 +304,27 @@ static pn_err load(pn_store *store, const char *data_dir, pn_store_error *error,
 }
 
 pn_err pn_store_open_limited(const char *data_dir, size_t max_peers,
-    pn_store **ret_store, pn_store_error *ret_error,
-    pn_store_error *ret_warning)
+    pn_store **ret_store, pn_why *ret_why, pn_why *ret_warning)
 {
     pn_store *store;
     pn_err err = PN_NOMEM;
 
-    pn_store_error_clear(ret_error);
-    pn_store_error_clear(ret_warning);
+    pn_why_clear(ret_why);
+    pn_why_clear(ret_warning);
     if (max_peers < 1 || max_peers > MAX_PEERS_LIMIT) {
-        if (ret_error != NULL) {
-            (void)snprintf(ret_error->text, sizeof(ret_error->text),
-                "max_peers is %zu, expected 1 to %d", max_peers,
-                (int)MAX_PEERS_LIMIT);
-        }
-        return PN_INVALID;
+        return pn_why_fail(ret_why, PN_INVALID,
+            "max_peers is %zu, expected 1 to %d", max_peers,
+            (int)MAX_PEERS_LIMIT);
     }
     store = calloc(1, sizeof(*store));
     if (store == NULL) {
         return PN_NOMEM;
     }
-    store->dir.fd = -1;
     store->node_fd = -1;
-    store->watch_fd = -1;
     store->max_peers = max_peers;
     store->identity = pn_secure_alloc(sizeof(*store->identity));
     if (store->identity != NULL) {
-        err = load(store, data_dir, ret_error, ret_warning);
+        err = load(store, data_dir, ret_why, ret_warning);
     }
     if (err != PN_OK) {
         pn_store_close(store);
@@ -370,18 +335,10 @@ pn_err pn_store_open_limited(const char *data_dir, size_t max_peers,
 }
 
 pn_err pn_store_open(const char *data_dir, pn_store **ret_store,
-    pn_store_error *ret_error, pn_store_error *ret_warning)
+    pn_why *ret_why, pn_why *ret_warning)
 {
     return pn_store_open_limited(
-        data_dir, PN_STORE_MAX_PEERS, ret_store, ret_error, ret_warning);
-}
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0) {
-        (void)close(*fd);
-    }
-    *fd = -1;
+        data_dir, PN_STORE_MAX_PEERS, ret_store, ret_why, ret_warning);
 }
 
 void pn_store_close(pn_store *store)
@@ -393,24 +350,14 @@ void pn_store_close(pn_store *store)
     pn_trust_list_fini(&store->trust);
     pn_address_list_fini(&store->addresses);
     free(store->cut);
-    /* The lock last: whoever takes it next finds nothing of ours under way. */
-    close_fd(&store->watch_fd);
-    pn_data_dir_close(&store->dir);
-    close_fd(&store->node_fd);
+    /* The lock is released last, so that its next holder finds no edit of ours
+     * under way. */
+    pn_guarded_close(&store->dir);
+    pn_store_unlock_node(store);
     free(store);
 }
 
-pn_err pn_store_set_max_peers(pn_store *store, size_t max_peers)
-{
-    if (max_peers < 1 || max_peers > MAX_PEERS_LIMIT
-        || max_peers < store->trust.n_entries) {
-        return PN_INVALID;
-    }
-    store->max_peers = max_peers;
-    return PN_OK;
-}
-
-/* ---- asking ------------------------------------------------------------ */
+/* ---- queries ----------------------------------------------------------- */
 
 const pn_public_key *pn_store_key(const pn_store *store)
 {
@@ -450,23 +397,21 @@ static void fill_peer(pn_store_peer *peer, const pn_trust_entry *e,
     }
 }
 
-pn_err pn_store_peers(pn_store *store, pn_store_peer **ret_peers, size_t *ret_n,
-    pn_store_error *ret_error)
+pn_err pn_store_peers(
+    pn_store *store, pn_store_peer **ret_peers, size_t *ret_n, pn_why *ret_why)
 {
     pn_trust_list now;
-    pn_address_list addresses = {0};
+    pn_address_list addresses;
     pn_store_peer *peers;
     pn_err err;
 
-    pn_store_error_clear(ret_error);
-    err = pn_store_read_trust(store, &now, ret_error, NULL);
+    pn_why_clear(ret_why);
+    err = pn_store_read_trust(store, &now, ret_why, NULL);
     if (err != PN_OK) {
         return err;
     }
     (void)pn_store_drop_cut(store, &now);
-    if (pn_store_read_addresses(store, &addresses, NULL, NULL) != PN_OK) {
-        addresses = (pn_address_list){0};
-    }
+    (void)!pn_store_read_addresses(store, &addresses, NULL, NULL);
     peers = calloc(now.n_entries + 1, sizeof(*peers));
     if (peers == NULL) {
         err = PN_NOMEM;
@@ -482,40 +427,75 @@ pn_err pn_store_peers(pn_store *store, pn_store_peer **ret_peers, size_t *ret_n,
     return err;
 }
 
-/* ---- the node's lock and news ------------------------------------------- */
+/* ---- the node's lock and reloading -------------------------------------- */
 
-pn_err pn_store_lock_node(pn_store *store, pn_store_error *ret_error)
+/* Tries for some milliseconds, because pn_store_find_node may hold the lock for
+ * a moment. */
+static pn_err lock_node(pn_store *store, int *ret_errno)
+{
+    pn_err err = PN_LOCKED;
+
+    for (int i = 0; err == PN_LOCKED && i < NODE_LOCK_TRIES; i++) {
+        if (i > 0) {
+            (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+        err = pn_file_lock(
+            store->dir.fd, NODE_LOCK, false, &store->node_fd, ret_errno);
+    }
+    return err;
+}
+
+pn_err pn_store_lock_node(pn_store *store, pn_why *ret_why)
 {
     int why = 0;
     pn_err err;
 
-    pn_store_error_clear(ret_error);
+    pn_why_clear(ret_why);
     if (store->node_fd >= 0) {
         return PN_OK;
     }
-    err = pn_file_lock(store->dir.fd, NODE_LOCK, false, &store->node_fd, &why);
+    err = lock_node(store, &why);
     if (err == PN_LOCKED) {
-        return pn_store_fail(store, ret_error, err, "",
-            "another node speaks with this identity");
+        return pn_guarded_fail(&store->dir, ret_why, err, "",
+            "another node uses this identity; stop it, or take another "
+            "directory");
     }
-    return err == PN_OK
-               ? PN_OK
-               : pn_store_fail_file(store, ret_error, err, NODE_LOCK, why);
+    if (err != PN_OK) {
+        return pn_guarded_fail_sys(&store->dir, ret_why, err, NODE_LOCK, why);
+    }
+    pn_file_lock_sign(store->node_fd);
+    return PN_OK;
+}
+
+pn_err pn_store_find_node(const char *data_dir, int64_t *ret_pid)
+{
+    int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int why = 0;
+    pn_err err;
+
+    if (fd < 0) {
+        return errno == ENOENT ? PN_NOT_FOUND : PN_SYS;
+    }
+    err = pn_file_lock_holder(fd, NODE_LOCK, ret_pid, &why);
+    (void)close(fd);
+    return err;
 }
 
 void pn_store_unlock_node(pn_store *store)
 {
-    close_fd(&store->node_fd);
+    if (store->node_fd >= 0) {
+        (void)close(store->node_fd);
+    }
+    store->node_fd = -1;
 }
 
-pn_err pn_store_reload(
-    pn_store *store, bool *ret_changed, pn_store_error *ret_error)
+pn_err pn_store_reload(pn_store *store, bool *ret_changed, pn_why *ret_why)
 {
     pn_trust_list trust;
     pn_err err;
 
-    pn_store_error_clear(ret_error);
-    err = pn_store_read_trust(store, &trust, ret_error, NULL);
+    pn_why_clear(ret_why);
+    err = pn_store_read_trust(store, &trust, ret_why, NULL);
     if (err != PN_OK) {
         return err;
     }
@@ -528,24 +508,13 @@ pn_err pn_store_reload(
     return PN_OK;
 }
 
-int pn_store_watch_fd(pn_store *store)
+pn_guarded_dir *pn_store_dir(pn_store *store)
 {
-    int why;
-
-    if (store->watch_fd < 0
-        && pn_dir_watch(store->dir.fd, &store->watch_fd, &why) != PN_OK) {
-        store->watch_fd = -1;
-    }
-    return store->watch_fd;
+    return &store->dir;
 }
 
-static bool is_ours(const char *name)
+bool pn_store_is_watched(const char *name)
 {
     return strcmp(name, PN_STORE_TRUST) == 0
            || strcmp(name, PN_STORE_ADDRESSES) == 0;
-}
-
-bool pn_store_watch_read(pn_store *store)
-{
-    return store->watch_fd >= 0 && pn_dir_watch_read(store->watch_fd, is_ours);
 }

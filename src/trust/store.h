@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the node needs of a data directory besides peernet/store.h: speaking
- * with its identity, the trust list in memory, news of edits by others, and
- * the addresses where peers were found.
+ * The node's view of a data directory, besides peernet/store.h: its identity,
+ * the trust list in memory, edits by others, and the addresses where peers were
+ * found.
  *
- * One thread at a time per store; the node's lock or loop sees to that.
+ * One thread at a time uses a store; the node's lock or loop ensures that.
  *
  * Files: identity.keys and trust.bin in the originals' formats; addresses, of
  * our own; node.lock, held by the node that speaks with the identity;
- * edit.lock, held for the milliseconds of an edit. FILE.bak is the state
- * before the last edit.
+ * edit.lock, held for the milliseconds of an edit. FILE.bak is the state before
+ * the last edit.
  */
 #ifndef PN_TRUST_STORE_H
 #define PN_TRUST_STORE_H
@@ -18,23 +18,19 @@
 
 #include "crypto/crypto.h"
 #include "trust/addresses.h"
+#include "trust/guarded_watch.h"
 #include "trust/trust_list.h"
 
 #define PN_STORE_MAX_PEERS 1024
 
 /*
- * How many peers trust.bin may list, 1..65536; default PN_STORE_MAX_PEERS. A
- * file with more is refused whole, with the number in the sentence, and so is
- * the pairing that would make it (PN_LIMIT). Before it is set, opening reads
- * with the default: open with pn_store_open_limited to have another.
- * Errors: PN_INVALID out of range, or fewer than there are now.
+ * As pn_store_open with a limit of its own: how many peers trust.bin may list,
+ * 1..65536. A file with more is refused whole (PN_LIMIT), with the number in
+ * the sentence, and a pairing beyond the limit is refused (PN_FULL).
+ * Errors: also PN_INVALID out of range.
  */
-PN_MUST_USE pn_err pn_store_set_max_peers(pn_store *store, size_t max_peers);
-
-/* As pn_store_open with a limit of its own. */
 PN_MUST_USE pn_err pn_store_open_limited(const char *data_dir, size_t max_peers,
-    pn_store **ret_store, pn_store_error *ret_error,
-    pn_store_error *ret_warning);
+    pn_store **ret_store, pn_why *ret_why, pn_why *ret_warning);
 
 /*
  * Takes node.lock for as long as the store is open: from now on this process
@@ -42,8 +38,7 @@ PN_MUST_USE pn_err pn_store_open_limited(const char *data_dir, size_t max_peers,
  * Errors: PN_LOCKED another does (or this one, with another store);
  * PN_PERMISSION, PN_SYS. Twice on one store: PN_OK.
  */
-PN_MUST_USE pn_err pn_store_lock_node(
-    pn_store *store, pn_store_error *ret_error);
+PN_MUST_USE pn_err pn_store_lock_node(pn_store *store, pn_why *ret_why);
 /* Gives it back before close; harmless when not held. */
 void pn_store_unlock_node(pn_store *store);
 
@@ -61,37 +56,34 @@ const pn_trust_list *pn_store_trust(const pn_store *store);
  * Reads trust.bin and addresses again. *ret_changed (may be NULL): the list in
  * memory is not the one at the last reload, also when an edit of our own or of
  * another process came in with pn_store_pair or pn_store_unpair meanwhile. A
- * file that has gone is the empty list: everybody is unpaired.
+ * missing file is the empty list: all peers are unpaired.
  *
- * Errors: PN_CORRUPT, PN_PERMISSION, PN_SYS, PN_NOMEM: the list in memory
- * stays as it was and the file untouched. The caller decides; to fail closed
- * is to let no new link in until a reload succeeds again.
+ * Errors: PN_CORRUPT, PN_PERMISSION, PN_SYS, PN_NOMEM: the list in memory stays
+ * as it was and the file untouched. The caller decides; to fail closed is to
+ * let no new link in until a reload succeeds again.
  */
 PN_MUST_USE pn_err pn_store_reload(
-    pn_store *store, bool *ret_changed, pn_store_error *ret_error);
+    pn_store *store, bool *ret_changed, pn_why *ret_why);
+
+/* For trust/guarded_watch.h: the directory, owned by the store, and whether a
+ * file of this name is trust.bin or addresses. */
+pn_guarded_dir *pn_store_dir(pn_store *store);
+bool pn_store_is_watched(const char *name);
 
 /*
- * A descriptor that becomes readable when a file in the directory changes; the
- * store's, closed with it. -1: not here, reload every second or so instead.
- */
-int pn_store_watch_fd(pn_store *store);
-/* Drains it; true when trust.bin or addresses was touched: reload. */
-bool pn_store_watch_read(pn_store *store);
-
-/*
- * Where a peer may be dialled: at most PN_ADDRESSES_PER_PEER, the one given by
+ * Copies a peer's addresses: at most PN_ADDRESSES_PER_PEER, the one given by
  * hand first, then learned ones, newest first. Returns how many.
  */
 size_t pn_store_addresses(const pn_store *store, const pn_public_key *key,
     pn_peer_address ret_addresses[static PN_ADDRESSES_PER_PEER]);
 
 /*
- * Remembers where a paired peer was reached: call it when a dial to an address
- * that was not given by hand has authenticated. Waits for nobody; in memory at
- * once, on disk when it can be.
- * Errors: PN_NOT_FOUND not paired; PN_INVALID not "HOST:PORT"; PN_LOCKED an
- * edit is under way; PN_CORRUPT the file is damaged and left as it is;
- * PN_SYS, PN_NOMEM. All may be ignored: addresses are hints.
+ * Remembers the address at which a paired peer was reached: call it when a dial
+ * to an address that was not given by hand has authenticated. Never waits for
+ * the lock; memory has it at once, the disk when it can be written. Errors:
+ * PN_NOT_FOUND not paired; PN_INVALID not "HOST:PORT"; PN_LOCKED an edit is
+ * under way; PN_CORRUPT the file is damaged and left as it is; PN_SYS,
+ * PN_NOMEM. All may be ignored: addresses are hints.
  */
 PN_MUST_USE pn_err pn_store_remember(
     pn_store *store, const pn_public_key *key, const char *address);

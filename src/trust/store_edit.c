@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Editing a data directory: pair, unpair, remember. Every edit takes
- * edit.lock, reads what is on disk now, changes that, writes it, and then takes
- * over what it wrote: two editors at once lose nothing, and memory is disk
- * (T23).
+ * Editing a data directory: pair, unpair, remember. Every edit takes edit.lock,
+ * reads the file, changes and writes that list, and takes it into memory: two
+ * editors at once lose nothing, and memory equals the disk (T23).
  */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/escape.h"
 #include "base/mutant.h"
 #include "os/clock.h"
-#include "os/file.h"
-#include "trust/store_impl.h"
+#include "store_internal.h"
 
 /* An edit under way. */
 typedef struct edit {
@@ -21,14 +20,14 @@ typedef struct edit {
     pn_trust_list now;
 } edit;
 
-static pn_err edit_begin(pn_store *store, edit *e, pn_store_error *error)
+static pn_err edit_begin(pn_store *store, edit *e, pn_why *ret_why)
 {
-    pn_err err = pn_store_lock_edit(store, true, &e->lock_fd, error);
+    pn_err err = pn_guarded_lock(&store->dir, true, &e->lock_fd, ret_why);
 
     if (err != PN_OK) {
         return err;
     }
-    err = pn_store_read_trust(store, &e->now, error, NULL);
+    err = pn_store_read_trust(store, &e->now, ret_why, NULL);
     if (err != PN_OK) {
         (void)close(e->lock_fd);
         return err;
@@ -54,32 +53,17 @@ static void resync(pn_store *store)
     }
 }
 
-static pn_err write_trust(pn_store *store, edit *e, pn_store_error *error)
-{
-    pn_buf b = {0};
-    int why = 0;
-    pn_err err = pn_trust_list_write(&e->now, &b);
-
-    if (err == PN_OK) {
-        err = pn_file_replace(
-            store->dir.fd, PN_STORE_TRUST, b.data, b.len, &why);
-    }
-    if (err == PN_OK) {
-        store->n_cut = 0;
-        pn_store_adopt(store, &e->now);
-    } else {
-        err = pn_store_fail_file(store, error, err, PN_STORE_TRUST, why);
-        resync(store);
-    }
-    pn_buf_fini(&b);
-    return err;
-}
-
 /* Writes the list when it changed; takes it over in any case. */
-static pn_err edit_commit(pn_store *store, edit *e, pn_store_error *error)
+static pn_err edit_commit(pn_store *store, edit *e, pn_why *ret_why)
 {
     if (e->is_dirty) {
-        return write_trust(store, e, error);
+        pn_err err = pn_guarded_save(&store->dir, PN_STORE_TRUST,
+            &pn_store_trust_format, &e->now, ret_why);
+
+        if (err != PN_OK) {
+            resync(store);
+            return err;
+        }
     }
     store->n_cut = 0;
     pn_store_adopt(store, &e->now);
@@ -88,15 +72,12 @@ static pn_err edit_commit(pn_store *store, edit *e, pn_store_error *error)
 
 /* ---- addresses --------------------------------------------------------- */
 
-/* Under edit.lock. Hints about strangers are swept out on the way, so the file
- * is bounded by the trust list. */
+/* Under edit.lock. Addresses of unpaired keys are dropped, so the trust list
+ * bounds the file. */
 static pn_err write_addresses(pn_store *store, pn_address_list *list,
-    const pn_trust_list *trust, pn_store_error *error)
+    const pn_trust_list *trust, pn_why *ret_why)
 {
-    pn_buf b = {0};
     size_t n = 0;
-    int why = 0;
-    pn_err err;
 
     for (size_t i = 0; i < list->n_entries; i++) {
         const pn_peer_address *a = &list->entries[i];
@@ -106,15 +87,8 @@ static pn_err write_addresses(pn_store *store, pn_address_list *list,
         }
     }
     list->n_entries = n;
-    err = pn_address_list_write(list, &b);
-    if (err == PN_OK) {
-        err = pn_file_replace(
-            store->dir.fd, PN_STORE_ADDRESSES, b.data, b.len, &why);
-    }
-    pn_buf_fini(&b);
-    return err == PN_OK
-               ? PN_OK
-               : pn_store_fail_file(store, error, err, PN_STORE_ADDRESSES, why);
+    return pn_guarded_save(&store->dir, PN_STORE_ADDRESSES,
+        &pn_store_addresses_format, list, ret_why);
 }
 
 static void adopt_addresses(pn_store *store, pn_address_list *list)
@@ -127,17 +101,17 @@ static void adopt_addresses(pn_store *store, pn_address_list *list)
 /* Under edit.lock: adds one address to what is on disk. */
 static pn_err add_address(pn_store *store, const pn_trust_list *trust,
     const pn_public_key *key, const char *address, bool is_manual,
-    pn_store_error *error)
+    pn_why *ret_why)
 {
     pn_address_list list = {0};
     bool is_changed = false;
-    pn_err err = pn_store_read_addresses(store, &list, error, NULL);
+    pn_err err = pn_store_read_addresses(store, &list, ret_why, NULL);
 
     if (err == PN_OK) {
         err = pn_address_list_add(&list, key, address, is_manual, &is_changed);
     }
     if (err == PN_OK && is_changed) {
-        err = write_addresses(store, &list, trust, error);
+        err = write_addresses(store, &list, trust, ret_why);
     }
     if (err == PN_OK) {
         adopt_addresses(store, &list);
@@ -146,8 +120,8 @@ static pn_err add_address(pn_store *store, const pn_trust_list *trust,
     return err;
 }
 
-/* Under edit.lock: forgets a peer's addresses, as far as that goes; a hint
- * about a stranger is never used. */
+/* Under edit.lock: forgets a peer's addresses. A failure is ignored, because
+ * the address of an unpaired key is never used. */
 static void forget_addresses(pn_store *store, const pn_public_key *key)
 {
     pn_address_list list = {0};
@@ -170,7 +144,7 @@ pn_err pn_store_remember(
     if (!pn_address_is_plausible(address)) {
         return PN_INVALID;
     }
-    if (PN_CHECK(store_remember_paired,
+    if (PN_REFUSE_IF(store_remember_paired,
             pn_trust_list_find(&store->trust, key) == NULL)) {
         return PN_NOT_FOUND;
     }
@@ -179,7 +153,7 @@ pn_err pn_store_remember(
     if (err != PN_OK || !is_changed) {
         return err;
     }
-    err = pn_store_lock_edit(store, false, &lock_fd, NULL);
+    err = pn_guarded_lock(&store->dir, false, &lock_fd, NULL);
     if (err != PN_OK) {
         return err;
     }
@@ -190,124 +164,109 @@ pn_err pn_store_remember(
 
 /* ---- pair and unpair ---------------------------------------------------- */
 
-static pn_err check_arguments(const pn_store *store, const pn_public_key *key,
-    const char *label, const char *address, pn_store_error *error)
+/* "'TEXT' WHY" into ret_why (may be NULL). */
+static pn_err refuse_text(pn_why *ret_why, const char *text, const char *why)
 {
-    if (PN_CHECK(store_own_key, pn_key_equal(key, pn_store_key(store)))) {
-        return pn_store_fail(store, error, PN_INVALID, "",
+    enum { SHOWN = 64 };
+    char shown[4 * SHOWN + 4];
+
+    (void)pn_escape(text, strlen(text), SHOWN, shown, sizeof(shown));
+    return pn_why_fail(ret_why, PN_INVALID, "'%s' %s", shown, why);
+}
+
+static pn_err check_arguments(const pn_store *store, const pn_public_key *key,
+    const char *label, const char *address, pn_why *ret_why)
+{
+    if (PN_REFUSE_IF(store_own_key, pn_key_equal(key, pn_store_key(store)))) {
+        return pn_why_fail(ret_why, PN_INVALID,
             "this is our own key; pair with somebody else's");
     }
     if (label != NULL && !pn_label_is_valid(label)) {
-        return pn_store_fail(store, error, PN_INVALID, "",
-            "a label is UTF-8 text of at most 255 bytes without control "
-            "characters");
+        return refuse_text(ret_why, label,
+            "is no label, expected UTF-8 text of at most 255 bytes without "
+            "control characters");
     }
     if (address != NULL && !pn_address_is_plausible(address)) {
-        return pn_store_fail(store, error, PN_INVALID, "",
-            "an address is HOST:PORT of at most 63 bytes, an IPv6 host in "
-            "brackets");
+        return refuse_text(ret_why, address,
+            "is no address, expected HOST:PORT, HOST a name of at most 253 "
+            "bytes, an IPv4 address or an IPv6 one in brackets");
     }
     return PN_OK;
 }
 
-/* Adds to the list of the edit; the peer may be there, which is no error yet.
- */
+/* A label that is given is what the owner wants the peer to be called now. */
+static pn_err rename_peer(pn_store *store, edit *e, const pn_public_key *key,
+    const char *label, pn_why *ret_why)
+{
+    bool is_changed = false;
+    pn_err err;
+
+    if (label == NULL) {
+        return PN_OK;
+    }
+    err = pn_trust_list_relabel(&e->now, key, label, &is_changed);
+    if (err != PN_OK) {
+        return pn_guarded_fail(
+            &store->dir, ret_why, err, PN_STORE_TRUST, "%s", pn_strerror(err));
+    }
+    e->is_dirty = e->is_dirty || is_changed;
+    return PN_OK;
+}
+
+/* Adds a peer to the list of the edit, or renames the one that is there. */
 static pn_err add_peer(pn_store *store, edit *e, const pn_public_key *key,
-    const char *label, pn_store_error *error)
+    const char *label, pn_why *ret_why)
 {
     pn_err err;
 
     if (pn_trust_list_find(&e->now, key) != NULL) {
-        return PN_OK;
+        return rename_peer(store, e, key, label, ret_why);
     }
-    if (PN_CHECK(store_max_peers, e->now.n_entries >= store->max_peers)) {
-        return pn_store_fail(store, error, PN_LIMIT, PN_STORE_TRUST,
-            "lists as many peers as max_peers allows");
+    if (PN_REFUSE_IF(store_max_peers, e->now.n_entries >= store->max_peers)) {
+        return pn_guarded_fail(&store->dir, ret_why, PN_FULL, PN_STORE_TRUST,
+            "lists as many peers as max_peers allows, expected fewer; unpair "
+            "one, or raise max_peers");
     }
     err = pn_trust_list_add(&e->now, key, label, pn_wall_now_us());
     if (err != PN_OK) {
-        return pn_store_fail(
-            store, error, err, PN_STORE_TRUST, pn_strerror(err));
+        return pn_guarded_fail(
+            &store->dir, ret_why, err, PN_STORE_TRUST, "%s", pn_strerror(err));
     }
     e->is_dirty = true;
     return PN_OK;
 }
 
 pn_err pn_store_pair(pn_store *store, const pn_public_key *key,
-    const char *label, const char *address, pn_store_error *ret_error)
+    const char *label, const char *address, pn_why *ret_why)
 {
     edit e = {0};
     bool was_there;
     pn_err err;
 
-    pn_store_error_clear(ret_error);
-    err = check_arguments(store, key, label, address, ret_error);
+    pn_why_clear(ret_why);
+    err = check_arguments(store, key, label, address, ret_why);
     if (err == PN_OK) {
-        err = edit_begin(store, &e, ret_error);
+        err = edit_begin(store, &e, ret_why);
     }
     if (err != PN_OK) {
         return err;
     }
     was_there = pn_trust_list_find(&e.now, key) != NULL;
-    err = add_peer(store, &e, key, label, ret_error);
+    err = add_peer(store, &e, key, label, ret_why);
     /* The address first: an address without a peer is nothing, a peer without
      * the address that was asked for would be half an edit. */
     if (err == PN_OK && address != NULL) {
-        err = add_address(store, &e.now, key, address, true, ret_error);
+        err = add_address(store, &e.now, key, address, true, ret_why);
     }
     if (err == PN_OK) {
-        err = edit_commit(store, &e, ret_error);
+        err = edit_commit(store, &e, ret_why);
     }
     edit_end(&e);
     if (err == PN_OK && was_there) {
-        return pn_store_fail(
-            store, ret_error, PN_EXISTS, "", "this peer is already paired");
+        return pn_guarded_fail(
+            &store->dir, ret_why, PN_EXISTS, "", "this peer is already paired");
     }
     return err;
-}
-
-/* Cuts a peer off in memory, for as long as the store is open. */
-static pn_err cut_off(pn_store *store, const pn_public_key *key)
-{
-    pn_public_key *grown;
-
-    if (pn_trust_list_remove(&store->trust, key) == PN_OK) {
-        store->is_changed = true;
-    }
-    for (size_t i = 0; i < store->n_cut; i++) {
-        if (pn_key_equal(&store->cut[i], key)) {
-            return PN_OK;
-        }
-    }
-    grown = reallocarray(store->cut, store->n_cut + 1, sizeof(*store->cut));
-    if (grown == NULL) {
-        return PN_NOMEM;
-    }
-    grown[store->n_cut++] = *key;
-    store->cut = grown;
-    return PN_OK;
-}
-
-/* Takes a peer from the list on disk. Errors: PN_NOT_FOUND it was not there,
- * and there is nothing to complain about. */
-static pn_err remove_on_disk(
-    pn_store *store, const pn_public_key *key, pn_store_error *error)
-{
-    edit e = {0};
-    bool was_there;
-    pn_err err = edit_begin(store, &e, error);
-
-    if (err != PN_OK) {
-        return err;
-    }
-    was_there = pn_trust_list_remove(&e.now, key) == PN_OK;
-    e.is_dirty = e.is_dirty || was_there;
-    err = edit_commit(store, &e, error);
-    if (err == PN_OK) {
-        forget_addresses(store, key);
-    }
-    edit_end(&e);
-    return err == PN_OK && !was_there ? PN_NOT_FOUND : err;
 }
 
 static bool is_cut(const pn_store *store, const pn_public_key *key)
@@ -320,22 +279,62 @@ static bool is_cut(const pn_store *store, const pn_public_key *key)
     return false;
 }
 
+/* Removes a peer in memory, for as long as the store is open. A peer of the
+ * list needs no memory: its room is reserved. */
+static pn_err cut_off(pn_store *store, const pn_public_key *key)
+{
+    const size_t room = store->n_cut + store->trust.n_entries + 1;
+
+    if (is_cut(store, key)) {
+        return PN_OK;
+    }
+    if (pn_trust_list_remove(&store->trust, key) == PN_OK) {
+        store->is_changed = true;
+    } else if (pn_store_reserve_cut(store, room) != PN_OK) {
+        return PN_NOMEM;
+    }
+    store->cut[store->n_cut++] = *key;
+    return PN_OK;
+}
+
+/* Removes a peer from the list on disk. Errors: PN_NOT_FOUND, without a
+ * sentence, when it was not there. */
+static pn_err remove_on_disk(
+    pn_store *store, const pn_public_key *key, pn_why *ret_why)
+{
+    edit e = {0};
+    bool was_there;
+    pn_err err = edit_begin(store, &e, ret_why);
+
+    if (err != PN_OK) {
+        return err;
+    }
+    was_there = pn_trust_list_remove(&e.now, key) == PN_OK;
+    e.is_dirty = e.is_dirty || was_there;
+    err = edit_commit(store, &e, ret_why);
+    if (err == PN_OK) {
+        forget_addresses(store, key);
+    }
+    edit_end(&e);
+    return err == PN_OK && !was_there ? PN_NOT_FOUND : err;
+}
+
 pn_err pn_store_unpair(
-    pn_store *store, const pn_public_key *key, pn_store_error *ret_error)
+    pn_store *store, const pn_public_key *key, pn_why *ret_why)
 {
     const bool was_known = is_cut(store, key)
                            || pn_trust_list_find(&store->trust, key) != NULL;
     pn_err err;
 
-    pn_store_error_clear(ret_error);
-    err = remove_on_disk(store, key, ret_error);
+    pn_why_clear(ret_why);
+    err = remove_on_disk(store, key, ret_why);
     if (err == PN_NOT_FOUND) {
         return was_known ? PN_OK
-                         : pn_store_fail(store, ret_error, PN_NOT_FOUND, "",
-                             "this peer is not paired");
+                         : pn_guarded_fail(&store->dir, ret_why, PN_NOT_FOUND,
+                             "", "this peer is not paired");
     }
-    /* Whatever the disk says: nobody stays paired against our word. */
-    if (PN_CHECK(store_unpair_memory, err != PN_OK)
+    /* A peer that was unpaired does not stay paired because a disk failed. */
+    if (PN_REFUSE_IF(store_unpair_memory, err != PN_OK)
         && cut_off(store, key) != PN_OK) {
         return PN_NOMEM;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One entry of the trust list; see trust_entry.h and PeerNet wire, section 7.
- */
+/* One entry of the trust list; see trust_entry.h and docs/PROTOCOL.md, section
+ * 8.3. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,104 +17,22 @@ void pn_trust_entry_fini(pn_trust_entry *e)
 
 /* ---- reading ----------------------------------------------------------- */
 
-/* The value at an atom key; the empty term when there is none, or no map. */
-static pn_term get(pn_term map, const char *key)
-{
-    pn_term_reader r;
-    uint32_t n;
-
-    pn_term_reader_init(&r, map);
-    n = pn_term_read_map(&r);
-    for (uint32_t i = 0; i < n; i++) {
-        const pn_term name = pn_term_read_any(&r);
-        const pn_term value = pn_term_read_any(&r);
-
-        if (pn_term_is_atom(name, key)) {
-            return value;
-        }
-    }
-    return (pn_term){0};
-}
-
-static bool is_integer(pn_term term, int *ret_value)
-{
-    pn_term_reader r;
-    int64_t value;
-
-    pn_term_reader_init(&r, term);
-    value = pn_term_read_int64(&r);
-    if (pn_term_reader_finish(&r) != PN_OK || value < INT32_MIN
-        || value > INT32_MAX) {
-        return false;
-    }
-    *ret_value = (int)value;
-    return true;
-}
-
-static bool is_binary(pn_term term, pn_slice *ret_bytes)
-{
-    pn_term_reader r;
-
-    pn_term_reader_init(&r, term);
-    *ret_bytes = pn_term_read_binary(&r);
-    return pn_term_reader_finish(&r) == PN_OK;
-}
-
-static bool is_text(pn_term term, const char *text)
-{
-    pn_slice bytes;
-
-    return is_binary(term, &bytes) && bytes.len == strlen(text)
-           && memcmp(bytes.data, text, bytes.len) == 0;
-}
-
-/* {Value, Precision} */
-static bool is_fraction(pn_term term, int *ret_value, int *ret_precision)
-{
-    pn_term_reader r;
-    pn_term value;
-    pn_term precision;
-
-    pn_term_reader_init(&r, term);
-    if (pn_term_read_tuple(&r) != 2) {
-        return false;
-    }
-    value = pn_term_read_any(&r);
-    precision = pn_term_read_any(&r);
-    return pn_term_reader_finish(&r) == PN_OK && is_integer(value, ret_value)
-           && is_integer(precision, ret_precision);
-}
-
-static bool is_datetime(pn_term map, pn_datetime *ret_d, int *ret_precision)
-{
-    int utc_offset;
-    int std_offset;
-
-    return pn_term_is_atom(get(map, "__struct__"), "Elixir.DateTime")
-           && pn_term_is_atom(get(map, "calendar"), "Elixir.Calendar.ISO")
-           && is_text(get(map, "time_zone"), "Etc/UTC")
-           && is_text(get(map, "zone_abbr"), "UTC")
-           && is_integer(get(map, "utc_offset"), &utc_offset) && utc_offset == 0
-           && is_integer(get(map, "std_offset"), &std_offset) && std_offset == 0
-           && is_integer(get(map, "year"), &ret_d->year)
-           && is_integer(get(map, "month"), &ret_d->month)
-           && is_integer(get(map, "day"), &ret_d->day)
-           && is_integer(get(map, "hour"), &ret_d->hour)
-           && is_integer(get(map, "minute"), &ret_d->minute)
-           && is_integer(get(map, "second"), &ret_d->second)
-           && is_fraction(
-               get(map, "microsecond"), &ret_d->microsecond, ret_precision);
-}
-
-static const char *read_added_at(pn_term term, int64_t *ret_us)
+static const char *read_added_at(pn_term map, int64_t *ret_us)
 {
     pn_datetime d;
     int precision;
 
-    if (!is_datetime(term, &d, &precision)) {
+    if (!pn_term_match(map,
+            "%{added_at: %{'__struct__' => 'Elixir.DateTime',"
+            "calendar: 'Elixir.Calendar.ISO', time_zone: \"Etc/UTC\","
+            "zone_abbr: \"UTC\", utc_offset: 0, std_offset: 0, year: ~i,"
+            "month: ~i, day: ~i, hour: ~i, minute: ~i, second: ~i,"
+            "microsecond: {~i, ~i}}}",
+            &d.year, &d.month, &d.day, &d.hour, &d.minute, &d.second,
+            &d.microsecond, &precision)) {
         return "the time of an entry is no DateTime in UTC";
     }
-    if (PN_CHECK(trust_datetime,
+    if (PN_REFUSE_IF(trust_datetime,
             !pn_datetime_is_valid(&d) || precision < 0 || precision > 6)) {
         return "the time of an entry does not exist";
     }
@@ -122,14 +40,14 @@ static const char *read_added_at(pn_term term, int64_t *ret_us)
     return NULL;
 }
 
-static const char *read_key(pn_term term, pn_public_key *ret_key)
+static const char *read_key(pn_term map, pn_public_key *ret_key)
 {
     pn_slice bytes;
 
-    if (!is_binary(term, &bytes)) {
+    if (!pn_term_match(map, "%{pubkey: ~b}", &bytes)) {
         return "an entry has no public key";
     }
-    if (PN_CHECK(trust_key_length, bytes.len != PN_PUBLIC_KEY_LEN)) {
+    if (PN_REFUSE_IF(trust_key_length, bytes.len != PN_PUBLIC_KEY_LEN)) {
         return "a public key is not 32 bytes long";
     }
     memcpy(ret_key->bytes, bytes.data,
@@ -138,11 +56,11 @@ static const char *read_key(pn_term term, pn_public_key *ret_key)
 }
 
 static const char *read_label(
-    pn_term term, bool *ret_has_label, pn_slice *ret_label)
+    pn_term map, bool *ret_has_label, pn_slice *ret_label)
 {
     *ret_label = (pn_slice){0};
-    *ret_has_label = !pn_term_is_atom(term, "nil");
-    if (*ret_has_label && !is_binary(term, ret_label)) {
+    *ret_has_label = !pn_term_match(map, "%{label: nil}");
+    if (*ret_has_label && !pn_term_match(map, "%{label: ~b}", ret_label)) {
         return "the label of an entry is neither text nor nil";
     }
     return NULL;
@@ -175,13 +93,13 @@ pn_err pn_trust_entry_read(
 {
     pn_slice label;
     bool has_label;
-    const char *why = read_key(get(term, "pubkey"), &e->key);
+    const char *why = read_key(term, &e->key);
 
     if (why == NULL) {
-        why = read_label(get(term, "label"), &has_label, &label);
+        why = read_label(term, &has_label, &label);
     }
     if (why == NULL) {
-        why = read_added_at(get(term, "added_at"), &e->added_at_us);
+        why = read_added_at(term, &e->added_at_us);
     }
     if (why != NULL) {
         *ret_why = why;
@@ -192,79 +110,98 @@ pn_err pn_trust_entry_read(
 
 /* ---- writing ----------------------------------------------------------- */
 
-static void put_integer(pn_term_writer *w, const char *name, int value)
+static void put_label(pn_term_writer *w, const char *label)
 {
-    pn_term_write_atom(w, name);
-    pn_term_write_int64(w, value);
+    pn_term_write_atom(w, "label");
+    if (label != NULL) { /* an empty one is "", as the originals write it */
+        pn_term_write_string(w, label);
+    } else {
+        pn_term_write_atom(w, "nil");
+    }
 }
 
-static void put_atom(pn_term_writer *w, const char *name, const char *value)
+/* Keeps what was written, and frees the writer. */
+static pn_err keep_written(
+    pn_trust_entry *e, pn_term_writer *w, const char *label)
 {
-    pn_term_write_atom(w, name);
-    pn_term_write_atom(w, value);
-}
+    const bool has_label = label != NULL;
+    const pn_slice bytes = {
+        .data = (const uint8_t *)label, .len = has_label ? strlen(label) : 0};
+    pn_term term;
+    pn_err err = pn_term_writer_finish(w, NULL, &term);
 
-static void put_text(pn_term_writer *w, const char *name, const char *value)
-{
-    pn_term_write_atom(w, name);
-    pn_term_write_string(w, value);
-}
-
-/* Keys sorted, as term_to_binary/1 of OTP 25 does; that order is as good as
- * any to a reader. */
-static void put_datetime(pn_term_writer *w, const pn_datetime *d)
-{
-    pn_term_write_map_begin(w);
-    put_atom(w, "__struct__", "Elixir.DateTime");
-    put_atom(w, "calendar", "Elixir.Calendar.ISO");
-    put_integer(w, "day", d->day);
-    put_integer(w, "hour", d->hour);
-    pn_term_write_atom(w, "microsecond");
-    pn_term_write_tuple_begin(w);
-    pn_term_write_int64(w, d->microsecond);
-    pn_term_write_int64(w, 6);
-    pn_term_write_tuple_end(w);
-    put_integer(w, "minute", d->minute);
-    put_integer(w, "month", d->month);
-    put_integer(w, "second", d->second);
-    put_integer(w, "std_offset", 0);
-    put_text(w, "time_zone", "Etc/UTC");
-    put_integer(w, "utc_offset", 0);
-    put_integer(w, "year", d->year);
-    put_text(w, "zone_abbr", "UTC");
-    pn_term_write_map_end(w);
+    if (err == PN_OK) {
+        err = keep(e, term, has_label, bytes);
+    }
+    pn_term_writer_free(w);
+    return err;
 }
 
 pn_err pn_trust_entry_make(pn_trust_entry *e, const pn_public_key *key,
     const char *label, int64_t now_us)
 {
-    const bool has_label = label != NULL && label[0] != '\0';
-    const pn_slice bytes = {
-        .data = (const uint8_t *)label, .len = has_label ? strlen(label) : 0};
     pn_term_writer w;
-    pn_term term;
     pn_datetime d;
-    pn_err err;
 
+    e->key = *key;
+    e->added_at_us = now_us;
     pn_datetime_from_us(now_us, &d);
     pn_term_writer_init(&w, 0);
     pn_term_write_map_begin(&w);
     pn_term_write_atom(&w, "added_at");
-    put_datetime(&w, &d);
-    if (has_label) {
-        put_text(&w, "label", label);
-    } else {
-        put_atom(&w, "label", "nil");
-    }
+    /* Keys sorted, as term_to_binary/1 of OTP 25 does; that order is as good
+     * as any to a reader. */
+    pn_term_write_format(&w,
+        "%{'__struct__' => 'Elixir.DateTime', calendar: 'Elixir.Calendar.ISO',"
+        "day: ~i, hour: ~i, microsecond: {~i, 6}, minute: ~i, month: ~i,"
+        "second: ~i, std_offset: 0, time_zone: \"Etc/UTC\", utc_offset: 0,"
+        "year: ~i, zone_abbr: \"UTC\"}",
+        d.day, d.hour, d.microsecond, d.minute, d.month, d.second, d.year);
+    put_label(&w, label);
     pn_term_write_atom(&w, "pubkey");
     pn_term_write_binary(&w, key->bytes, sizeof(key->bytes));
     pn_term_write_map_end(&w);
-    err = pn_term_writer_finish(&w, NULL, &term);
-    if (err == PN_OK) {
-        e->key = *key;
-        e->added_at_us = now_us;
-        err = keep(e, term, has_label, bytes);
+    return keep_written(e, &w, label);
+}
+
+/* The map of an entry with its label replaced. */
+static void put_relabelled(pn_term_writer *w, pn_term map, const char *label)
+{
+    pn_term_reader r;
+    uint32_t n;
+
+    pn_term_reader_init(&r, map);
+    n = pn_term_read_map(&r);
+    pn_term_write_map_begin(w);
+    for (uint32_t i = 0; i < n; i++) {
+        const pn_term name = pn_term_read_any(&r);
+        const pn_term value = pn_term_read_any(&r);
+
+        if (pn_term_is_atom(name, "label")) {
+            put_label(w, label);
+        } else {
+            pn_term_write_term(w, name);
+            pn_term_write_term(w, value);
+        }
     }
-    pn_term_writer_free(&w);
-    return err;
+    pn_term_write_map_end(w);
+}
+
+pn_err pn_trust_entry_relabel(pn_trust_entry *e, const char *label)
+{
+    const bool has_label = label != NULL && label[0] != '\0';
+    pn_trust_entry made = {.key = e->key, .added_at_us = e->added_at_us};
+    pn_term_writer w;
+    pn_err err;
+
+    pn_term_writer_init(&w, 0);
+    put_relabelled(&w, (pn_term){.data = e->etf, .len = e->etf_len}, label);
+    err = keep_written(&made, &w, has_label ? label : NULL);
+    if (err != PN_OK) {
+        pn_trust_entry_fini(&made);
+        return err;
+    }
+    pn_trust_entry_fini(e);
+    *e = made;
+    return PN_OK;
 }

@@ -16,5 +16,8 @@ PN_MUST_USE pn_err pn_trust_entry_read(
  * PN_DATETIME_MIN_US..MAX_US; label NULL or "": none. */
 PN_MUST_USE pn_err pn_trust_entry_make(pn_trust_entry *e,
     const pn_public_key *key, const char *label, int64_t now_us);
+/* Sets another label, NULL or "" for none; the other members of the entry stay
+ * as they are. The label was checked. Errors: PN_NOMEM, and nothing changed. */
+PN_MUST_USE pn_err pn_trust_entry_relabel(pn_trust_entry *e, const char *label);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The trust list; see trust_list.h and PeerNet wire, section 7. What the
- * originals cannot have written is damage, and damage is refused whole: half a
- * list would be somebody's unpairing undone or pairing lost (T22).
+ * The trust list; see trust_list.h and docs/PROTOCOL.md, section 8.3. Bytes
+ * that the originals cannot have written are damage, and a damaged file is
+ * refused whole: half a list could undo an unpairing or lose a pairing (T22).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +28,8 @@ const pn_trust_entry *pn_trust_list_find(
 {
     const pn_trust_entry *found = NULL;
 
-    /* No way out in the middle: how long it takes says nothing about where,
-     * or whether, a key stands in the list. */
+    /* Every entry is compared, so the time does not tell where, or whether, a
+     * key stands in the list. */
     for (size_t i = 0; i < list->n_entries; i++) {
         const pn_trust_entry *e = &list->entries[i];
 
@@ -108,7 +108,7 @@ static pn_err check_unique(const pn_trust_list *list, const char **ret_why)
     }
     qsort(keys, list->n_entries, sizeof(*keys), by_key);
     for (size_t i = 1; i < list->n_entries; i++) {
-        if (PN_CHECK(trust_unique, by_key(&keys[i - 1], &keys[i]) == 0)) {
+        if (PN_REFUSE_IF(trust_unique, by_key(&keys[i - 1], &keys[i]) == 0)) {
             *ret_why = "it lists one key twice";
             err = PN_CORRUPT;
             break;
@@ -154,7 +154,7 @@ pn_err pn_trust_list_read(const uint8_t *data, size_t len, size_t max_entries,
     }
     pn_term_reader_init(&r, term);
     n = pn_term_read_list(&r);
-    if (PN_CHECK(trust_max_entries, n > max_entries)) {
+    if (PN_REFUSE_IF(trust_max_entries, n > max_entries)) {
         return PN_LIMIT;
     }
     if (n > 0) {
@@ -231,6 +231,26 @@ pn_err pn_trust_list_add(pn_trust_list *list, const pn_public_key *key,
     grown[0] = entry;
     list->n_entries++;
     return PN_OK;
+}
+
+pn_err pn_trust_list_relabel(pn_trust_list *list, const pn_public_key *key,
+    const char *label, bool *ret_is_changed)
+{
+    const pn_trust_entry *found = pn_trust_list_find(list, key);
+    const char *new_label = label == NULL ? "" : label;
+    const char *old_label;
+
+    if (found == NULL) {
+        return PN_NOT_FOUND;
+    }
+    if (!pn_label_is_valid(new_label)) {
+        return PN_INVALID;
+    }
+    old_label = found->label == NULL ? "" : found->label;
+    *ret_is_changed = strcmp(old_label, new_label) != 0;
+    return *ret_is_changed ? pn_trust_entry_relabel(
+               &list->entries[found - list->entries], new_label)
+                           : PN_OK;
 }
 
 pn_err pn_trust_list_remove(pn_trust_list *list, const pn_public_key *key)

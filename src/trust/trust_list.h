@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The trust list `trust.bin` in memory and as bytes (wire section 7). */
+/* The trust list `trust.bin` in memory and as bytes (docs/PROTOCOL.md, section
+ * 8.3). */
 #ifndef PN_TRUST_TRUST_LIST_H
 #define PN_TRUST_TRUST_LIST_H
 
@@ -15,8 +16,8 @@ typedef struct pn_trust_entry {
      * control characters, not UTF-8) is shown cleaned; etf keeps it. */
     char *label;
     int64_t added_at_us; /* wall clock, microseconds since 1970, UTC */
-    /* The entry as it stands in the file, without the version byte: what we do
-     * not edit goes back as it came, to the byte. Owned by the list. */
+    /* The entry as it stands in the file, without the version byte. An entry
+     * that was not edited is written back byte for byte. Owned by the list. */
     uint8_t *etf;
     size_t etf_len;
 } pn_trust_entry;
@@ -30,10 +31,10 @@ typedef struct pn_trust_list {
 void pn_trust_list_fini(pn_trust_list *list);
 
 /*
- * Reads the file's bytes. Taken is what the originals write: maps with pubkey,
- * label and added_at (more keys are kept), any order, any spelling of atoms.
- * Errors: PN_CORRUPT with a static sentence in *ret_why; PN_LIMIT more than
- * max_entries; PN_NOMEM. *ret_list untouched then (T22).
+ * Reads the file's bytes, which must be such as the originals write: maps with
+ * pubkey, label and added_at (more keys are kept), any order, any spelling of
+ * atoms. Errors: PN_CORRUPT with a static sentence in *ret_why; PN_LIMIT more
+ * than max_entries; PN_NOMEM. *ret_list untouched then (T22).
  */
 PN_MUST_USE pn_err pn_trust_list_read(const uint8_t *data, size_t len,
     size_t max_entries, pn_trust_list *ret_list, const char **ret_why);
@@ -44,9 +45,13 @@ PN_MUST_USE pn_err pn_trust_list_write(const pn_trust_list *list, pn_buf *out);
  * as it was); PN_INVALID a bad label, or a year outside 0..9999; PN_NOMEM. */
 PN_MUST_USE pn_err pn_trust_list_add(pn_trust_list *list,
     const pn_public_key *key, const char *label, int64_t now_us);
+/* Sets a peer's label; NULL or "": none. *ret_is_changed is false when it had
+ * that label. Errors: PN_NOT_FOUND, PN_INVALID, PN_NOMEM. */
+PN_MUST_USE pn_err pn_trust_list_relabel(pn_trust_list *list,
+    const pn_public_key *key, const char *label, bool *ret_is_changed);
 PN_MUST_USE pn_err pn_trust_list_remove(
     pn_trust_list *list, const pn_public_key *key); /* PN_NOT_FOUND */
-/* True when both say the same of the same peers in the same order. */
+/* True when both have equal entries in the same order. */
 bool pn_trust_list_equal(const pn_trust_list *a, const pn_trust_list *b);
 /* Looks at every entry, in constant time per entry (T18); NULL: not there. */
 const pn_trust_entry *pn_trust_list_find(
