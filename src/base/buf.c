@@ -7,13 +7,7 @@
 
 enum { BUF_FIRST_CAP = 256 };
 
-void pn_buf_fini(pn_buf *b)
-{
-    free(b->data);
-    *b = (pn_buf){0};
-}
-
-/* Moves what is used to the front, which is room without an allocation. */
+/* Moves the used bytes to the front, which makes room without an allocation. */
 static void buf_compact(pn_buf *b)
 {
     if (b->off == 0) {
@@ -33,7 +27,8 @@ pn_err pn_buf_reserve(pn_buf *b, size_t n)
     if (n <= b->cap - b->len) {
         return PN_OK;
     }
-    /* Compacting a mostly used buffer again and again would be quadratic. */
+    /* Only a buffer that is at most half used is compacted: compacting a fuller
+     * one for each append would take quadratic time. */
     if (b->off >= b->cap / 2 && n <= b->cap - used) {
         buf_compact(b);
         return PN_OK;
@@ -68,20 +63,4 @@ pn_err pn_buf_append(pn_buf *b, const void *data, size_t n)
     }
     b->len += n;
     return PN_OK;
-}
-
-void pn_buf_consume(pn_buf *b, size_t n)
-{
-    b->off += n < pn_buf_used(b) ? n : pn_buf_used(b);
-    if (b->off == b->len) {
-        b->off = 0;
-        b->len = 0;
-    }
-}
-
-void pn_buf_trim(pn_buf *b, size_t keep)
-{
-    if (pn_buf_used(b) == 0 && b->cap > keep) {
-        pn_buf_fini(b);
-    }
 }

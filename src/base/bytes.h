@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Big-endian loads and stores, at the one width each place needs. */
+/* Loads and stores of numbers, big-endian and little-endian. */
 #ifndef PN_BASE_BYTES_H
 #define PN_BASE_BYTES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 static inline uint16_t pn_load_be16(const uint8_t p[static 2])
@@ -46,6 +47,26 @@ static inline void pn_store_le64(uint8_t p[static 8], uint64_t v)
     for (unsigned i = 0; i < 8; i++) {
         p[i] = (uint8_t)(v >> (8 * i));
     }
+}
+
+/* Loads a number of n bytes, at most 8. */
+static inline uint64_t pn_load_le(const uint8_t *p, size_t n)
+{
+    uint64_t v = 0;
+
+    while (n > 0) {
+        v = v << 8 | p[--n];
+    }
+    return v;
+}
+
+/* The length of a little-endian number of n bytes without the zeros on top. */
+static inline size_t pn_trim_le(const uint8_t *p, size_t n)
+{
+    while (n > 0 && p[n - 1] == 0) {
+        n--;
+    }
+    return n;
 }
 
 #endif

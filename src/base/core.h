@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The private core: what libpeernet-barrel takes from libpeernet. Exported,
- * but under a symbol node that bears the version, so that only the library
- * built with it can use it; not part of the public interface. The names are in
- * src/peernet.map.in too, and tests/e2e/install.sh compares the two.
+ * The private core: functions of libpeernet that libpeernet-barrel calls. They
+ * are exported under a symbol node that bears the version, so that only the
+ * library built with it can use them, and are not part of the public interface.
+ * src/peernet.map.in lists the names too, and tests/e2e/install.sh compares the
+ * two.
  */
 #ifndef PN_BASE_CORE_H
 #define PN_BASE_CORE_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names and texts of errors and reasons, from their lists. */
+/* Names and texts of errors, reasons and log events, from their lists. */
 #include <peernet/error.h>
+#include <peernet/log.h>
 #include <peernet/reason.h>
 
 const char *pn_strerror(pn_err err)
@@ -39,4 +40,15 @@ const char *pn_reason_text(pn_reason reason)
         return "unknown";
     }
     return texts[reason];
+}
+
+const char *pn_log_text(pn_log_what what)
+{
+    static const char *const texts[PN_N_LOG] = {
+#define LOG_TEXT(name, text) [PN_LOG_##name] = (text),
+        PN_LOG_MAP(LOG_TEXT)
+#undef LOG_TEXT
+    };
+
+    return (unsigned)what < PN_N_LOG ? texts[what] : "unknown";
 }

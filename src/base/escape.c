@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Peer text made harmless; see escape.h. */
+/* Escaping of peer text; see escape.h. */
 #include <string.h>
 
 #include "base/escape.h"
 #include "base/utf8.h"
 
-/* What one piece of input becomes: at most 16 bytes. */
+/* Writes one character of input, escaped unless as_is; at most 16 bytes. */
 static size_t escape_piece(const uint8_t *p, size_t n, bool as_is, char *out)
 {
     static const char digits[] = "0123456789abcdef";
@@ -43,8 +43,10 @@ size_t pn_escape(
             piece[1] = '\\';
             made = 2;
         } else {
-            made = escape_piece(
-                p + at, n == 0 ? 1 : n, n != 0 && pn_is_plain(code), piece);
+            bool as_is = (n != 0 && pn_is_plain(code))
+                         || pn_is_emoji_joiner(p, p + at, p + len);
+
+            made = escape_piece(p + at, n == 0 ? 1 : n, as_is, piece);
         }
         if (used + made + 1 > cap) {
             break;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A binary heap whose nodes know their place, so that a timer moves without
  * being searched for. */
-#include <assert.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/heap.h"
 
 static void put(pn_heap *h, size_t i, pn_heap_node *node)

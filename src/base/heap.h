@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Timers of one engine: a binary heap of nodes embedded in what they wake. */
+/* Timers of one engine: a binary heap of nodes. Each node is embedded in the
+ * object whose timer it is. */
 #ifndef PN_BASE_HEAP_H
 #define PN_BASE_HEAP_H
 
@@ -20,7 +21,7 @@ typedef struct pn_heap {
     size_t cap;
 } pn_heap;
 
-/* What a node is embedded in. */
+/* The object that a node is embedded in. */
 #define PN_HEAP_OWNER(type, member, node)                                      \
     ((type *)(void *)((uint8_t *)(node)-offsetof(type, member)))
 
@@ -28,10 +29,10 @@ void pn_heap_fini(pn_heap *h); /* frees the table, not the nodes */
 /* Makes room for n nodes in all, so that pn_heap_set cannot fail.
  * Errors: PN_NOMEM. */
 PN_MUST_USE pn_err pn_heap_reserve(pn_heap *h, size_t n);
-/* Enters, moves or, with PN_TIME_NEVER, takes out a node. O(log n). */
+/* Enters or moves a node; PN_TIME_NEVER takes it out. O(log n). */
 void pn_heap_set(pn_heap *h, pn_heap_node *node, uint64_t at_us);
 
-/* The earliest; NULL: none. O(1). */
+/* The earliest node; NULL when the heap is empty. O(1). */
 static inline pn_heap_node *pn_heap_first(const pn_heap *h)
 {
     return h->n == 0 ? NULL : h->nodes[0];

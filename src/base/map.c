@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Linear probing; a removal closes its gap, so there are no tombstones and a
- * table that shrinks and grows for ever stays as fast as a new one. */
+/* Linear probing. A removal closes its gap, so there are no tombstones, and
+ * removals do not slow later searches. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,8 +9,8 @@
 #define MIN_SLOTS 16
 #define MAX_ENTRIES ((size_t)1 << 24)
 
-/* Folds all 32 bytes: keys that share a prefix, chosen by whoever makes keys,
- * still spread. */
+/* Folds all 32 bytes, so that keys which were made to share a prefix still
+ * spread. */
 static size_t hash_key(const pn_public_key *key)
 {
     uint64_t h = UINT64_C(0x9e3779b97f4a7c15);
@@ -73,7 +73,7 @@ pn_err pn_map_put(pn_map *m, const pn_public_key *key, void *value)
         return PN_EXISTS;
     }
     if (m->n >= m->max || m->n >= MAX_ENTRIES) {
-        return PN_LIMIT;
+        return PN_FULL;
     }
     if (m->n + 1 > m->n_slots / 4 * 3 && grow(m) != PN_OK) {
         return PN_NOMEM;
@@ -111,7 +111,8 @@ void *pn_map_remove(pn_map *m, const pn_public_key *key)
          i = (i + 1) & mask) {
         size_t home = hash_key(&m->slots[i].key) & mask;
 
-        /* It may move back only if its home is not between gap and here. */
+        /* An entry may move back only if its home is not between gap and here.
+         * */
         if (((i - home) & mask) >= ((i - gap) & mask)) {
             m->slots[gap] = m->slots[i];
             gap = i;

@@ -24,15 +24,15 @@ typedef struct pn_map {
 
 /* Frees the table, not the values. */
 void pn_map_fini(pn_map *m);
-/* value is not NULL. Errors: PN_EXISTS; PN_LIMIT max entries; PN_NOMEM. The
+/* value is not NULL. Errors: PN_EXISTS; PN_FULL max entries; PN_NOMEM. The
  * map is unchanged then. */
 PN_MUST_USE pn_err pn_map_put(pn_map *m, const pn_public_key *key, void *value);
-/* NULL: not there. Not constant-time: for look-ups, never for trust. */
+/* NULL: not there. Not constant-time, so it must not decide about trust. */
 void *pn_map_get(const pn_map *m, const pn_public_key *key);
-/* The value removed, or NULL. */
+/* Returns the value removed, or NULL. */
 void *pn_map_remove(pn_map *m, const pn_public_key *key);
-/* Values in no order: start with *cursor = 0 until NULL comes. The map must
- * not change meanwhile. */
+/* Returns the values in no order, then NULL. *cursor begins as 0, and the map
+ * must not change meanwhile. */
 void *pn_map_next(const pn_map *m, size_t *cursor);
 
 #endif

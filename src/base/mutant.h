@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mutants: one named security check never refuses, to prove that a test
- * notices. In a build with -Dmutants=true the environment variable PN_MUTANT
- * names the check; in every other build a check is its condition and nothing
- * else.
+ * Mutants: a refusal that never refuses, or a safeguard that is not taken, to
+ * prove that a test notices. In a build with -Dmutants=true the environment
+ * variable PN_MUTANT names the one to leave out. In every other build
+ * PN_REFUSE_IF is its condition and PN_SAFEGUARD is true.
  */
 #ifndef PN_BASE_MUTANT_H
 #define PN_BASE_MUTANT_H
 
-#ifdef PN_MUTANTS
 #include <stdbool.h>
+
+#ifdef PN_MUTANTS
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,11 +21,14 @@ static inline bool pn_mutant_is(const char *name)
     return chosen != NULL && strcmp(chosen, name) == 0;
 }
 
-/* Evaluates the condition, so its side effects stay, and drops the answer
- * when this is the check that is left out. */
-#define PN_CHECK(name, condition) ((condition) && !pn_mutant_is(#name))
+/* The condition, which is always evaluated; false in the mutant that leaves
+ * this refusal out. */
+#define PN_REFUSE_IF(name, condition) ((condition) && !pn_mutant_is(#name))
+/* True; false in the mutant that leaves this step out. */
+#define PN_SAFEGUARD(name) (!pn_mutant_is(#name))
 #else
-#define PN_CHECK(name, condition) (condition)
+#define PN_REFUSE_IF(name, condition) (condition)
+#define PN_SAFEGUARD(name) true
 #endif
 
 #endif

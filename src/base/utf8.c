@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* UTF-8; see utf8.h. Source: RFC 3629, the table in section 4. */
+/* UTF-8; see utf8.h. Source: RFC 3629, section 4. */
 #include "base/utf8.h"
 
 #include "base/mutant.h"
@@ -28,7 +28,7 @@ size_t pn_utf8_decode(const uint8_t *p, const uint8_t *end, uint32_t *ret_char)
         }
         c = c << 6 | (p[i] & 0x3fU);
     }
-    if (PN_CHECK(utf8_range,
+    if (PN_REFUSE_IF(utf8_range,
             c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))) {
         return 0;
     }
@@ -50,7 +50,7 @@ bool pn_utf8_check(const uint8_t *p, size_t len, size_t *ret_chars)
             chars += 8;
             continue;
         }
-        n = pn_utf8_decode(p, end, &c);
+        n = *p < 0x80 ? 1 : pn_utf8_decode(p, end, &c);
         if (n == 0) {
             return false;
         }
@@ -85,4 +85,17 @@ size_t pn_utf8_encode(uint32_t c, uint8_t out[static 4])
     out[2] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
     out[3] = (uint8_t)(0x80 | (c & 0x3f));
     return 4;
+}
+
+size_t pn_utf8_from_latin1(const uint8_t *p, size_t len, uint8_t *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] >= 0x80) {
+            out[n++] = (uint8_t)(0xc0 | p[i] >> 6);
+        }
+        out[n++] = p[i] < 0x80 ? p[i] : (uint8_t)(0x80 | (p[i] & 0x3f));
+    }
+    return n;
 }

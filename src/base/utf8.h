@@ -35,15 +35,24 @@ static inline bool pn_ascii_check(const uint8_t *p, size_t len)
     return (all & UINT64_C(0x8080808080808080)) == 0;
 }
 
-/* True when all len bytes are UTF-8; *ret_chars (may be NULL) is how many
- * characters they are. */
+/* True when all len bytes are UTF-8; *ret_chars (may be NULL) is the number of
+ * characters. */
 bool pn_utf8_check(const uint8_t *p, size_t len, size_t *ret_chars);
 
 /* Decodes one character of [p, end). Returns how many bytes it took, or 0 when
  * there is none or it is not UTF-8. */
 size_t pn_utf8_decode(const uint8_t *p, const uint8_t *end, uint32_t *ret_char);
 
+/* True for C0, DEL and C1, which move a cursor or end a string (T27, T28). */
+static inline bool pn_is_control(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0);
+}
+
 /* Writes one character, which must be valid; returns the bytes, 1..4. */
 size_t pn_utf8_encode(uint32_t c, uint8_t out[static 4]);
+
+/* Writes Latin-1 as UTF-8, at most twice as long; returns the bytes. */
+size_t pn_utf8_from_latin1(const uint8_t *p, size_t len, uint8_t *out);
 
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ChaCha20-Poly1305 (RFC 8439): one keyed context that lives as long as the
- * key; a message sets the nonce and nothing else.
+ * ChaCha20-Poly1305 (RFC 8439, section 2.8): one keyed context that lives as
+ * long as the key; a message sets the nonce and nothing else.
  *
- * Between two short messages most of the time goes into OpenSSL's general
- * initialisation, and the cipher has a parameter that sets the nonce of a
- * context which has just finished a message ("tlsivfixed", 12 bytes). It was
- * made for TLS, so it is used only after a trial in this very process has
- * given the same bytes as the general way; else, for the first message, after
- * a failure, and when a context turns round, the general way it is.
+ * OpenSSL's general initialisation takes most of the time of a short message.
+ * The cipher has a parameter ("tlsivfixed", 12 bytes) that sets the nonce of a
+ * context which has just finished a message. The parameter was made for TLS, so
+ * it is used only after a trial in this process has given the same bytes as the
+ * general initialisation. The first message of a context, the one after a
+ * failure and the one after a change of direction are initialised in full.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -79,7 +79,7 @@ void pn_aead_free(pn_aead *a)
 /* The nonce of the next message and, to open it, the tag it must have. */
 static bool begin(pn_aead *a, direction d, uint64_t counter, const uint8_t *tag)
 {
-    uint8_t nonce[NONCE_LEN] = {0}; /* Noise section 12.3 */
+    uint8_t nonce[NONCE_LEN] = {0}; /* Noise, section 12.3 */
     OSSL_PARAM params[3];
     size_t n = 0;
 
@@ -97,12 +97,12 @@ static bool begin(pn_aead *a, direction d, uint64_t counter, const uint8_t *tag)
             OSSL_CIPHER_PARAM_AEAD_TAG, (void *)(uintptr_t)tag, PN_TAG_LEN);
     }
     params[n] = (OSSL_PARAM)OSSL_PARAM_END;
-    /* Until this message has ended well, nothing is known about the context. */
+    /* The context counts as unset until this message has ended well. */
     a->direction = UNSET;
     return n == 0 || EVP_CIPHER_CTX_set_params(a->ctx, params) == 1;
 }
 
-/* EVP counts in int; no message of ours comes near. */
+/* EVP counts in int. No message of ours is that long. */
 static bool update(pn_aead *a, const uint8_t *in, size_t len, uint8_t *out)
 {
     int n = 0;
@@ -112,7 +112,7 @@ static bool update(pn_aead *a, const uint8_t *in, size_t len, uint8_t *out)
                && EVP_CipherUpdate(a->ctx, out, &n, in, (int)len) == 1);
 }
 
-/* For opening, this is where the tag is compared. */
+/* When opening, this compares the tag. */
 static bool end(pn_aead *a)
 {
     uint8_t none[PN_TAG_LEN];
@@ -134,7 +134,7 @@ static bool get_tag(pn_aead *a, uint8_t *tag)
 pn_err pn_aead_seal(pn_aead *a, uint64_t counter, const uint8_t *ad,
     size_t ad_len, const uint8_t *in, size_t len, uint8_t *out)
 {
-    if (PN_CHECK(aead_seal_after_fork, a->epoch != pn_fork_epoch())) {
+    if (PN_REFUSE_IF(aead_seal_after_fork, a->epoch != pn_fork_epoch())) {
         return PN_STATE;
     }
     if (!begin(a, SEALING, counter, NULL) || !update(a, ad, ad_len, NULL)
@@ -155,7 +155,7 @@ pn_err pn_aead_open(pn_aead *a, uint64_t counter, const uint8_t *ad,
     failed = !begin(a, OPENING, counter, in + out_len)
              || !update(a, ad, ad_len, NULL) || !update(a, in, out_len, out)
              || !end(a);
-    if (PN_CHECK(aead_tag, failed)) {
+    if (PN_REFUSE_IF(aead_tag, failed)) {
         pn_wipe(out, out_len);
         return PN_AUTH;
     }
@@ -167,8 +167,8 @@ pn_err pn_aead_open(pn_aead *a, uint64_t counter, const uint8_t *ad,
 
 #define TRIAL_LEN 300
 
-/* Messages of several sizes, with and without additional data, through a and
- * through a context that starts in full each time. */
+/* Seals messages of several sizes, with and without additional data, through a
+ * and through a context that is initialised in full each time. */
 static bool trial_seals(pn_aead *a, pn_aead *full)
 {
     static const size_t lens[] = {5, 64, 0, 191, TRIAL_LEN, 64};
@@ -191,7 +191,7 @@ static bool trial_seals(pn_aead *a, pn_aead *full)
     return true;
 }
 
-/* A context that has opened one message opens the next, and not another. */
+/* A context that has opened one message opens the next one, and no other. */
 static bool trial_opens(pn_aead *a, pn_aead *full)
 {
     uint8_t sealed[64 + PN_TAG_LEN] = {0};

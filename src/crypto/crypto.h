@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The few primitives we use, over libcrypto. This folder is the only one that
- * includes it. Secrets have a type of their own.
+ * The primitives that peernet uses, over libcrypto. Besides barrel/keys only
+ * this folder includes libcrypto. Secrets have a type of their own.
  */
 #ifndef PN_CRYPTO_CRYPTO_H
 #define PN_CRYPTO_CRYPTO_H
+
+#include <string.h>
 
 #include <peernet/key.h>
 
@@ -14,22 +16,27 @@
 #define PN_TAG_LEN 16
 #define PN_HASH_LEN 32
 
-/* An X25519 private key or a symmetric key; wiped by whoever holds it. */
+/* An X25519 private key or a symmetric key. Its holder wipes it. */
 typedef struct pn_secret_key {
     uint8_t bytes[PN_KEY_LEN];
 } pn_secret_key;
 
-/* A static key pair. It lives in memory of pn_secure_alloc. */
+/* A static key pair, in memory of pn_secure_alloc. */
 typedef struct pn_key_pair {
     pn_secret_key secret;
     pn_public_key public_key;
 } pn_key_pair;
 
 /* Overwrites n bytes; the compiler cannot leave it out. */
-PN_CORE void pn_wipe(void *p, size_t n);
+static inline void pn_wipe(void *p, size_t n)
+{
+    if (p != NULL) {
+        explicit_bzero(p, n);
+    }
+}
 
 /* Constant-time comparison. */
-PN_CORE bool pn_secret_equal(const void *a, const void *b, size_t n);
+bool pn_secret_equal(const void *a, const void *b, size_t n);
 
 /* Locked memory left out of core dumps, wiped in a forked child; zero-filled.
  * NULL when there is none. Up to 512 bytes share pages. Thread: any. */
@@ -41,54 +48,35 @@ PN_CORE PN_MUST_USE pn_err pn_random(uint8_t *buf, size_t len);
 
 /* SHA-256 over up to two parts (the second may be NULL, 0). ret_hash may be
  * either part. Errors: PN_SYS. */
-PN_CORE PN_MUST_USE pn_err pn_sha256(uint8_t ret_hash[static PN_HASH_LEN],
-    const void *a, size_t a_len, const void *b, size_t b_len);
-
-/* MD5 over up to two parts: Erlang's handshake is made of it, nothing of ours
- * may be. Errors: PN_SYS, also where this OpenSSL has none. */
-#define PN_MD5_LEN 16
-PN_CORE PN_MUST_USE pn_err pn_md5(uint8_t ret_hash[static PN_MD5_LEN],
+PN_MUST_USE pn_err pn_sha256(uint8_t ret_hash[static PN_HASH_LEN],
     const void *a, size_t a_len, const void *b, size_t b_len);
 
 /* HMAC-SHA256. ret_mac is neither key nor data. Errors: PN_SYS. Source: RFC
  * 2104. */
-PN_CORE PN_MUST_USE pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN],
+PN_MUST_USE pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN],
     const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len);
 
 /* HKDF-SHA256 with empty info and two outputs of 32 bytes; either may be salt
- * itself. Errors: PN_SYS. Source: RFC 5869; Noise section 4.3. */
+ * itself. Errors: PN_SYS. Source: RFC 5869; Noise, section 4.3. */
 PN_MUST_USE pn_err pn_hkdf2_sha256(const uint8_t salt[static PN_HASH_LEN],
     const uint8_t *ikm, size_t ikm_len, uint8_t ret_1[static PN_HASH_LEN],
     uint8_t ret_2[static PN_HASH_LEN]);
 
-/* The public key of 32 secret bytes (any bytes will do). Errors: PN_SYS. */
+/* The public key of 32 secret bytes; any bytes are a secret. Errors: PN_SYS.
+ * Source: RFC 7748, section 5. */
 PN_MUST_USE pn_err pn_x25519_public(
     const pn_secret_key *secret, pn_public_key *ret_public);
 
-/* X25519. Errors: PN_AUTH an all-zero result (RFC 7748 section 6.1), output
+/* X25519. Errors: PN_AUTH an all-zero result (RFC 7748, section 6.1), output
  * wiped; PN_SYS. */
 PN_MUST_USE pn_err pn_x25519(const pn_secret_key *secret,
     const pn_public_key *peer, uint8_t ret_shared[static PN_KEY_LEN]);
 
 /*
- * Ed25519 (RFC 8032), plain. A seed is the 32 bytes that the private key is
- * made of. Errors: PN_SYS; of verify PN_AUTH for whatever is not a good
- * signature, and for a key of low order (T31), for which anybody can make one.
- * Thread: any.
- */
-#define PN_SIGNATURE_LEN 64
-PN_MUST_USE pn_err pn_ed25519_public(
-    const pn_secret_key *seed, pn_public_key *ret_public);
-PN_MUST_USE pn_err pn_ed25519_sign(const pn_secret_key *seed, const void *data,
-    size_t len, uint8_t ret_signature[static PN_SIGNATURE_LEN]);
-PN_MUST_USE pn_err pn_ed25519_verify(const pn_public_key *public_key,
-    const void *data, size_t len,
-    const uint8_t signature[static PN_SIGNATURE_LEN]);
-
-/*
  * A secret made ready for several multiplications. OpenSSL holds a copy of it
- * until pn_dh_free, in memory that is wiped but not locked: keep one for as
- * long as it is used and no longer. Errors of the other two as above.
+ * until pn_dh_free, in memory that is wiped but not locked, so free it as soon
+ * as it is not used any more. The other two have the errors of the functions
+ * above.
  */
 typedef struct pn_dh pn_dh;
 
@@ -99,9 +87,9 @@ PN_MUST_USE pn_err pn_dh_shared(pn_dh *dh, const pn_public_key *peer,
     uint8_t ret_shared[static PN_KEY_LEN]);
 
 /*
- * ChaCha20-Poly1305 (RFC 8439) with one key, both ways; the nonce is 4 zero
- * bytes and a little-endian counter (Noise section 12.3). In place: out == in
- * is allowed. Keyed contexts are cheap to use and expensive to make.
+ * ChaCha20-Poly1305 (RFC 8439) with one key, both ways. The nonce is 4 zero
+ * bytes and a little-endian counter of 8 (Noise, section 12.3). out may be in.
+ * Keyed contexts are cheap to use and expensive to make.
  */
 typedef struct pn_aead pn_aead;
 

@@ -36,7 +36,7 @@ uint64_t pn_fork_epoch(void)
     if (epoch == 0) {
         uint64_t next = atomic_fetch_add(&last, 1) + 1;
 
-        /* Whichever thread comes first decides. */
+        /* The first thread's number is the one for all threads. */
         if (atomic_compare_exchange_strong(current, &epoch, next)) {
             epoch = next;
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of this folder share: one OpenSSL library context of our own,
- * so that neither an application's OpenSSL settings change what we do nor ours
- * its, and the algorithms fetched from it once.
+ * One OpenSSL library context of our own, and the algorithms fetched from it
+ * once. An application's OpenSSL settings do not reach it, nor ours the
+ * application's.
  */
 #ifndef PN_CRYPTO_LIBRARY_H
 #define PN_CRYPTO_LIBRARY_H
@@ -17,7 +17,7 @@ typedef struct pn_crypto_library {
     OSSL_PROVIDER *provider;
     EVP_CIPHER *chacha20_poly1305;
     EVP_MD *sha256;
-    EVP_MD *md5; /* NULL: there is none, which only Barrel would miss */
+    EVP_MAC_CTX *hmac_sha256; /* without a key: each use copies it */
 } pn_crypto_library;
 
 /* NULL when OpenSSL could not be set up. Thread: any. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory for secrets: locked, left out of core dumps, zero in a forked child.
- * Each of the three is best effort; the wipe at the end is not.
+ * Each of the three is done where the system can; the wipe at the end is always
+ * done.
  *
  * Small pieces share pages: a handshake is 300 bytes, and mapping, locking and
  * unmapping a page for each would cost more than its hashing.
@@ -17,7 +18,8 @@
 #define N_SLOTS 32
 #define REGION_LEN (SLOT_LEN * N_SLOTS)
 
-/* Which slots are taken is kept outside: it survives the wipe after a fork. */
+/* A block of slots. The bits that say which are taken are not in it, so that
+ * they survive the wipe after a fork. */
 typedef struct region {
     struct region *next;
     uint8_t *base;

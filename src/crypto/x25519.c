@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * X25519 (RFC 7748) through EVP_PKEY.
+ * X25519 (RFC 7748, section 5) through EVP_PKEY.
  *
  * Two things here are for speed, both measured. A private key is imported
- * together with a public key that is not its own: OpenSSL would otherwise
- * compute the right one, a whole multiplication, and derivation does not read
- * it. And a public key is computed as X25519(secret, 9), which is what it is:
- * OpenSSL's own way takes half as long again as its derivation.
+ * together with a public key that is not its own: derivation does not read it,
+ * and OpenSSL would spend a whole multiplication on the right one. A public key
+ * is computed as X25519(secret, 9) (RFC 7748, section 6.1), because OpenSSL's
+ * own function takes half as long again as its derivation.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,8 +20,8 @@
 
 static const pn_public_key base_point = {{9}};
 
-/* Per thread: an importer, and one key object that takes each peer's public
- * key in turn. They hold nothing secret. */
+/* One per thread: an importer, and a key object that takes each peer's public
+ * key in turn. Neither holds a secret. */
 typedef struct scratch {
     EVP_PKEY_CTX *importer;
     EVP_PKEY *peer;
@@ -101,7 +101,8 @@ static bool is_zero(const uint8_t bytes[static PN_KEY_LEN])
     return pn_secret_equal(bytes, zero, PN_KEY_LEN);
 }
 
-/* OpenSSL fails on an all-zero result too; we do not lean on that alone. */
+/* OpenSSL fails on an all-zero result too. It is checked here as well, because
+ * RFC 7748, section 6.1, leaves that check to the caller. */
 static pn_err derive(EVP_PKEY_CTX *ctx, uint8_t ret_shared[static PN_KEY_LEN])
 {
     size_t len = PN_KEY_LEN;
@@ -110,7 +111,7 @@ static pn_err derive(EVP_PKEY_CTX *ctx, uint8_t ret_shared[static PN_KEY_LEN])
     pn_wipe(ret_shared, PN_KEY_LEN);
     failed = EVP_PKEY_derive(ctx, ret_shared, &len) != 1 || len != PN_KEY_LEN
              || is_zero(ret_shared);
-    if (PN_CHECK(x25519_low_order, failed)) {
+    if (PN_REFUSE_IF(x25519_low_order, failed)) {
         pn_wipe(ret_shared, PN_KEY_LEN);
         return PN_AUTH;
     }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CipherState: Noise revision 34, section 5.1. */
+#include "base/assert.h"
 #include "base/mutant.h"
 #include "noise/noise.h"
 
-/* Section 3; a profile may allow more. */
+/* Noise, section 3; a profile may allow more. */
 #define STANDARD_MAX 65535
 
-/* 2^64-1 is reserved (section 5.1) and never used as a nonce. */
+/* 2^64-1 is reserved and never used as a nonce (Noise, section 5.1). */
 static bool is_exhausted(const pn_cipher *c)
 {
     return c->n == UINT64_MAX;
@@ -32,10 +33,11 @@ pn_err pn_cipher_encrypt(pn_cipher *c, const uint8_t *ad, size_t ad_len,
 {
     pn_err err;
 
-    if (PN_CHECK(cipher_max_seal, len > c->max_message - PN_TAG_LEN)) {
+    assert(c->aead != NULL && c->max_message > PN_TAG_LEN);
+    if (PN_REFUSE_IF(cipher_max_seal, len > c->max_message - PN_TAG_LEN)) {
         return PN_TOO_LARGE;
     }
-    if (PN_CHECK(nonce_exhausted_seal, is_exhausted(c))) {
+    if (PN_REFUSE_IF(nonce_exhausted_seal, is_exhausted(c))) {
         return PN_LIMIT;
     }
     err = pn_aead_seal(c->aead, c->n, ad, ad_len, in, len, out);
@@ -50,18 +52,19 @@ pn_err pn_cipher_decrypt(pn_cipher *c, const uint8_t *ad, size_t ad_len,
 {
     pn_err err;
 
-    if (PN_CHECK(cipher_shorter_than_tag, len < PN_TAG_LEN)) {
+    assert(c->aead != NULL && c->max_message > PN_TAG_LEN);
+    if (PN_REFUSE_IF(cipher_shorter_than_tag, len < PN_TAG_LEN)) {
         return PN_MALFORMED;
     }
-    if (PN_CHECK(cipher_max_open, len > c->max_message)) {
+    if (PN_REFUSE_IF(cipher_max_open, len > c->max_message)) {
         return PN_LIMIT;
     }
-    if (PN_CHECK(nonce_exhausted_open, is_exhausted(c))) {
+    if (PN_REFUSE_IF(nonce_exhausted_open, is_exhausted(c))) {
         return PN_LIMIT;
     }
     err = pn_aead_open(c->aead, c->n, ad, ad_len, in, len, out);
     /* A forged message must not move the counter (T32). */
-    if (PN_CHECK(nonce_kept_on_failure, err != PN_OK)) {
+    if (PN_REFUSE_IF(nonce_kept_on_failure, err != PN_OK)) {
         return err;
     }
     c->n++;

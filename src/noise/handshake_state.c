@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HandshakeState: Noise revision 34, section 5.3, for the XX pattern
- * (section 7.5). Both directions run one loop over the tokens of a message.
+ * HandshakeState: Noise revision 34, section 5.3, for the XX pattern (section
+ * 7.5). Writing and reading run one loop over the tokens of a message.
  */
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mutant.h"
 #include "noise/handshake_state.h"
 
-/* A Noise message is at most this long, whatever the profile (section 3). */
+/* A Noise message is at most this long, whatever the profile (Noise, section
+ * 3). */
 #define MESSAGE_MAX 65535
 
 typedef enum token { END, E, S, EE, ES, SE } token;
@@ -28,7 +30,7 @@ static const token xx[N_MESSAGES][5] = {
 
 static const char protocol_name[] = "Noise_XX_25519_ChaChaPoly_SHA256";
 
-/* One message on its way out or in. */
+/* A message that is being written or read. */
 typedef struct cursor {
     bool is_writing;
     uint8_t *out;      /* when writing */
@@ -38,7 +40,7 @@ typedef struct cursor {
 
 pn_err pn_handshake_new(const pn_noise_profile *profile, bool initiator,
     const pn_key_pair *identity, const uint8_t *prologue, size_t prologue_len,
-    const pn_secret_key *ephemeral, pn_handshake **ret_handshake)
+    const pn_env *env, pn_handshake **ret_handshake)
 {
     pn_handshake *h = pn_secure_alloc(sizeof(*h));
     pn_err err;
@@ -49,10 +51,7 @@ pn_err pn_handshake_new(const pn_noise_profile *profile, bool initiator,
     h->profile = profile;
     h->initiator = initiator;
     h->s = identity;
-    if (ephemeral != NULL) {
-        h->e.secret = *ephemeral;
-        h->has_e_secret = true;
-    }
+    h->env = env;
     err = pn_symmetric_init(
         &h->symmetric, protocol_name, sizeof(protocol_name) - 1);
     if (err == PN_OK && profile->mix_prologue) {
@@ -75,16 +74,9 @@ void pn_handshake_free(pn_handshake *h)
     pn_secure_free(h, sizeof(*h));
 }
 
-static bool is_our_turn(const pn_handshake *h)
+static bool is_turn_of(const pn_handshake *h, bool initiator)
 {
-    return h->n_messages < N_MESSAGES
-           && (h->n_messages % 2 == 0) == h->initiator;
-}
-
-static bool is_their_turn(const pn_handshake *h)
-{
-    return h->n_messages < N_MESSAGES
-           && (h->n_messages % 2 == 0) != h->initiator;
+    return h->n_messages < N_MESSAGES && (h->n_messages % 2 == 0) == initiator;
 }
 
 /* X25519 ignores the top bit, so two spellings are one key. */
@@ -103,7 +95,7 @@ static pn_err load_e(pn_handshake *h)
     return h->e_dh != NULL ? PN_OK : pn_dh_new(&h->e.secret, &h->e_dh);
 }
 
-/* Our ephemeral meets a key of theirs. */
+/* DH of our ephemeral key and a key of the peer. */
 static pn_err dh_with_e(
     pn_handshake *h, const pn_public_key *theirs, uint8_t *ret_shared)
 {
@@ -112,7 +104,8 @@ static pn_err dh_with_e(
     return err != PN_OK ? err : pn_dh_shared(h->e_dh, theirs, ret_shared);
 }
 
-/* Tokens ee, es, se: which of our keys meets which of theirs. */
+/* Tokens ee, es, se (Noise, section 5.3): a DH of one of our keys and one of
+ * the peer's, mixed into the key. */
 static pn_err mix_dh(pn_handshake *h, token t)
 {
     bool ours_static = h->initiator ? t == SE : t == ES;
@@ -132,14 +125,12 @@ static pn_err mix_dh(pn_handshake *h, token t)
 
 static pn_err write_e(pn_handshake *h, cursor *c)
 {
-    pn_err err = PN_OK;
+    pn_err err;
 
     if (c->left < PN_KEY_LEN) {
         return PN_TOO_LARGE;
     }
-    if (!h->has_e_secret) {
-        err = pn_random(h->e.secret.bytes, PN_KEY_LEN);
-    }
+    err = h->env->random(h->env->user, h->e.secret.bytes, PN_KEY_LEN);
     if (err == PN_OK) {
         err = load_e(h);
     }
@@ -152,8 +143,9 @@ static pn_err write_e(pn_handshake *h, cursor *c)
     memcpy(c->out, h->e.public_key.bytes, PN_KEY_LEN);
     c->out += PN_KEY_LEN;
     c->left -= PN_KEY_LEN;
-    /* As responder we know theirs already, and ours was drawn after it. */
-    if (PN_CHECK(ephemeral_reflected_to_responder,
+    /* A responder receives the peer's ephemeral before it makes its own, so the
+     * two are equal only if the peer knew ours in advance. */
+    if (PN_REFUSE_IF(ephemeral_reflected_to_responder,
             !h->initiator && is_same_key(&h->re, &h->e.public_key))) {
         return PN_AUTH;
     }
@@ -169,7 +161,7 @@ static pn_err read_e(pn_handshake *h, cursor *c)
     memcpy(h->re.bytes, c->in, PN_KEY_LEN);
     c->in += PN_KEY_LEN;
     c->left -= PN_KEY_LEN;
-    if (PN_CHECK(ephemeral_reflected_to_initiator,
+    if (PN_REFUSE_IF(ephemeral_reflected_to_initiator,
             h->initiator && is_same_key(&h->re, &h->e.public_key))) {
         return PN_AUTH;
     }
@@ -205,7 +197,8 @@ static pn_err read_s(pn_handshake *h, cursor *c)
     if (err != PN_OK) {
         return err;
     }
-    if (PN_CHECK(static_reflected, is_same_key(&h->rs, &h->s->public_key))) {
+    if (PN_REFUSE_IF(
+            static_reflected, is_same_key(&h->rs, &h->s->public_key))) {
         return PN_DENIED;
     }
     return PN_OK;
@@ -233,13 +226,15 @@ static pn_err do_tokens(pn_handshake *h, cursor *c)
     const token *t = xx[h->n_messages];
     pn_err err = PN_OK;
 
+    assert(h->n_messages < N_MESSAGES && !h->is_split);
     for (; *t != END && err == PN_OK; t++) {
         err = do_token(h, *t, c);
     }
     return err;
 }
 
-/* The deviation of a profile that leaves out an empty payload in clear. */
+/* True where the profile leaves out an empty payload in clear
+ * (docs/PROTOCOL.md, section 2.4). */
 static bool skips_payload(const pn_handshake *h, size_t len)
 {
     return len == 0 && !h->symmetric.has_key
@@ -280,8 +275,9 @@ static pn_err read_payload(
 }
 
 /*
- * Between messages an initiator keeps its ephemeral ready for the next; a
- * responder, whose handshakes strangers may hold open, keeps the bytes only.
+ * Between messages an initiator keeps its ephemeral ready for the next DH. A
+ * responder keeps the bytes alone, because strangers may hold many of its
+ * handshakes open.
  */
 static void rest(pn_handshake *h)
 {
@@ -291,7 +287,7 @@ static void rest(pn_handshake *h)
     }
 }
 
-/* Nothing can be done with a failed handshake; its secrets go at once. */
+/* A failed handshake cannot go on, so its secrets are wiped at once. */
 static pn_err die(pn_handshake *h, pn_err err)
 {
     h->is_dead = true;
@@ -310,7 +306,8 @@ pn_err pn_handshake_write(pn_handshake *h, const uint8_t *payload,
         .left = cap < MESSAGE_MAX ? cap : MESSAGE_MAX};
     pn_err err;
 
-    if (PN_CHECK(handshake_dead_write, h->is_dead) || !is_our_turn(h)) {
+    if (PN_REFUSE_IF(handshake_dead_write, h->is_dead)
+        || !is_turn_of(h, h->initiator)) {
         return PN_STATE;
     }
     err = do_tokens(h, &c);
@@ -333,7 +330,8 @@ pn_err pn_handshake_read(pn_handshake *h, const uint8_t *message, size_t len,
     size_t payload_len = 0;
     pn_err err;
 
-    if (PN_CHECK(handshake_dead_read, h->is_dead) || !is_their_turn(h)) {
+    if (PN_REFUSE_IF(handshake_dead_read, h->is_dead)
+        || !is_turn_of(h, !h->initiator)) {
         return PN_STATE;
     }
     err = len > MESSAGE_MAX ? PN_MALFORMED : do_tokens(h, &c);
@@ -343,7 +341,7 @@ pn_err pn_handshake_read(pn_handshake *h, const uint8_t *message, size_t len,
     if (err != PN_OK) {
         return die(h, err);
     }
-    /* Each side learns the other's static key from its second message. */
+    /* The first message carries no static key. */
     h->knows_peer = h->n_messages >= 1;
     h->n_messages++;
     rest(h);
@@ -361,10 +359,9 @@ const pn_public_key *pn_handshake_peer(const pn_handshake *h)
     return h->knows_peer && !h->is_dead ? &h->rs : NULL;
 }
 
-void pn_handshake_hash(
-    const pn_handshake *h, uint8_t ret_hash[static PN_HASH_LEN])
+const uint8_t *pn_handshake_hash(const pn_handshake *h)
 {
-    memcpy(ret_hash, h->symmetric.h, PN_HASH_LEN);
+    return pn_handshake_is_done(h) ? h->symmetric.h : NULL;
 }
 
 pn_err pn_handshake_split(

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Noise Protocol Framework, revision 34, as far as we use it: CipherState,
- * SymmetricState and HandshakeState (sections 5.1 to 5.3), the XX pattern, one
- * suite: 25519_ChaChaPoly_SHA256. Where PeerNet 0.1.0 departs from the
- * standard, the departure is a property of a profile, not of this code.
+ * The part of the Noise Protocol Framework, revision 34, that PeerNet uses:
+ * CipherState, SymmetricState and HandshakeState (sections 5.1 to 5.3), the XX
+ * pattern (section 7.5) and one suite, 25519_ChaChaPoly_SHA256. Where PeerNet
+ * 0.1.0 departs from the standard, a profile says so and this code follows the
+ * profile.
  */
 #ifndef PN_NOISE_NOISE_H
 #define PN_NOISE_NOISE_H
 
+#include "base/env.h"
 #include "crypto/crypto.h"
 
-/* How a profile differs from the standard (peernet-wire section 2). */
+/* How a profile differs from the standard (docs/PROTOCOL.md, section 2.4). */
 typedef struct pn_noise_profile {
-    const char *name;
     bool mix_prologue;            /* MixHash(prologue) at initialisation */
     bool mix_empty_clear_payload; /* MixHash of an empty payload without key */
     size_t max_message;           /* transport message with its tag */
 } pn_noise_profile;
 
-extern const pn_noise_profile pn_noise_standard;    /* 65,535 */
-extern const pn_noise_profile pn_noise_peernet_0_1; /* "peernet-0.1" */
+extern const pn_noise_profile pn_noise_peernet_0_1;
 
 /* ---- CipherState (5.1) ---- */
 typedef struct pn_cipher {
@@ -58,15 +58,13 @@ PN_MUST_USE pn_err pn_cipher_open(pn_cipher *c, const uint8_t *ad,
 typedef struct pn_handshake pn_handshake;
 
 /*
- * Starts an XX handshake. identity is borrowed and must outlive it; prologue
- * is used at once. ephemeral: NULL in production (drawn from env-independent
- * pn_random when first needed); tests give a fixed one.
- * Errors: PN_NOMEM, PN_SYS.
+ * Starts an XX handshake. identity and env are borrowed and must outlive it;
+ * prologue is used at once. env gives the secret of the ephemeral key, 32
+ * bytes, when it is first needed. Errors: PN_NOMEM, PN_SYS.
  */
 PN_MUST_USE pn_err pn_handshake_new(const pn_noise_profile *profile,
     bool initiator, const pn_key_pair *identity, const uint8_t *prologue,
-    size_t prologue_len, const pn_secret_key *ephemeral,
-    pn_handshake **ret_handshake);
+    size_t prologue_len, const pn_env *env, pn_handshake **ret_handshake);
 void pn_handshake_free(pn_handshake *h); /* wipes; NULL is fine */
 
 /*
@@ -91,9 +89,10 @@ bool pn_handshake_is_done(const pn_handshake *h);
 /* The peer's static key once its message has been verified, else NULL. */
 const pn_public_key *pn_handshake_peer(const pn_handshake *h);
 
-/* h, for channel binding and tests. */
-void pn_handshake_hash(
-    const pn_handshake *h, uint8_t ret_hash[static PN_HASH_LEN]);
+/* The hash of the whole transcript, PN_HASH_LEN bytes, the same at both ends
+ * and different for each handshake; NULL before its end. It is no secret. Valid
+ * until pn_handshake_free. Source: Noise, section 11.2. */
+const uint8_t *pn_handshake_hash(const pn_handshake *h);
 
 /* Split (5.2): ciphers for sending and receiving. Errors: PN_STATE not done,
  * PN_NOMEM. The handshake's chaining key is wiped. */

@@ -43,24 +43,39 @@ size_t pn_symmetric_overhead(const pn_symmetric *s)
     return s->has_key ? PN_TAG_LEN : 0;
 }
 
+/* pn_cipher_encrypt or pn_cipher_decrypt. */
+typedef pn_err cipher_function(pn_cipher *c, const uint8_t *ad, size_t ad_len,
+    const uint8_t *in, size_t len, uint8_t *out);
+
+/* With the key, h being the associated data; without one a copy. */
+static pn_err run_cipher(pn_symmetric *s, cipher_function *run,
+    const uint8_t *in, size_t len, uint8_t *out)
+{
+    pn_cipher c;
+    pn_err err;
+
+    if (!s->has_key) {
+        if (len > 0) {
+            memcpy(out, in, len);
+        }
+        return PN_OK;
+    }
+    err = pn_cipher_init(&c, &s->k);
+    if (err != PN_OK) {
+        return err;
+    }
+    c.n = s->n;
+    err = run(&c, s->h, PN_HASH_LEN, in, len, out);
+    s->n = c.n;
+    pn_cipher_fini(&c);
+    return err;
+}
+
 pn_err pn_symmetric_encrypt(
     pn_symmetric *s, const uint8_t *in, size_t len, uint8_t *out)
 {
-    pn_cipher c;
-    pn_err err = PN_OK;
+    pn_err err = run_cipher(s, pn_cipher_encrypt, in, len, out);
 
-    if (s->has_key) {
-        err = pn_cipher_init(&c, &s->k);
-        if (err != PN_OK) {
-            return err;
-        }
-        c.n = s->n;
-        err = pn_cipher_encrypt(&c, s->h, PN_HASH_LEN, in, len, out);
-        s->n = c.n;
-        pn_cipher_fini(&c);
-    } else if (len > 0) {
-        memcpy(out, in, len);
-    }
     if (err != PN_OK) {
         return err;
     }
@@ -70,21 +85,8 @@ pn_err pn_symmetric_encrypt(
 pn_err pn_symmetric_decrypt(
     pn_symmetric *s, const uint8_t *in, size_t len, uint8_t *out)
 {
-    pn_cipher c;
-    pn_err err = PN_OK;
+    pn_err err = run_cipher(s, pn_cipher_decrypt, in, len, out);
 
-    if (s->has_key) {
-        err = pn_cipher_init(&c, &s->k);
-        if (err != PN_OK) {
-            return err;
-        }
-        c.n = s->n;
-        err = pn_cipher_decrypt(&c, s->h, PN_HASH_LEN, in, len, out);
-        s->n = c.n;
-        pn_cipher_fini(&c);
-    } else if (len > 0) {
-        memcpy(out, in, len);
-    }
     if (err != PN_OK) {
         return err;
     }

@@ -28,7 +28,8 @@ PN_MUST_USE pn_err pn_symmetric_mix_hash(
 PN_MUST_USE pn_err pn_symmetric_mix_key(
     pn_symmetric *s, const uint8_t ikm[static PN_KEY_LEN]);
 
-/* What encryption adds at this point: PN_TAG_LEN with a key, else 0. */
+/* The bytes that encryption adds at this point: PN_TAG_LEN with a key, else
+ * 0. */
 size_t pn_symmetric_overhead(const pn_symmetric *s);
 
 /* EncryptAndHash; out gets len + overhead bytes and is not in. */

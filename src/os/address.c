@@ -15,43 +15,14 @@ enum { PORT_MAX = 65535 };
 
 /* ---- reading ---------------------------------------------------------- */
 
-/* One to five digits, 0 to 65535, and nothing else. */
-static bool parse_port(const char *text, uint16_t *ret_port)
-{
-    unsigned value = 0;
-    size_t len = strlen(text);
-
-    if (len == 0 || len > 5) {
-        return false;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return false;
-        }
-        value = value * 10 + (unsigned)(text[i] - '0');
-    }
-    if (value > PORT_MAX) {
-        return false;
-    }
-    *ret_port = (uint16_t)value;
-    return true;
-}
-
 /* A name of an interface of this host, or its number. */
 static bool parse_zone(const char *zone, uint32_t *ret_scope)
 {
     unsigned index = if_nametoindex(zone);
-    uint64_t value = 0;
     size_t len = strlen(zone);
 
-    if (index == 0 && len > 0 && len <= 9) {
-        for (size_t i = 0; i < len; i++) {
-            if (zone[i] < '0' || zone[i] > '9') {
-                return false;
-            }
-            value = value * 10 + (uint64_t)(zone[i] - '0');
-        }
-        index = (unsigned)value;
+    if (index == 0 && len <= 9 && strspn(zone, "0123456789") == len) {
+        index = (unsigned)strtoul(zone, NULL, 10);
     }
     *ret_scope = index;
     return index != 0;
@@ -136,7 +107,7 @@ pn_err pn_address_parse(
             return PN_INVALID;
         }
         port = (uint16_t)default_port;
-    } else if (!parse_port(port_text, &port)) {
+    } else if (!pn_port_parse(port_text, &port)) {
         return PN_INVALID;
     }
     pn_address_set_port(&address, port);
@@ -189,85 +160,22 @@ void pn_address_text(
         (unsigned)pn_address_port(address));
 }
 
-/* ---- questions -------------------------------------------------------- */
+/* ---- parts and classes ------------------------------------------------- */
 
-uint16_t pn_address_port(const pn_address *address)
+bool pn_port_parse(const char *text, uint16_t *ret_port)
 {
-    return ntohs(address->any.sa_family == AF_INET6 ? address->in6.sin6_port
-                                                    : address->in.sin_port);
-}
+    size_t len = strlen(text);
+    unsigned long value;
 
-void pn_address_set_port(pn_address *address, uint16_t port)
-{
-    if (address->any.sa_family == AF_INET6) {
-        address->in6.sin6_port = htons(port);
-    } else {
-        address->in.sin_port = htons(port);
-    }
-}
-
-socklen_t pn_address_len(const pn_address *address)
-{
-    return address->any.sa_family == AF_INET6 ? sizeof(address->in6)
-                                              : sizeof(address->in);
-}
-
-bool pn_address_is_loopback(const pn_address *address)
-{
-    pn_address a = *address;
-
-    pn_address_unmap(&a);
-    if (a.any.sa_family == AF_INET6) {
-        return IN6_IS_ADDR_LOOPBACK(&a.in6.sin6_addr);
-    }
-    return a.any.sa_family == AF_INET
-           && ntohl(a.in.sin_addr.s_addr) >> 24 == 127;
-}
-
-bool pn_address_is_multicast(const pn_address *address)
-{
-    pn_address a = *address;
-
-    pn_address_unmap(&a);
-    if (a.any.sa_family == AF_INET6) {
-        return IN6_IS_ADDR_MULTICAST(&a.in6.sin6_addr);
-    }
-    return a.any.sa_family == AF_INET
-           && ntohl(a.in.sin_addr.s_addr) >> 28 == 0xe;
-}
-
-bool pn_address_is_any(const pn_address *address)
-{
-    pn_address a = *address;
-
-    pn_address_unmap(&a);
-    if (a.any.sa_family == AF_INET6) {
-        return IN6_IS_ADDR_UNSPECIFIED(&a.in6.sin6_addr);
-    }
-    return a.in.sin_addr.s_addr == htonl(INADDR_ANY);
-}
-
-bool pn_address_same_host(const pn_address *a, const pn_address *b)
-{
-    pn_address x = *a;
-    pn_address y = *b;
-
-    pn_address_unmap(&x);
-    pn_address_unmap(&y);
-    if (x.any.sa_family != y.any.sa_family) {
+    if (len == 0 || len > 5 || strspn(text, "0123456789") != len) {
         return false;
     }
-    if (x.any.sa_family == AF_INET6) {
-        return IN6_ARE_ADDR_EQUAL(&x.in6.sin6_addr, &y.in6.sin6_addr)
-               && x.in6.sin6_scope_id == y.in6.sin6_scope_id;
+    value = strtoul(text, NULL, 10);
+    if (value > UINT16_MAX) {
+        return false;
     }
-    return x.in.sin_addr.s_addr == y.in.sin_addr.s_addr;
-}
-
-bool pn_address_equal(const pn_address *a, const pn_address *b)
-{
-    return pn_address_same_host(a, b)
-           && pn_address_port(a) == pn_address_port(b);
+    *ret_port = (uint16_t)value;
+    return true;
 }
 
 void pn_address_unmap(pn_address *address)
@@ -284,13 +192,94 @@ void pn_address_unmap(pn_address *address)
     address->in = in;
 }
 
-/* The network half of an IPv6 address; an IPv4 one below a prefix that no
- * IPv6 source can have (::/64 is not routed). */
-uint64_t pn_address_source(const pn_address *address)
+static pn_address unmapped(const pn_address *address)
 {
     pn_address a = *address;
 
     pn_address_unmap(&a);
+    return a;
+}
+
+bool pn_address_is_loopback(const pn_address *address)
+{
+    pn_address a = unmapped(address);
+
+    if (a.any.sa_family == AF_INET6) {
+        return IN6_IS_ADDR_LOOPBACK(&a.in6.sin6_addr);
+    }
+    return a.any.sa_family == AF_INET
+           && ntohl(a.in.sin_addr.s_addr) >> 24 == 127;
+}
+
+bool pn_address_is_multicast(const pn_address *address)
+{
+    pn_address a = unmapped(address);
+
+    if (a.any.sa_family == AF_INET6) {
+        return IN6_IS_ADDR_MULTICAST(&a.in6.sin6_addr);
+    }
+    return a.any.sa_family == AF_INET
+           && ntohl(a.in.sin_addr.s_addr) >> 28 == 0xe;
+}
+
+bool pn_address_is_any(const pn_address *address)
+{
+    pn_address a = unmapped(address);
+
+    if (a.any.sa_family == AF_INET6) {
+        return IN6_IS_ADDR_UNSPECIFIED(&a.in6.sin6_addr);
+    }
+    return a.in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+bool pn_address_is_host(const pn_address *address)
+{
+    pn_address a = unmapped(address);
+
+    return (a.any.sa_family == AF_INET6
+               || (a.any.sa_family == AF_INET
+                   && a.in.sin_addr.s_addr != htonl(INADDR_BROADCAST)))
+           && !pn_address_is_any(&a) && !pn_address_is_multicast(&a);
+}
+
+bool pn_address_fall_back(pn_address *at, int sys_errno)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+
+    if ((sys_errno != EAFNOSUPPORT && sys_errno != EADDRNOTAVAIL)
+        || at->any.sa_family != AF_INET6 || !pn_address_is_any(at)) {
+        return false;
+    }
+    in.sin_port = at->in6.sin6_port;
+    *at = (pn_address){.in = in};
+    return true;
+}
+
+bool pn_address_same_host(const pn_address *a, const pn_address *b)
+{
+    pn_address x = unmapped(a);
+    pn_address y = unmapped(b);
+
+    if (x.any.sa_family != y.any.sa_family) {
+        return false;
+    }
+    if (x.any.sa_family == AF_INET6) {
+        return IN6_ARE_ADDR_EQUAL(&x.in6.sin6_addr, &y.in6.sin6_addr)
+               && x.in6.sin6_scope_id == y.in6.sin6_scope_id;
+    }
+    return x.in.sin_addr.s_addr == y.in.sin_addr.s_addr;
+}
+
+bool pn_address_equal(const pn_address *a, const pn_address *b)
+{
+    return pn_address_same_host(a, b)
+           && pn_address_port(a) == pn_address_port(b);
+}
+
+uint64_t pn_address_source(const pn_address *address)
+{
+    pn_address a = unmapped(address);
+
     if (a.any.sa_family == AF_INET6) {
         return pn_load_be64(a.in6.sin6_addr.s6_addr);
     }

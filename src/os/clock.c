@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The clocks; see clock.h. */
-#include <time.h>
-
 #include "os/clock.h"
+
+#include <time.h>
 
 int64_t pn_wall_now_us(void)
 {

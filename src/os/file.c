@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that must not be lost or read by others; see file.h. Everything is
- * relative to a directory that was checked once and held by descriptor, so a
- * path swapped behind our back leads nowhere.
+ * Files that must not be lost or read by others; see file.h. Every name is
+ * relative to a directory that was checked once and is held by descriptor, so a
+ * path that is swapped later has no effect.
  */
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/fs.h>
+
+#include "base/env.h"
 #include "base/mutant.h"
+#include "os/descriptor.h"
 #include "os/file.h"
 
 #define TEMPORARY_SUFFIX ".pn-tmp"
@@ -27,13 +32,14 @@ enum {
     NAME_CAP = NAME_MAX + 1, /* of our file names, suffix included */
     READ_CHUNK = 65536,
     MODE_LOOSE = 07777 & ~0600,
-    /* Short against an edit: one who edits again and again lets go of the lock
-     * for moments only, and a waiter must meet one of them. */
+    MODE_WRITABLE = S_IWGRP | S_IWOTH, /* by anybody but the owner */
+    /* Short against an edit: a process that edits again and again releases the
+     * lock for moments only, and a waiter must meet one of them. */
     LOCK_NAP_US = 500
 };
 
 /* Following a link would check one file and then trust another (T20). */
-#define NO_FOLLOW (PN_CHECK(file_nofollow, true) ? O_NOFOLLOW : 0)
+#define NO_FOLLOW (PN_SAFEGUARD(file_nofollow) ? O_NOFOLLOW : 0)
 
 static pn_err sys_error(int *ret_errno)
 {
@@ -47,13 +53,24 @@ static pn_err refuse(int why, int *ret_errno)
     return PN_PERMISSION;
 }
 
+/* POSIX's strerror_r returns whether it worked; glibc's returns the text, which
+ * need not be in buf. */
+static const char *text_of(int sys_errno, char *buf, size_t cap)
+{
+#ifdef __GLIBC__
+    return strerror_r(sys_errno, buf, cap);
+#else
+    return strerror_r(sys_errno, buf, cap) == 0 ? buf : "unknown error";
+#endif
+}
+
 void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap)
 {
     char buf[128];
     const char *text = pn_strerror(err);
 
     if (err == PN_SYS) {
-        text = strerror_r(sys_errno, buf, sizeof(buf));
+        text = text_of(sys_errno, buf, sizeof(buf));
     } else if (err == PN_LIMIT) {
         text = "is larger than such a file can be";
     } else if (err == PN_PERMISSION) {
@@ -61,7 +78,6 @@ void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap)
                : sys_errno == ENOTDIR ? "is not a directory"
                : sys_errno == EISDIR  ? "is not a regular file"
                : sys_errno == EPERM   ? "belongs to another user"
-               : sys_errno == EINVAL  ? "has another mode than 0600"
                                       : "can be written by other users";
     }
     (void)snprintf(ret_text, cap, "%s", text);
@@ -71,7 +87,7 @@ void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap)
 
 static int fsync_directory(int fd)
 {
-    /* Some file systems cannot and say so with EINVAL: nothing to be had. */
+    /* Some file systems cannot synchronise a directory, and answer EINVAL. */
     return fsync(fd) == 0 || errno == EINVAL ? 0 : -1;
 }
 
@@ -92,7 +108,7 @@ static int fsync_parent(const char *path)
     fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     free(parent);
     if (fd < 0) {
-        /* A parent we may search but not read: the entry is there. */
+        /* The parent may be searched but not read; the entry exists. */
         return errno == EACCES ? 0 : -1;
     }
     result = fsync_directory(fd);
@@ -108,7 +124,8 @@ static int make_directory(const char *path)
     return fsync_parent(path);
 }
 
-/* Makes every missing directory of path, which is cut and mended on the way. */
+/* Makes every missing directory of path. path is modified meanwhile and
+ * restored. */
 static int make_directories(char *path)
 {
     for (char *p = path + 1; *p != '\0'; p++) {
@@ -120,8 +137,8 @@ static int make_directories(char *path)
         *p = '\0';
         result = make_directory(path);
         *p = '/';
-        /* An unwritable parent that exists answers EROFS or EACCES; whether
-         * it matters shows at the last component. */
+        /* An existing parent that is not writable answers EROFS or EACCES,
+         * which matters only for the last component. */
         if (result != 0 && errno != EROFS && errno != EACCES) {
             return -1;
         }
@@ -136,16 +153,16 @@ static pn_err check_directory(int fd, int *ret_errno)
     if (fstat(fd, &st) != 0) {
         return sys_error(ret_errno);
     }
-    if (PN_CHECK(file_dir_owner, st.st_uid != geteuid())) {
+    if (PN_REFUSE_IF(file_dir_owner, st.st_uid != geteuid())) {
         return refuse(EPERM, ret_errno);
     }
-    if (PN_CHECK(file_dir_writable, (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)) {
+    if (PN_REFUSE_IF(file_dir_writable, (st.st_mode & MODE_WRITABLE) != 0)) {
         return refuse(EACCES, ret_errno);
     }
     return PN_OK;
 }
 
-/* What open said about something that is no directory, in our terms. */
+/* The error of an open that found something else than a directory. */
 static pn_err directory_error(const char *path, int *ret_errno)
 {
     struct stat st;
@@ -243,17 +260,17 @@ static pn_err check_file(int fd, struct stat *st, int *ret_errno)
     if (fstat(fd, st) != 0) {
         return sys_error(ret_errno);
     }
-    if (PN_CHECK(file_regular, !S_ISREG(st->st_mode))) {
+    if (PN_REFUSE_IF(file_regular, !S_ISREG(st->st_mode))) {
         return refuse(EISDIR, ret_errno);
     }
-    if (PN_CHECK(file_owner, st->st_uid != geteuid())) {
+    if (PN_REFUSE_IF(file_owner, st->st_uid != geteuid())) {
         return refuse(EPERM, ret_errno);
     }
     return PN_OK;
 }
 
-/* Opens a regular file of ours. Non-blocking, or a FIFO in its place would
- * hold us for ever; regular files do not care. */
+/* Opens a regular file of ours. The open is non-blocking, because that of a
+ * FIFO would wait for a writer; it makes no difference for regular files. */
 static pn_err open_file(int dir_fd, const char *name, int flags, int *ret_fd,
     struct stat *st, int *ret_errno)
 {
@@ -284,13 +301,15 @@ static pn_err open_file(int dir_fd, const char *name, int flags, int *ret_fd,
     return PN_OK;
 }
 
-/* Reads to the end; the buffer grows with what is there, not with st_size. */
+/* Reads to the end. The buffer grows with the bytes that were read, not with
+ * st_size. */
 static pn_err read_all(int fd, size_t max, pn_buf *out, int *ret_errno)
 {
     size_t n_read = 0;
 
     for (;;) {
-        /* One byte more than allowed shows that there is more. */
+        /* One byte more than allowed is asked for, to notice a file that is too
+         * long. */
         size_t want = max - n_read + 1;
         ssize_t n;
 
@@ -310,7 +329,7 @@ static pn_err read_all(int fd, size_t max, pn_buf *out, int *ret_errno)
         }
         out->len += (size_t)n;
         n_read += (size_t)n;
-        if (PN_CHECK(file_size, n_read > max)) {
+        if (PN_REFUSE_IF(file_size, n_read > max)) {
             return PN_LIMIT;
         }
         if (n_read > max) {
@@ -319,10 +338,21 @@ static pn_err read_all(int fd, size_t max, pn_buf *out, int *ret_errno)
     }
 }
 
-pn_err pn_file_read(int dir_fd, const char *name, size_t max, pn_buf *out,
-    bool *ret_tightened, int *ret_errno)
+pn_err pn_file_read_fd(int fd, size_t max, pn_buf *out, int *ret_errno)
 {
     const size_t before = pn_buf_used(out);
+    pn_err err = read_all(fd, max, out, ret_errno);
+
+    if (err != PN_OK) {
+        out->len -= pn_buf_used(out) - before;
+    }
+    return err;
+}
+
+/* ret_tightened NULL: others may read it, and its mode is left alone. */
+static pn_err read_file(int dir_fd, const char *name, size_t max, pn_buf *out,
+    bool *ret_tightened, int *ret_errno)
+{
     struct stat st;
     bool is_loose;
     int fd;
@@ -333,79 +363,40 @@ pn_err pn_file_read(int dir_fd, const char *name, size_t max, pn_buf *out,
     if (err != PN_OK) {
         return err;
     }
-    is_loose = PN_CHECK(file_tighten, (st.st_mode & MODE_LOOSE) != 0);
-    if (is_loose && fchmod(fd, 0600) != 0) {
+    is_loose = ret_tightened != NULL
+               && PN_REFUSE_IF(file_tighten, (st.st_mode & MODE_LOOSE) != 0);
+    if (PN_REFUSE_IF(file_written, (st.st_mode & MODE_WRITABLE) != 0)) {
+        /* Others may have written the file, so the mode is not just
+         * tightened. */
+        err = refuse(EACCES, ret_errno);
+    } else if (is_loose && fchmod(fd, 0600) != 0) {
         err = sys_error(ret_errno);
     }
     if (err == PN_OK) {
-        err = read_all(fd, max, out, ret_errno);
+        err = pn_file_read_fd(fd, max, out, ret_errno);
     }
     (void)close(fd);
-    if (err != PN_OK) {
-        out->len -= pn_buf_used(out) - before;
-        return err;
-    }
-    *ret_tightened = is_loose;
-    return PN_OK;
-}
-
-static pn_err check_mode(mode_t mode, pn_file_kind kind, int *ret_errno)
-{
-    if (kind == PN_FILE_SECRET
-        && PN_CHECK(file_secret_mode, (mode & 07777) != 0600)) {
-        return refuse(EINVAL, ret_errno);
-    }
-    if (PN_CHECK(file_writable, (mode & (S_IWGRP | S_IWOTH)) != 0)) {
-        return refuse(EACCES, ret_errno);
-    }
-    return PN_OK;
-}
-
-pn_err pn_file_read_as(int dir_fd, const char *name, pn_file_kind kind,
-    size_t max, pn_buf *out, int *ret_errno)
-{
-    const size_t before = pn_buf_used(out);
-    struct stat st;
-    int fd;
-    pn_err err;
-
-    *ret_errno = 0;
-    err = open_file(dir_fd, name, O_RDONLY, &fd, &st, ret_errno);
-    if (err != PN_OK) {
-        return err;
-    }
-    err = check_mode(st.st_mode, kind, ret_errno);
-    if (err == PN_OK) {
-        err = read_all(fd, max, out, ret_errno);
-    }
-    (void)close(fd);
-    if (err != PN_OK) {
-        out->len -= pn_buf_used(out) - before;
+    if (err == PN_OK && ret_tightened != NULL) {
+        *ret_tightened = is_loose;
     }
     return err;
 }
 
-/* ---- writing ----------------------------------------------------------- */
-
-static int write_all(int fd, const uint8_t *data, size_t len)
+pn_err pn_file_read(int dir_fd, const char *name, size_t max, pn_buf *out,
+    bool *ret_tightened, int *ret_errno)
 {
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            errno = n == 0 ? EIO : errno;
-            return -1;
-        }
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
+    return read_file(dir_fd, name, max, out, ret_tightened, ret_errno);
 }
 
-/* Removes what stands in the way of an error's errno. */
+pn_err pn_file_read_public(
+    int dir_fd, const char *name, size_t max, pn_buf *out, int *ret_errno)
+{
+    return read_file(dir_fd, name, max, out, NULL, ret_errno);
+}
+
+/* ---- writing ----------------------------------------------------------- */
+
+/* Removes a file and keeps errno, which has the error to report. */
 static void unlink_quietly(int dir_fd, const char *name)
 {
     int kept = errno;
@@ -420,17 +411,19 @@ static int open_temporary(int dir_fd, const char *name)
     int fd = openat(dir_fd, name, flags, 0600);
 
     if (fd < 0 && errno == EEXIST) {
-        /* Left behind by a writer that died; nobody else is in here. */
+        /* A writer that died left it behind: the lock keeps other writers out,
+         * and the name of what is published cannot be guessed. */
         (void)unlinkat(dir_fd, name, 0);
         fd = openat(dir_fd, name, flags, 0600);
     }
     return fd;
 }
 
-/* The whole content, durable under another name. A failed fsync is not asked
- * again: it may have dropped the pages and would then say yes (T23). */
+/* Writes the whole content, durably, under another name. A failed fsync is not
+ * repeated: the kernel may have dropped the pages, and a second call would
+ * succeed (T23). */
 static int write_temporary(
-    int dir_fd, const char *name, const uint8_t *data, size_t len)
+    int dir_fd, const char *name, mode_t mode, const uint8_t *data, size_t len)
 {
     int fd = open_temporary(dir_fd, name);
     int result;
@@ -438,7 +431,11 @@ static int write_temporary(
     if (fd < 0) {
         return -1;
     }
-    result = write_all(fd, data, len);
+    result = pn_write_all(fd, data, len);
+    /* The umask does not apply. A file system without modes can do 0600. */
+    if (result == 0 && mode != 0600) {
+        result = fchmod(fd, mode);
+    }
     if (result == 0) {
         result = fsync(fd);
     }
@@ -487,8 +484,8 @@ static int keep_old(
     }
 }
 
-/* The new file is in place but may not outlive a power cut: as good as not
- * written, so the old state comes back. */
+/* The new file is in place but may not survive a power cut, which counts as not
+ * written; so the old one is restored. */
 static void roll_back(
     int dir_fd, const char *name, const char *backup, old_file old)
 {
@@ -550,11 +547,24 @@ pn_err pn_file_replace(int dir_fd, const char *name, const uint8_t *data,
         || !make_name(backup, name, BACKUP_SUFFIX)) {
         return PN_INVALID;
     }
-    if (write_temporary(dir_fd, temporary, data, len) != 0
+    if (write_temporary(dir_fd, temporary, 0600, data, len) != 0
         || put_in_place(dir_fd, temporary, name, backup) != 0) {
         return sys_error(ret_errno);
     }
     return PN_OK;
+}
+
+pn_err pn_file_publish(int dir_fd, const char *name, const char *temporary,
+    const uint8_t *data, size_t len, int *ret_errno)
+{
+    if (write_temporary(dir_fd, temporary, 0644, data, len) != 0) {
+        return sys_error(ret_errno);
+    }
+    if (renameat(dir_fd, temporary, dir_fd, name) != 0) {
+        unlink_quietly(dir_fd, temporary);
+        return sys_error(ret_errno);
+    }
+    return fsync_directory(dir_fd) == 0 ? PN_OK : sys_error(ret_errno);
 }
 
 pn_err pn_file_restore(int dir_fd, const char *name, int *ret_errno)
@@ -580,10 +590,13 @@ pn_err pn_file_remove(int dir_fd, const char *name, int *ret_errno)
     return fsync_directory(dir_fd) == 0 ? PN_OK : sys_error(ret_errno);
 }
 
-/* Renames unless the name is taken; both ways are atomic. */
+/* Renames unless the name is taken; both ways are atomic. Not every C library
+ * has a function for renameat2. */
 static int rename_new(int dir_fd, const char *temporary, const char *name)
 {
-    if (renameat2(dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) == 0) {
+    if (syscall(
+            SYS_renameat2, dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE)
+        == 0) {
         return 0;
     }
     if (errno != EINVAL && errno != ENOSYS) {
@@ -605,7 +618,7 @@ pn_err pn_file_create(int dir_fd, const char *name, const uint8_t *data,
     if (!make_temporary_name(temporary, name)) {
         return PN_INVALID;
     }
-    if (write_temporary(dir_fd, temporary, data, len) != 0) {
+    if (write_temporary(dir_fd, temporary, 0600, data, len) != 0) {
         return sys_error(ret_errno);
     }
     if (rename_new(dir_fd, temporary, name) != 0) {
@@ -622,28 +635,29 @@ pn_err pn_file_create(int dir_fd, const char *name, const uint8_t *data,
 
 /* ---- locks ------------------------------------------------------------- */
 
-static int64_t monotonic_ms(void)
+/* A clock that stands still in suspend. */
+static uint64_t awake_now_us(void)
 {
     struct timespec now;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * PN_US_PER_S + (uint64_t)now.tv_nsec / 1000;
 }
 
 /* Asks again and again instead of blocking in flock: a holder that was
- * stopped must not stop us for ever. */
-static pn_err lock_within(int fd, int64_t wait_ms, int *ret_errno)
+ * stopped must not stop us for ever. One that was suspended with us was not. */
+static pn_err lock_within(int fd, uint64_t wait_ms, int *ret_errno)
 {
-    const int64_t end = monotonic_ms() + wait_ms;
+    const uint64_t end = awake_now_us() + wait_ms * PN_US_PER_MS;
 
     for (;;) {
-        if (!PN_CHECK(file_lock, flock(fd, LOCK_EX | LOCK_NB) != 0)) {
+        if (!PN_REFUSE_IF(file_lock, flock(fd, LOCK_EX | LOCK_NB) != 0)) {
             return PN_OK;
         }
         if (errno != EWOULDBLOCK && errno != EINTR) {
             return sys_error(ret_errno);
         }
-        if (monotonic_ms() >= end) {
+        if (awake_now_us() >= end) {
             *ret_errno = EWOULDBLOCK;
             return PN_LOCKED;
         }
@@ -671,4 +685,55 @@ pn_err pn_file_lock(
     }
     *ret_fd = fd;
     return PN_OK;
+}
+
+void pn_file_lock_sign(int fd)
+{
+    char text[24];
+    int n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+    if (ftruncate(fd, 0) == 0) {
+        (void)!pwrite(fd, text, (size_t)n, 0);
+    }
+}
+
+static int64_t read_pid(int fd)
+{
+    char text[24];
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+    char *end = text;
+    long long pid;
+
+    if (n <= 0) {
+        return 0;
+    }
+    text[n] = '\0';
+    errno = 0;
+    pid = strtoll(text, &end, 10);
+    return errno == 0 && *end == '\n' && pid > 0 ? pid : 0;
+}
+
+/* A shared lock is refused while another process holds the exclusive one; ours
+ * is given back at once. */
+pn_err pn_file_lock_holder(
+    int dir_fd, const char *name, int64_t *ret_pid, int *ret_errno)
+{
+    struct stat st;
+    int fd;
+    pn_err err;
+
+    *ret_errno = 0;
+    err = open_file(dir_fd, name, O_RDONLY, &fd, &st, ret_errno);
+    if (err != PN_OK) {
+        return err;
+    }
+    if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
+        err = PN_NOT_FOUND;
+    } else if (errno == EWOULDBLOCK) {
+        *ret_pid = read_pid(fd);
+    } else {
+        err = sys_error(ret_errno);
+    }
+    (void)close(fd);
+    return err;
 }

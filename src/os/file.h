@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Files that must not be lost or read by others: safe opening, whole reads,
- * atomic replacement, advisory locks, change notification. RELIABILITY T20 to
- * T23. All of these may block on a disk; any thread, nothing is shared.
+ * atomic replacement, advisory locks, change notification. docs/THREATS.md, T20
+ * to T23. All of these may block on a disk; any thread, nothing is shared.
  *
  * Errors come as a pn_err and an errno; pn_file_why makes a sentence of both.
  * PN_PERMISSION carries one of these in *ret_errno: ELOOP a symbolic link,
  * ENOTDIR not a directory, EISDIR not a regular file, EPERM another owner,
- * EACCES writable by group or others, EINVAL another mode than 0600.
+ * EACCES writable by group or others.
  */
 #ifndef PN_OS_FILE_H
 #define PN_OS_FILE_H
@@ -20,7 +20,7 @@
 
 /* Writes "is a symbolic link", "Permission denied", ... for what a function
  * here returned; NUL-terminated, cut to cap. */
-PN_CORE void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap);
+void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap);
 
 /* Opens a data directory, making it (0700, missing parents too) when it is not
  * there; refuses a foreign owner, a group- or world-writable one, a symbolic
@@ -30,23 +30,23 @@ PN_CORE void pn_file_why(pn_err err, int sys_errno, char *ret_text, size_t cap);
  * Errors: PN_PERMISSION, PN_SYS, PN_NOMEM, with errno in *ret_errno. */
 PN_MUST_USE pn_err pn_dir_open(const char *path, int *ret_fd, int *ret_errno);
 
-/* Reads a whole regular file of ours, at most max bytes, appending to out (who
- * reads a secret reserves max + 1 bytes first: then no copy stays behind).
- * Looser modes than 0600 are tightened and reported in *ret_tightened.
- * Errors: PN_NOT_FOUND; PN_PERMISSION not regular, not ours; PN_LIMIT more
- * than max bytes; PN_SYS; PN_NOMEM. out is as it was then. */
-PN_CORE PN_MUST_USE pn_err pn_file_read(int dir_fd, const char *name,
-    size_t max, pn_buf *out, bool *ret_tightened, int *ret_errno);
+/* Reads a whole regular file of ours, at most max bytes, appending to out (a
+ * reader of secrets reserves max + 1 bytes first: then no copy stays behind).
+ * Looser modes than 0600 are tightened and reported in *ret_tightened, but a
+ * file that group or others could have written is refused. Errors:
+ * PN_NOT_FOUND; PN_PERMISSION not regular, not ours, writable by others;
+ * PN_LIMIT more than max bytes; PN_SYS; PN_NOMEM. out is as it was then. */
+PN_MUST_USE pn_err pn_file_read(int dir_fd, const char *name, size_t max,
+    pn_buf *out, bool *ret_tightened, int *ret_errno);
 
-typedef enum pn_file_kind {
-    PN_FILE_SECRET, /* of mode 0600 and no other */
-    PN_FILE_PUBLIC  /* not to be written by group or others */
-} pn_file_kind;
+/* The same for a public file, which all may read and only its owner may write;
+ * its mode is left alone. For a secret file there is secret.h. */
+PN_MUST_USE pn_err pn_file_read_public(
+    int dir_fd, const char *name, size_t max, pn_buf *out, int *ret_errno);
 
-/* The same for a file whose mode is a condition and not mended.
- * Errors: as above; PN_PERMISSION also another mode. */
-PN_CORE PN_MUST_USE pn_err pn_file_read_as(int dir_fd, const char *name,
-    pn_file_kind kind, size_t max, pn_buf *out, int *ret_errno);
+/* The same for what is open. Errors: PN_LIMIT, PN_SYS, PN_NOMEM. */
+PN_MUST_USE pn_err pn_file_read_fd(
+    int fd, size_t max, pn_buf *out, int *ret_errno);
 
 /* Replaces a file: temporary beside it (O_EXCL, 0600), write, fsync, the old
  * one kept as NAME.bak, rename, fsync of the directory. On any error the old
@@ -54,27 +54,32 @@ PN_CORE PN_MUST_USE pn_err pn_file_read_as(int dir_fd, const char *name,
  * hard links, may a failed last fsync leave the new one: read again then.
  * The caller holds a lock under which all writers of this directory work.
  * Errors: PN_SYS, PN_INVALID a name that is too long. */
-PN_CORE PN_MUST_USE pn_err pn_file_replace(int dir_fd, const char *name,
+PN_MUST_USE pn_err pn_file_replace(int dir_fd, const char *name,
     const uint8_t *data, size_t len, int *ret_errno);
 
-/* The same for a file that must not be there yet, atomically: PN_EXISTS when
- * it is, and nothing changes. */
-PN_CORE PN_MUST_USE pn_err pn_file_create(int dir_fd, const char *name,
+/* Replaces a file for everybody to read (0644) in a directory that others
+ * write, too. There is no lock and no backup; temporary is a name that cannot
+ * be guessed. Errors: PN_SYS. */
+PN_CORE PN_MUST_USE pn_err pn_file_publish(int dir_fd, const char *name,
+    const char *temporary, const uint8_t *data, size_t len, int *ret_errno);
+
+/* As pn_file_replace, for a file that must not be there yet, atomically:
+ * PN_EXISTS when it is, and nothing changes. */
+PN_MUST_USE pn_err pn_file_create(int dir_fd, const char *name,
     const uint8_t *data, size_t len, int *ret_errno);
 
 /* Takes a replacing back: NAME.bak is NAME again. Errors: PN_NOT_FOUND there is
  * no NAME.bak, PN_INVALID, PN_SYS (of the last fsync too). */
-PN_CORE PN_MUST_USE pn_err pn_file_restore(
+PN_MUST_USE pn_err pn_file_restore(
     int dir_fd, const char *name, int *ret_errno);
 
 /* Removes a file for good. Errors: PN_NOT_FOUND; PN_SYS, after which it may be
  * gone all the same. */
-PN_CORE PN_MUST_USE pn_err pn_file_remove(
-    int dir_fd, const char *name, int *ret_errno);
+PN_MUST_USE pn_err pn_file_remove(int dir_fd, const char *name, int *ret_errno);
 
 /* Removes temporaries an interrupted replace left behind. Under the writers'
  * lock. */
-PN_CORE void pn_dir_clean(int dir_fd);
+void pn_dir_clean(int dir_fd);
 
 /* An exclusive lock on a file in dir, released by closing *ret_fd (or death).
  * wait false: PN_LOCKED when held; true: the same after
@@ -83,14 +88,23 @@ PN_CORE void pn_dir_clean(int dir_fd);
 PN_MUST_USE pn_err pn_file_lock(
     int dir_fd, const char *name, bool wait, int *ret_fd, int *ret_errno);
 
+/* Writes our process number into a file that we hold locked, for
+ * pn_file_lock_holder. It is a hint: errors are not reported. */
+void pn_file_lock_sign(int fd);
+
+/* The holder of a lock, without taking it: *ret_pid is the number that it
+ * wrote, 0 when that is no number. A holder of our own process counts, too.
+ * Errors: PN_NOT_FOUND the lock is free; PN_PERMISSION, PN_SYS. */
+PN_MUST_USE pn_err pn_file_lock_holder(
+    int dir_fd, const char *name, int64_t *ret_pid, int *ret_errno);
+
 /* A non-blocking descriptor that becomes readable when a file in the directory
- * was replaced, written or removed; the caller closes it.
- * Errors: PN_SYS: there is no such thing here, poll instead. */
-PN_CORE PN_MUST_USE pn_err pn_dir_watch(
-    int dir_fd, int *ret_fd, int *ret_errno);
+ * was replaced, written or removed; the caller closes it. Errors: PN_SYS: the
+ * system has no such watch, and the caller polls. */
+PN_MUST_USE pn_err pn_dir_watch(int dir_fd, int *ret_fd, int *ret_errno);
 
 /* Drains a watch; true when a file that is_wanted was touched, or when events
  * were lost and it may have been. */
-PN_CORE bool pn_dir_watch_read(int fd, bool (*is_wanted)(const char *name));
+bool pn_dir_watch_read(int fd, bool (*is_wanted)(const char *name));
 
 #endif

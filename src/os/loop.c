@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The event loop over libuv; see loop.h. libuv waits in the middle of its
- * iteration: what runs before that is ended in the prepare handle, what runs
- * after it in the check handle. So a turn has its end before every wait, also
- * when a program with a loop of its own lets us run once.
+ * iteration. The prepare handle ends the turn of callbacks before the wait, the
+ * check handle that of callbacks after it. So a turn ends before every wait,
+ * also when a program with a loop of its own runs ours once.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <sys/mman.h>
 
-#include "os/loop_impl.h"
+#include "base/assert.h"
+#include "loop_internal.h"
+#include "os/clock.h"
 
-/* As much as one core's second-level cache holds comfortably. */
+/* Fits in the second-level cache of one core. */
 enum { READ_BUFFER_LEN = 256 * 1024 };
 
 struct pn_waker {
@@ -33,74 +33,29 @@ struct pn_watch {
 
 /* ---- tasks ------------------------------------------------------------ */
 
-static void list_init(pn_task *head)
+static void task_append(pn_list *tasks, pn_task *task)
 {
-    head->next = head;
-    head->prev = head;
-}
-
-static bool list_is_empty(const pn_task *head)
-{
-    return head->next == head;
-}
-
-static void list_append(pn_task *head, pn_task *task)
-{
-    task->prev = head->prev;
-    task->next = head;
-    head->prev->next = task;
-    head->prev = task;
-}
-
-/* Moves all of from to the empty list to, so that what a task posts is not
- * run in the same pass. */
-static void list_take(pn_task *from, pn_task *to)
-{
-    list_init(to);
-    if (list_is_empty(from)) {
-        return;
+    if (task->item.list == NULL) {
+        pn_list_append(tasks, &task->item);
     }
-    *to = *from;
-    to->next->prev = to;
-    to->prev->next = to;
-    list_init(from);
 }
 
-static void list_run(pn_task *from)
+/* A task that is posted by another is not run in the same pass. */
+static void tasks_run(pn_list *tasks)
 {
-    pn_task batch;
+    pn_task *task;
 
-    list_take(from, &batch);
-    while (!list_is_empty(&batch)) {
-        pn_task *task = batch.next;
-
-        pn_task_cancel(task);
+    for (uint32_t n = tasks->n;
+         n > 0 && (task = PN_LIST_TAKE(tasks, pn_task, item)) != NULL; n--) {
         task->run(task->user);
     }
-}
-
-void pn_task_cancel(pn_task *task)
-{
-    if (task->next == NULL) {
-        return;
-    }
-    task->prev->next = task->next;
-    task->next->prev = task->prev;
-    task->next = NULL;
-    task->prev = NULL;
 }
 
 /* ---- turns ------------------------------------------------------------ */
 
 uint64_t pn_loop_update_now(pn_loop *loop)
 {
-    struct timespec ts;
-    int r = clock_gettime(CLOCK_BOOTTIME, &ts);
-
-    assert(r == 0);
-    (void)r;
-    loop->now_us = (uint64_t)ts.tv_sec * PN_US_PER_S
-                   + (uint64_t)ts.tv_nsec / UINT64_C(1000);
+    loop->now_us = pn_monotonic_now_us();
     return loop->now_us;
 }
 
@@ -123,7 +78,7 @@ static void turn_end(pn_loop *loop)
         if (loop->turn_end != NULL) {
             loop->turn_end(loop->turn_end_user);
         }
-        list_run(&loop->turn_tasks);
+        tasks_run(&loop->turn_tasks);
         loop->in_turn = false;
     }
     pn_timers_arm(loop);
@@ -135,7 +90,7 @@ static void on_idle(uv_idle_t *idle)
 
     pn_loop_turn(loop);
     (void)uv_idle_stop(idle);
-    list_run(&loop->tasks);
+    tasks_run(&loop->tasks);
 }
 
 static void on_soon(void *user)
@@ -143,7 +98,7 @@ static void on_soon(void *user)
     pn_loop *loop = user;
 
     loop->is_soon = false;
-    list_run(&loop->soon_tasks);
+    tasks_run(&loop->soon_tasks);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
@@ -158,37 +113,23 @@ static void on_check(uv_check_t *check)
 
 void pn_loop_post(pn_loop *loop, pn_task *task)
 {
-    if (task->next == NULL) {
-        list_append(&loop->tasks, task);
-        (void)uv_idle_start(&loop->idle, on_idle);
-    }
+    task_append(&loop->tasks, task);
+    (void)uv_idle_start(&loop->idle, on_idle);
 }
 
 void pn_loop_after_turn(pn_loop *loop, pn_task *task)
 {
-    if (task->next == NULL) {
-        list_append(&loop->turn_tasks, task);
-    }
+    task_append(&loop->turn_tasks, task);
 }
 
-/* A timer of ours, not a time-out of the wait: the kernel would set a hardware
- * timer anew for each wait. */
+/* A timer rather than a time-out of the wait, because the kernel would program
+ * a hardware timer for each wait. */
 void pn_loop_soon(pn_loop *loop, pn_task *task)
 {
-    if (task->next != NULL) {
-        return;
-    }
-    list_append(&loop->soon_tasks, task);
+    task_append(&loop->soon_tasks, task);
     if (!loop->is_soon) {
         loop->is_soon = true;
         pn_timer_set(loop->soon, loop->now_us + PN_US_PER_MS);
-    }
-}
-
-void pn_loop_at_free(pn_loop *loop, pn_task *task)
-{
-    if (task->next == NULL) {
-        list_append(&loop->free_tasks, task);
     }
 }
 
@@ -211,10 +152,6 @@ static void loop_start_handles(pn_loop *loop)
     loop->idle.data = loop;
     (void)uv_prepare_start(&loop->prepare, on_prepare);
     (void)uv_check_start(&loop->check, on_check);
-    list_init(&loop->tasks);
-    list_init(&loop->turn_tasks);
-    list_init(&loop->soon_tasks);
-    list_init(&loop->free_tasks);
 }
 
 pn_err pn_loop_new(pn_loop **ret_loop)
@@ -249,13 +186,6 @@ pn_err pn_loop_new(pn_loop **ret_loop)
     return PN_OK;
 }
 
-static void run_last_tasks(pn_loop *loop)
-{
-    while (!list_is_empty(&loop->tasks)) {
-        list_run(&loop->tasks);
-    }
-}
-
 void pn_loop_free(pn_loop *loop)
 {
     int r;
@@ -264,9 +194,9 @@ void pn_loop_free(pn_loop *loop)
         return;
     }
     assert(!loop->is_running);
-    run_last_tasks(loop); /* nobody is left but those who free */
-    list_run(&loop->free_tasks);
-    run_last_tasks(loop);
+    while (loop->tasks.n > 0) {
+        tasks_run(&loop->tasks); /* what is left of closing */
+    }
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);
@@ -276,7 +206,6 @@ void pn_loop_free(pn_loop *loop)
     r = uv_loop_close(&loop->uv);
     assert(r == 0); /* something on the loop was not closed */
     (void)r;
-    free(loop->memory);
     if (loop->read_buffer != NULL) {
         (void)munmap(loop->read_buffer, READ_BUFFER_LEN);
     }
@@ -312,12 +241,23 @@ int pn_loop_timeout_ms(const pn_loop *loop)
     return uv_backend_timeout(&loop->uv);
 }
 
+static void on_handle_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void pn_handle_close(uv_handle_t *handle)
+{
+    uv_close(handle, on_handle_closed);
+}
+
 struct uv_loop_s *pn_loop_uv(pn_loop *loop)
 {
     return &loop->uv;
 }
 
-/* Mapped rather than allocated: fresh pages, returned as a whole. */
+/* Mapped rather than allocated: a page that no read has reached is not memory.
+ */
 uint8_t *pn_loop_read_buffer(pn_loop *loop, size_t *ret_cap)
 {
     if (loop->read_buffer == NULL) {
@@ -368,15 +308,10 @@ void pn_waker_wake(pn_waker *waker)
     (void)uv_async_send(&waker->async);
 }
 
-static void on_waker_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
 void pn_waker_free(pn_waker *waker)
 {
     if (waker != NULL) {
-        uv_close((uv_handle_t *)&waker->async, on_waker_closed);
+        pn_handle_close((uv_handle_t *)&waker->async);
     }
 }
 
@@ -388,8 +323,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
     (void)events;
     pn_loop_turn(watch->loop);
-    /* libuv stops a handle whose descriptor has an error to report; the owner
-     * fetches that by reading, and more may come behind it. */
+    /* libuv stops a handle whose descriptor has an error to report. The owner
+     * fetches the error by reading, and data may follow it. */
     if (status < 0) {
         (void)uv_poll_start(poll, UV_READABLE, on_poll);
     }
@@ -420,14 +355,9 @@ pn_err pn_watch_new(pn_loop *loop, int fd, void (*callback)(void *user),
     return PN_OK;
 }
 
-static void on_watch_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
 void pn_watch_free(pn_watch *watch)
 {
     if (watch != NULL) {
-        uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+        pn_handle_close((uv_handle_t *)&watch->poll);
     }
 }

@@ -15,6 +15,7 @@
 
 #include "base/core.h"
 #include "base/env.h"
+#include "base/list.h"
 
 typedef struct pn_loop pn_loop;
 typedef struct pn_timer pn_timer;
@@ -29,8 +30,8 @@ void pn_loop_free(pn_loop *loop);
 /* Monotonic microseconds that count on in suspend (CLOCK_BOOTTIME), as of the
  * start of this turn; pn_loop_update_now reads the clock again. Outside a turn
  * the former is as old as the last one. */
-PN_CORE uint64_t pn_loop_now_us(const pn_loop *loop);
-PN_CORE uint64_t pn_loop_update_now(pn_loop *loop);
+uint64_t pn_loop_now_us(const pn_loop *loop);
+uint64_t pn_loop_update_now(pn_loop *loop);
 
 /* Runs until pn_loop_stop, or one turn without waiting. */
 void pn_loop_run(pn_loop *loop);
@@ -47,13 +48,12 @@ int pn_loop_timeout_ms(const pn_loop *loop);
 void pn_loop_on_turn_end(
     pn_loop *loop, void (*callback)(void *user), void *user);
 
-/* A piece of work for later, embedded by its owner, who sets run and user. At
- * most once in a queue: posting a posted one does nothing. */
+/* A piece of work for later, embedded by its owner, who sets run and user. It
+ * is in one queue at most: posting it again does nothing. */
 typedef struct pn_task {
     void (*run)(void *user);
     void *user;
-    struct pn_task *next; /* the loop's; NULL: not posted */
-    struct pn_task *prev;
+    pn_item item; /* in a queue of the loop */
 } pn_task;
 
 /* Runs task in the next turn, which comes at once. */
@@ -64,11 +64,11 @@ void pn_loop_after_turn(pn_loop *loop, pn_task *task);
 /* Runs task within the next millisecond, with all others that came meanwhile:
  * one wake-up for all of them. */
 void pn_loop_soon(pn_loop *loop, pn_task *task);
-/* Runs task when the loop is freed, unless it is cancelled before: for what may
- * outlive its owner. */
-void pn_loop_at_free(pn_loop *loop, pn_task *task);
 /* Takes it out of whichever queue; fine when it is in none. */
-PN_CORE void pn_task_cancel(pn_task *task);
+static inline void pn_task_cancel(pn_task *task)
+{
+    pn_list_remove(&task->item);
+}
 
 /* One-shot timers; set replaces, deadline PN_TIME_NEVER disarms. A deadline
  * already past fires in a later turn, never from inside set. Setting a timer
@@ -81,10 +81,10 @@ PN_CORE void pn_timer_free(
 
 /* Wakes the loop from any thread; wake-ups coalesce. Errors: PN_NOMEM,
  * PN_SYS. */
-PN_CORE PN_MUST_USE pn_err pn_waker_new(pn_loop *loop,
-    void (*callback)(void *user), void *user, pn_waker **ret_waker);
-PN_CORE void pn_waker_wake(pn_waker *waker); /* any thread, until free */
-PN_CORE void pn_waker_free(pn_waker *waker); /* loop's thread; NULL is fine */
+PN_MUST_USE pn_err pn_waker_new(pn_loop *loop, void (*callback)(void *user),
+    void *user, pn_waker **ret_waker);
+void pn_waker_wake(pn_waker *waker); /* any thread, until free */
+void pn_waker_free(pn_waker *waker); /* loop's thread; NULL is fine */
 
 /* Watches a descriptor for reading (sockets of ours, inotify, rtnetlink).
  * Level-triggered: the callback comes in every turn until it was read.
@@ -101,8 +101,8 @@ struct uv_loop_s *pn_loop_uv(pn_loop *loop);
 void pn_loop_turn(pn_loop *loop);
 
 /* A buffer of *ret_cap bytes that all readers of the loop share; what is in it
- * is gone after the callback that filled it. Pages are touched only as far as
- * they were used. NULL: no memory. For src/os only. */
+ * is gone after the callback that filled it. NULL: no memory. For src/os only.
+ */
 uint8_t *pn_loop_read_buffer(pn_loop *loop, size_t *ret_cap);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rtnetlink(7), as far as to know that something changed; see netlink.h. */
+/* Notices of rtnetlink(7) that something changed; see netlink.h. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include "os/descriptor.h"
 #include "os/netlink.h"
 
 struct pn_netlink {
@@ -46,8 +47,9 @@ static bool has_change(const uint8_t *data, size_t len)
     return false;
 }
 
-/* Reads all there is. Other processes may write to this socket too: only the
- * kernel's messages (port 0) count. Messages lost for want of room count. */
+/* Reads all messages. Other processes may write to this socket too, so only
+ * messages of the kernel (port 0) count as a change. An overflow of the receive
+ * buffer counts as one too. */
 static void on_readable(void *user)
 {
     pn_netlink *n = user;
@@ -79,11 +81,7 @@ static int open_socket(void)
         AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
 
     if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) != 0) {
-        int saved = errno;
-
-        (void)close(fd);
-        errno = saved;
-        return -1;
+        return pn_close_failed(fd);
     }
     return fd;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel's word that links or addresses of this host have changed. */
+/* The kernel's notices that links or addresses of this host have changed. */
 #ifndef PN_OS_NETLINK_H
 #define PN_OS_NETLINK_H
 
@@ -7,8 +7,9 @@
 
 typedef struct pn_netlink pn_netlink;
 
-/* callback: something about links or addresses; what it is is to be looked up.
- * May come often. Errors: PN_NOMEM; PN_SYS with errno (no rtnetlink here). */
+/* callback is called when a link or an address may have changed; it looks up
+ * which. It may be called often. Errors: PN_NOMEM; PN_SYS with errno (no
+ * rtnetlink here). */
 PN_MUST_USE pn_err pn_netlink_new(pn_loop *loop, void (*callback)(void *user),
     void *user, pn_netlink **ret_netlink);
 void pn_netlink_free(pn_netlink *n); /* NULL is fine */

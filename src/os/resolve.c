@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Names of hosts to addresses; see resolve.h. The job belongs to its thread
- * and to the one who asked; whoever leaves last frees it.
- */
+/* Names of hosts to addresses; see resolve.h. A job belongs to its thread and
+ * to the pn_resolve that started it; the last of the two frees it. */
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,7 +12,7 @@
 #include "base/mutant.h"
 #include "os/resolve.h"
 
-/* The resolver and its modules; of ours there is next to nothing. */
+/* For the resolver and the modules of NSS; our part of the stack is small. */
 enum { STACK_BYTES = 512 * 1024 };
 
 typedef struct answer {
@@ -29,7 +27,7 @@ typedef struct job {
     uint16_t port;
     answer answer; /* the thread's until is_done */
     bool is_done;
-    pn_waker *waker; /* NULL: nobody waits any more */
+    pn_waker *waker; /* NULL: the question was cancelled */
 } job;
 
 struct pn_resolve {
@@ -45,7 +43,7 @@ struct pn_resolve {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned n_running;
 
-/* ---- what we know ourselves -------------------------------------------- */
+/* ---- answers without the resolver --------------------------------------- */
 
 static void answer_add(answer *a, const pn_address *address)
 {
@@ -64,7 +62,8 @@ static bool parse_literal(const char *host, uint16_t port, answer *ret_answer)
     const char *colon = strchr(host, ':');
     pn_address address;
 
-    /* What has one colon or brackets has a port: not for us to read. */
+    /* A text with one colon or with brackets has a port, which is not accepted
+     * here. */
     if ((colon != NULL && strchr(colon + 1, ':') == NULL)
         || strchr(host, '[') != NULL
         || pn_address_parse(host, port, &address) != PN_OK) {
@@ -154,7 +153,8 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* Detached, and deaf to signals: those are for the program's threads. */
+/* The thread is detached and blocks all signals, which are for the program's
+ * threads. */
 static int thread_start(job *j)
 {
     pthread_attr_t attr;
@@ -181,7 +181,8 @@ static bool running_enter(void)
     bool is_full;
 
     (void)pthread_mutex_lock(&lock);
-    is_full = PN_CHECK(resolve_running, n_running >= PN_RESOLVE_RUNNING_MAX);
+    is_full = PN_REFUSE_IF(
+        resolve_running, n_running >= PN_RESOLVE_RUNNING_MAX);
     if (!is_full) {
         n_running++;
     }
@@ -196,7 +197,7 @@ static void running_leave(void)
     (void)pthread_mutex_unlock(&lock);
 }
 
-/* ---- the one who asks -------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------ */
 
 static void answer_and_free(pn_resolve *r)
 {
@@ -283,7 +284,7 @@ pn_err pn_resolve_start(pn_loop *loop, const char *host, uint16_t port,
     if (parse_literal(host, port, &r->answer)
         || is_localhost(host, port, &r->answer)) {
         pn_loop_post(loop, &r->task);
-    } else if (PN_CHECK(resolve_host, !is_name(host))) {
+    } else if (PN_REFUSE_IF(resolve_host, !is_name(host))) {
         err = PN_INVALID;
     } else {
         err = start_thread(loop, r, host, port);

@@ -4,7 +4,8 @@
  * for gets a thread of its own, which runs the system's resolver. A resolver
  * cannot be interrupted, and may take half a minute where a name server is
  * silent. libuv would make the loop and the end of the process wait for it;
- * here a cancelled question is left to itself and nobody waits.
+ * here the thread of a cancelled question ends by itself, and no function waits
+ * for it.
  */
 #ifndef PN_OS_RESOLVE_H
 #define PN_OS_RESOLVE_H
@@ -33,15 +34,15 @@ typedef void pn_resolve_callback(void *user, pn_err err,
 
 /*
  * Starts resolving host: an IPv4 or IPv6 address (no brackets, no port) and
- * "localhost" are answered without asking anybody; a name is of letters,
+ * "localhost" are answered without the system's resolver; a name is of letters,
  * digits and "_.-". Errors: PN_INVALID no such host can be; PN_BUSY
  * PN_RESOLVE_RUNNING_MAX are under way; PN_NOMEM; PN_SYS. Nothing follows them.
  * Thread: the loop's.
  */
-PN_MUST_USE pn_err pn_resolve_start(pn_loop *loop, const char *host,
+PN_CORE PN_MUST_USE pn_err pn_resolve_start(pn_loop *loop, const char *host,
     uint16_t port, pn_resolve_callback *callback, void *user,
     pn_resolve **ret_resolve);
 /* No answer will come; the loop may be freed at once. NULL is fine. */
-void pn_resolve_cancel(pn_resolve *resolve);
+PN_CORE void pn_resolve_cancel(pn_resolve *resolve);
 
 #endif

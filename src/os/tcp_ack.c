@@ -3,19 +3,20 @@
  * Acknowledging at once. A peer that leaves Nagle's algorithm on, as every
  * Elixir node does, holds its second small message back until the first is
  * acknowledged. The kernel waits 40 ms for output of ours to carry that;
- * TCP_QUICKACK does it now, but costs a system call and a segment, a tenth of
- * a round trip on loopback.
+ * TCP_QUICKACK does it now, but costs a system call and a segment, a tenth of a
+ * round trip on loopback.
  *
- * So: output of the same turn carries it. Without any, the first few reads are
- * acknowledged at once, later ones after a millisecond, when the answer of a
- * handler on another thread has gone already. A peer whose next bytes follow
- * upon such a late acknowledgement has been waiting for it: the next reads are
+ * Output of the same turn carries the acknowledgement. In a turn without output
+ * the first few reads are acknowledged at once, and later ones after a
+ * millisecond, because by then the answer of a handler on another thread has
+ * usually been written. If the peer's next bytes come right after such a late
+ * acknowledgement, the peer was waiting for it, and the next reads are
  * acknowledged at once again.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-#include "os/tcp_impl.h"
+#include "tcp_internal.h"
 
 enum {
     EAGER_FIRST = 8,
@@ -24,7 +25,7 @@ enum {
     RECEIVED_LARGE = 64 * 1024
 };
 
-/* What comes this soon after an acknowledgement was held back for it. */
+/* Bytes that come this soon after an acknowledgement were held back for it. */
 #define FOLLOWS_US (2 * PN_US_PER_MS)
 
 static void ack_now(const pn_tcp_ack *ack)
@@ -34,7 +35,7 @@ static void ack_now(const pn_tcp_ack *ack)
     (void)setsockopt(ack->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 }
 
-/* After the turn's output, none of which was ours; or late. */
+/* Runs after the turn's output, if this connection wrote none; or late. */
 static void on_task(void *user)
 {
     pn_tcp_ack *ack = user;
@@ -65,7 +66,7 @@ void pn_tcp_ack_received(pn_tcp_ack *ack, size_t n)
         ack->eager = EAGER_AGAIN;
     }
     ack->late_us = 0;
-    /* One that waits for the late turn already stays there. */
+    /* A task that already waits for the late turn stays there. */
     if (n < RECEIVED_LARGE) {
         pn_loop_after_turn(ack->loop, &ack->task);
     }

@@ -3,23 +3,24 @@
  * TCP connections. libuv tells when a socket is ready; reading and writing are
  * our own, so that a message costs one wait, one recv and one send.
  *
- * Bytes are read into the loop's buffer and shown to the owner there. What the
- * owner leaves is kept in `rest`; as long as it is small it is moved in front
- * of the next read, a large one is read into directly until what the owner
- * wants is complete.
+ * Bytes are read into the loop's buffer and shown to the owner there. `rest`
+ * keeps the bytes that the owner left. A small rest is copied in front of the
+ * next read; a large one is read into directly until the bytes that the owner
+ * wants are complete.
  */
-#include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <netinet/tcp.h>
-#include <uv.h>
-
+#include "base/assert.h"
 #include "base/buf.h"
 #include "base/mutant.h"
-#include "os/tcp_impl.h"
+#include "tcp_internal.h"
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
 
 enum {
     /* A rest up to here is copied in front of the next read. */
@@ -67,7 +68,7 @@ static bool conn_is_live(const pn_conn *conn)
     return conn->state == TCP_CONNECTING || conn->state == TCP_OPEN;
 }
 
-/* Each change costs two system calls, so it is made only when it is one. */
+/* A change costs two system calls, so equal events are not set again. */
 static void conn_update_events(pn_conn *conn)
 {
     int events = 0;
@@ -133,7 +134,7 @@ static size_t conn_show(pn_conn *conn, uint8_t *data, size_t len)
     return len - n;
 }
 
-/* Bytes in the shared buffer: what is left of them moves to rest. */
+/* Shows bytes in the shared buffer; those that are left move to rest. */
 static void conn_show_shared(pn_conn *conn, uint8_t *data, size_t len)
 {
     size_t left = len;
@@ -147,7 +148,7 @@ static void conn_show_shared(pn_conn *conn, uint8_t *data, size_t len)
     }
 }
 
-/* Bytes in rest. */
+/* Shows the bytes in rest. */
 static void conn_show_rest(pn_conn *conn)
 {
     size_t len = pn_buf_used(&conn->rest);
@@ -161,7 +162,7 @@ static void conn_show_rest(pn_conn *conn)
         return;
     }
     conn_drop_front(conn, len - left);
-    if (PN_CHECK(tcp_rest_limit, left > PN_CONN_REST_MAX)) {
+    if (PN_REFUSE_IF(tcp_rest_limit, left > PN_CONN_REST_MAX)) {
         conn_end(conn, PN_LIMIT, 0);
     }
 }
@@ -176,7 +177,7 @@ static ssize_t recv_once(int fd, uint8_t *data, size_t len)
     return n;
 }
 
-/* What recv answered: true when there are bytes. */
+/* Handles the result of recv; true when bytes came. */
 static bool conn_took(pn_conn *conn, ssize_t n)
 {
     if (n > 0) {
@@ -191,7 +192,7 @@ static bool conn_took(pn_conn *conn, ssize_t n)
     return false;
 }
 
-/* Into the loop's buffer, behind a small rest. True when bytes came. */
+/* Reads into the loop's buffer, behind a small rest. True when bytes came. */
 static bool conn_read_shared(pn_conn *conn)
 {
     size_t cap;
@@ -210,7 +211,7 @@ static bool conn_read_shared(pn_conn *conn)
     if (!conn_took(conn, n)) {
         return false;
     }
-    /* Emptied, not freed: it is likely to be filled again at once. */
+    /* The memory is kept, because rest is likely to be filled again at once. */
     pn_buf_consume(&conn->rest, old);
     conn_show_shared(conn, data, old + (size_t)n);
     if (conn->state == TCP_OPEN) {
@@ -219,8 +220,9 @@ static bool conn_read_shared(pn_conn *conn)
     return true;
 }
 
-/* Into rest itself, no further than what is wanted, so that it comes out
- * empty; and with no more room than as much again as has come (T5). */
+/* Reads into rest itself, at most up to the wanted length, so that rest is
+ * empty afterwards. Its room at most doubles, so that memory grows with the
+ * bytes received (T5). */
 static bool conn_read_rest(pn_conn *conn)
 {
     size_t old = pn_buf_used(&conn->rest);
@@ -228,7 +230,7 @@ static bool conn_read_rest(pn_conn *conn)
     size_t room = conn->want > old ? conn->want - old : REST_GROW_MIN;
     ssize_t n;
 
-    if (PN_CHECK(tcp_rest_growth, room > most)) {
+    if (PN_REFUSE_IF(tcp_rest_growth, room > most)) {
         room = most;
     }
     if (pn_buf_reserve(&conn->rest, room) != PN_OK) {
@@ -252,8 +254,8 @@ static bool conn_read(pn_conn *conn)
 
 /* ---- events ----------------------------------------------------------- */
 
-/* A socket connected to itself is what dialling a free port of our own
- * ephemeral range can yield: nobody listens there. */
+/* Dialling a free port of our own ephemeral range can connect a socket to
+ * itself: no program listens there. */
 static int conn_dial_result(pn_conn *conn)
 {
     int sys_errno = 0;
@@ -268,7 +270,7 @@ static int conn_dial_result(pn_conn *conn)
     len = sizeof(conn->local);
     (void)getsockname(conn->fd, &conn->local.any, &len);
     pn_address_unmap(&conn->local);
-    if (PN_CHECK(tcp_self, pn_address_equal(&conn->local, &conn->remote))) {
+    if (PN_REFUSE_IF(tcp_self, pn_address_equal(&conn->local, &conn->remote))) {
         return ECONNREFUSED;
     }
     return 0;
@@ -286,7 +288,7 @@ static void conn_on_connected(pn_conn *conn)
     conn->callbacks->on_open(conn->user);
 }
 
-/* An error is waiting: bytes that came before it are read first. */
+/* The socket has an error; bytes that came before it are read first. */
 static void conn_on_broken(pn_conn *conn, int sys_errno)
 {
     socklen_t len = sizeof(sys_errno);
@@ -332,7 +334,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
     conn_update_events(conn);
 }
 
-/* What a call of the owner left to be done outside of it. */
+/* Runs callbacks that must not come from inside a call of the owner. */
 static void on_later(void *user)
 {
     pn_conn *conn = user;
@@ -419,7 +421,8 @@ static pn_err tcp_dial(pn_loop *loop, const pn_address *to,
     conn->callbacks = callbacks;
     conn->user = user;
     conn->remote = *to;
-    /* Interrupted, it goes on by itself: the socket tells when it is up. */
+    /* An interrupted connect continues; the socket becomes writable when it is
+     * done. */
     if (connect(fd, &to->any, pn_address_len(to)) != 0 && errno != EINPROGRESS
         && errno != EINTR) {
         conn->later_errno = errno;
@@ -462,7 +465,7 @@ static pn_err tcp_write(
         return PN_CLOSED;
     }
     if (len == 0 || conn->wants_write) {
-        return PN_OK; /* a full socket is not asked again before it tells */
+        return PN_OK; /* on_writable follows */
     }
     n = send_once(conn->fd, data, len);
     if (n < 0 && errno != EAGAIN) {
@@ -499,14 +502,29 @@ static void tcp_addresses(
     *ret_remote = conn->remote;
 }
 
-static void on_closed(uv_handle_t *handle)
+static size_t tcp_unacked(const pn_conn *conn)
 {
-    free(handle->data);
+    int n = 0;
+
+    return conn->state == TCP_OPEN && ioctl(conn->fd, SIOCOUTQ, &n) == 0
+                   && n > 0
+               ? (size_t)n
+               : 0;
+}
+
+/* The socket is connected before the loop has noticed. */
+static bool tcp_is_answered(const pn_conn *conn)
+{
+    struct pollfd p = {.fd = conn->fd, .events = POLLOUT};
+
+    return conn->state == TCP_OPEN
+           || (conn->state == TCP_CONNECTING && poll(&p, 1, 0) == 1
+               && (p.revents & (POLLERR | POLLHUP)) == 0);
 }
 
 /* Closing a socket with unread bytes resets the connection, and the peer could
- * lose what we wrote last: throw away what has come. Nothing is stored, but
- * tools that watch memory want to see an address. */
+ * lose our last output; so unread bytes are discarded. recv stores nothing
+ * here, but memory checkers expect a valid address. */
 static void conn_discard(pn_conn *conn)
 {
     size_t cap;
@@ -524,7 +542,7 @@ static void tcp_close(pn_conn *conn)
     pn_task_cancel(&conn->later);
     pn_tcp_ack_stop(&conn->ack);
     pn_buf_fini(&conn->rest);
-    uv_close((uv_handle_t *)&conn->poll, on_closed);
+    pn_handle_close((uv_handle_t *)&conn->poll);
     (void)close(conn->fd);
     conn->fd = -1;
 }
@@ -534,12 +552,13 @@ const pn_transport_ops pn_transport_tcp = {
     .listen = pn_tcp_listen,
     .listener_address = pn_tcp_listener_address,
     .listener_pause = pn_tcp_listener_pause,
-    .listener_resume = pn_tcp_listener_resume,
     .listener_close = pn_tcp_listener_close,
     .dial = tcp_dial,
     .set_callbacks = tcp_set_callbacks,
     .write = tcp_write,
     .set_reading = tcp_set_reading,
     .addresses = tcp_addresses,
+    .unacked = tcp_unacked,
+    .is_answered = tcp_is_answered,
     .close = tcp_close,
 };

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TCP listeners. When descriptors run out, a connection that waits would make
- * the socket readable for ever: a spare descriptor is given up to accept and
- * close it, and accepting pauses (RELIABILITY T4).
+ * TCP listeners. When descriptors run out, a pending connection would keep the
+ * socket readable. A spare descriptor is then closed, the connection is
+ * accepted and closed with it, and accepting pauses (docs/THREATS.md, T4).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <uv.h>
-
 #include "base/mutant.h"
-#include "os/tcp_impl.h"
+#include "os/descriptor.h"
+#include "tcp_internal.h"
 
 enum {
-    BACKLOG_DEFAULT = 128,
-    /* In one turn; others want their turn too. */
+    BACKLOG = 128,
+    /* At most this many in one turn, so that other descriptors get their
+     * turn. */
     ACCEPTS_MAX = 32
 };
 
@@ -52,10 +52,17 @@ static void listener_take(pn_listener *l, int fd, const pn_address *from)
 {
     pn_conn *conn;
 
-    if (PN_CHECK(tcp_knock, l->callbacks->on_knock != NULL
-                                && !l->callbacks->on_knock(l->user, from))
-        || pn_tcp_conn_accepted(l->loop, fd, from, &conn) != PN_OK) {
+    if (PN_REFUSE_IF(
+            tcp_incoming, l->callbacks->on_incoming != NULL
+                              && !l->callbacks->on_incoming(l->user, from))) {
         (void)close(fd);
+        return;
+    }
+    if (pn_tcp_conn_accepted(l->loop, fd, from, &conn) != PN_OK) {
+        (void)close(fd);
+        if (l->callbacks->on_lost != NULL) {
+            l->callbacks->on_lost(l->user, from);
+        }
         return;
     }
     l->callbacks->on_accept(l->user, conn, from);
@@ -66,7 +73,8 @@ static int open_spare(void)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Turns away the one at the head of the queue, with the spare descriptor. */
+/* Accepts and closes the first pending connection, with the spare
+ * descriptor. */
 static void listener_turn_away(pn_listener *l)
 {
     int fd;
@@ -105,8 +113,8 @@ static bool is_shortage(int sys_errno)
            || sys_errno == ENOMEM;
 }
 
-/* False when there is nobody left to accept in this turn. Errors of the one
- * connection (it is gone already) do not end the round. */
+/* False when no connection is left to accept in this turn. Errors that concern
+ * only that connection (it has gone already) do not end the round. */
 static bool listener_accept_one(pn_listener *l)
 {
     pn_address from = {.in6 = {0}};
@@ -118,7 +126,7 @@ static bool listener_accept_one(pn_listener *l)
         listener_take(l, fd, &from);
         return true;
     }
-    if (PN_CHECK(tcp_shortage, is_shortage(errno))) {
+    if (PN_REFUSE_IF(tcp_shortage, is_shortage(errno))) {
         listener_trouble(l, errno);
         return false;
     }
@@ -160,7 +168,6 @@ static int bind_socket(const pn_address *at)
         at->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
     int only6 = !pn_address_is_any(at);
-    int saved;
 
     if (fd < 0) {
         return -1;
@@ -169,33 +176,20 @@ static int bind_socket(const pn_address *at)
     if (at->any.sa_family == AF_INET6) {
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only6, sizeof(only6));
     }
-    if (bind(fd, &at->any, pn_address_len(at)) == 0) {
-        return fd;
-    }
-    saved = errno;
-    (void)close(fd);
-    errno = saved;
-    return -1;
+    return bind(fd, &at->any, pn_address_len(at)) == 0 ? fd
+                                                       : pn_close_failed(fd);
 }
 
-static int open_socket(const pn_address *at, int backlog)
+static int open_socket(const pn_address *at)
 {
-    int fd = bind_socket(at);
+    pn_address to = *at;
+    int fd = bind_socket(&to);
 
-    if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)
-        && at->any.sa_family == AF_INET6 && pn_address_is_any(at)) {
-        pn_address any4 = {.in6 = {0}};
-
-        any4.in.sin_family = AF_INET;
-        any4.in.sin_port = at->in6.sin6_port;
-        fd = bind_socket(&any4);
+    if (fd < 0 && pn_address_fall_back(&to, errno)) {
+        fd = bind_socket(&to);
     }
-    if (fd >= 0 && listen(fd, backlog > 0 ? backlog : BACKLOG_DEFAULT) != 0) {
-        int saved = errno;
-
-        (void)close(fd);
-        errno = saved;
-        return -1;
+    if (fd >= 0 && listen(fd, BACKLOG) != 0) {
+        return pn_close_failed(fd);
     }
     return fd;
 }
@@ -221,7 +215,7 @@ static pn_err listener_init(pn_listener *l, pn_loop *loop)
     return PN_OK;
 }
 
-pn_err pn_tcp_listen(pn_loop *loop, const pn_address *at, int backlog,
+pn_err pn_tcp_listen(pn_loop *loop, const pn_address *at,
     const pn_listener_callbacks *callbacks, void *user,
     pn_listener **ret_listener, int *ret_errno)
 {
@@ -233,7 +227,7 @@ pn_err pn_tcp_listen(pn_loop *loop, const pn_address *at, int backlog,
     }
     l->callbacks = callbacks;
     l->user = user;
-    l->fd = open_socket(at, backlog);
+    l->fd = open_socket(at);
     if (l->fd < 0) {
         *ret_errno = errno;
         free(l);
@@ -267,22 +261,11 @@ void pn_tcp_listener_pause(pn_listener *listener)
     (void)uv_poll_stop(&listener->poll);
 }
 
-void pn_tcp_listener_resume(pn_listener *listener)
-{
-    listener->is_paused = false;
-    listener_start(listener);
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
 void pn_tcp_listener_close(pn_listener *listener)
 {
     listener->is_closed = true;
     pn_timer_free(listener->resume);
-    uv_close((uv_handle_t *)&listener->poll, on_closed);
+    pn_handle_close((uv_handle_t *)&listener->poll);
     (void)close(listener->fd);
     if (listener->spare_fd >= 0) {
         (void)close(listener->spare_fd);

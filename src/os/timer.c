@@ -7,14 +7,15 @@
  * Deadlines that are pushed back all the time, as each call does, cost
  * nothing: the descriptor fires at the old time and is set to the new one.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <sys/timerfd.h>
 
-#include "os/loop_impl.h"
+#include "base/assert.h"
+#include "loop_internal.h"
+#include "os/clock.h"
 
 struct pn_timer {
     pn_heap_node node;
@@ -25,19 +26,18 @@ struct pn_timer {
 
 /* ---- the timerfd ------------------------------------------------------ */
 
-/* Relative to a clock just read: right also where somebody shows this process
- * another clock than the kernel's. Setting it clears an expiration. */
+/* The time is relative to a clock just read, which is right also where a time
+ * namespace or faketime shows this process another clock than the kernel's.
+ * Setting the timer clears an expiration. */
 static void timers_set_fd(pn_loop *loop, uint64_t deadline_us)
 {
     struct itimerspec spec = {{0, 0}, {0, 0}};
 
     loop->timers.armed_us = deadline_us;
     if (deadline_us != PN_TIME_NEVER) {
-        uint64_t saved = loop->now_us;
-        uint64_t now = pn_loop_update_now(loop);
+        uint64_t now = pn_monotonic_now_us();
         uint64_t us = deadline_us > now ? deadline_us - now : 0;
 
-        loop->now_us = saved;
         spec.it_value.tv_sec = (time_t)(us / PN_US_PER_S);
         spec.it_value.tv_nsec = (long)(us % PN_US_PER_S) * 1000;
         if (us == 0) {
@@ -56,8 +56,9 @@ void pn_timers_arm(pn_loop *loop)
     }
 }
 
-/* A callback that sets its own timer to the past has to wait for the next
- * turn: no more fire in one than there were. */
+/* At most as many timers fire in one turn as there were at its start, so a
+ * callback that sets its own timer to the past is called again in the next
+ * turn. */
 static void on_clock(uv_poll_t *poll, int status, int events)
 {
     pn_loop *loop = poll->data;
@@ -106,7 +107,7 @@ void pn_timers_close(pn_loop *loop)
 {
     pn_timers *t = &loop->timers;
 
-    assert(t->n_timers == 0); /* each timer is freed by who made it */
+    assert(t->n_timers == 0); /* every timer has been freed */
     if (t->fd >= 0) {
         uv_close((uv_handle_t *)&t->poll, NULL);
         (void)close(t->fd);
@@ -137,7 +138,8 @@ pn_err pn_timer_new(pn_loop *loop, void (*callback)(void *user), void *user,
 void pn_timer_set(pn_timer *timer, uint64_t deadline_us)
 {
     pn_heap_set(&timer->loop->timers.heap, &timer->node, deadline_us);
-    /* Within a run the end of the turn does it, once for all. */
+    /* During a run the end of the turn arms the timerfd, once for all
+     * timers. */
     if (!timer->loop->is_running) {
         pn_timers_arm(timer->loop);
     }

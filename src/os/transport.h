@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A byte-stream transport behind one table of operations: TCP, an in-memory
- * one for tests, later QUIC. tests/conform runs the same suite over each.
+ * A byte-stream transport behind one table of operations. TCP is the one here;
+ * tests/conform runs the same suite over it, an in-memory one and QUIC.
  *
  * Everything here runs on one loop's thread. A connection delivers bytes from
  * a buffer that all connections of the loop share; it keeps only the
@@ -16,34 +16,38 @@
 typedef struct pn_conn pn_conn;
 typedef struct pn_listener pn_listener;
 
-/* What a connection tells its owner, always from the loop, never from inside
- * a call of the operations below. */
+/* Callbacks to a connection's owner: always from the loop, never from inside a
+ * call of the operations below. */
 typedef struct pn_conn_callbacks {
     /* A dialled connection is up. */
     void (*on_open)(void *user);
     /* Bytes: everything not yet consumed, writable in place. Returns how many
      * of len were used up; the rest comes again with more behind it, at the
      * earliest when `*want` bytes are there (0: any more). The rest grows with
-     * what was received, never with what was wanted (T5). What was left while
-     * reading was off comes again when it is turned on. */
+     * what was received, never with what was wanted (T5). Bytes left while
+     * reading was off come again when it is turned on. */
     size_t (*on_data)(void *user, uint8_t *data, size_t len, size_t *want);
-    /* What pn_transport_ops.write could not take fits again. */
+    /* There is room again after pn_transport_ops.write took less than all. */
     void (*on_writable)(void *user);
-    /* The end, exactly once and last, unless the owner closed it: PN_CLOSED
-     * the peer ended it (errno ECONNRESET or EPIPE when it did so rudely),
+    /* The end, exactly once and last, unless the owner closed it: PN_CLOSED the
+     * peer ended it (errno ECONNRESET or EPIPE when it reset the connection),
      * PN_SYS with errno (ECONNREFUSED, ...), PN_NOMEM, PN_LIMIT when more than
-     * PN_CONN_REST_MAX bytes were left unconsumed. The owner still closes
-     * conn; it may do so in the callback. */
+     * PN_CONN_REST_MAX bytes were left unconsumed. The owner still closes conn;
+     * it may do so in the callback. */
     void (*on_end)(void *user, pn_err why, int sys_errno);
 } pn_conn_callbacks;
 
-/* Twice the largest frame: an owner that waits for one never meets it. */
+/* Twice the largest frame, so that an owner that waits for a frame never
+ * reaches it. */
 #define PN_CONN_REST_MAX (2 * 1024 * 1024)
 
 typedef struct pn_listener_callbacks {
     /* Before anything is allocated: may this address connect? (T2, T3). NULL:
-     * anybody. */
-    bool (*on_knock)(void *user, const pn_address *from);
+     * every address may. */
+    bool (*on_incoming)(void *user, const pn_address *from);
+    /* A connection that on_incoming allowed could not be made: PN_NOMEM. NULL:
+     * the owner does not count connections. */
+    void (*on_lost)(void *user, const pn_address *from);
     /* A connection; the callee owns conn and must set callbacks (or close it)
      * at once. */
     void (*on_accept)(void *user, pn_conn *conn, const pn_address *from);
@@ -57,17 +61,16 @@ typedef struct pn_transport_ops {
     const char *name;
 
     /* Listens on at (port 0: any). The IPv6 wildcard means every address, IPv6
-     * and IPv4, and falls back to IPv4 on a host without IPv6. backlog: 0
-     * means the default (128). Errors: PN_NOMEM; PN_SYS with *ret_errno. */
-    pn_err (*listen)(pn_loop *loop, const pn_address *at, int backlog,
+     * and IPv4, and falls back to IPv4 on a host without IPv6. Errors:
+     * PN_NOMEM; PN_SYS with *ret_errno. */
+    pn_err (*listen)(pn_loop *loop, const pn_address *at,
         const pn_listener_callbacks *callbacks, void *user,
         pn_listener **ret_listener, int *ret_errno);
     void (*listener_address)(
         const pn_listener *listener, pn_address *ret_address);
-    /* Keeps the port open but accepts nobody (wire section 6): who dials finds
-     * it answering. Resume accepts those who have waited. */
+    /* Keeps the port open but accepts no more connections: for a dialling peer
+     * the port still answers (docs/PROTOCOL.md, section 7). */
     void (*listener_pause)(pn_listener *listener);
-    void (*listener_resume)(pn_listener *listener);
     void (*listener_close)(pn_listener *listener);
 
     /* Starts connecting; on_open or on_end follows. callbacks outlives the
@@ -90,26 +93,17 @@ typedef struct pn_transport_ops {
     /* ret_local is all zero before on_open. */
     void (*addresses)(
         const pn_conn *conn, pn_address *ret_local, pn_address *ret_remote);
-    /* Never blocks; no callback follows; conn is gone. What write took still
-     * goes out. */
+    /* Bytes that write took and the peer's system has not acknowledged. NULL:
+     * this transport cannot tell. */
+    size_t (*unacked)(const pn_conn *conn);
+    /* Dialled, and the peer's system has answered already, before on_open says
+     * so. NULL: this transport has no such time. */
+    bool (*is_answered)(const pn_conn *conn);
+    /* Never blocks; no callback follows; conn is gone. Bytes that write took
+     * are still sent. */
     void (*close)(pn_conn *conn);
 } pn_transport_ops;
 
 extern const pn_transport_ops pn_transport_tcp;
-/* Connects only within one loop; addresses are ports of an imaginary host,
- * whatever their hosts say. Everything arrives in a later turn and in the same
- * order every time. */
-extern const pn_transport_ops pn_transport_memory;
-
-/* How awkward the memory transport is. */
-typedef struct pn_memory_options {
-    size_t capacity;  /* bytes on their way to one end; default 64 KiB */
-    size_t max_chunk; /* bytes shown at a time; 0, the default: all */
-    uint64_t seed;    /* chunks of 1 to max_chunk; 0: all of max_chunk */
-} pn_memory_options;
-
-/* For all connections of this loop, from now on. Errors: PN_NOMEM. */
-PN_MUST_USE pn_err pn_memory_configure(
-    pn_loop *loop, const pn_memory_options *options);
 
 #endif

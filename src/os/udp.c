@@ -5,12 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <uv.h>
-
+#include "loop_internal.h"
+#include "os/descriptor.h"
 #include "os/udp.h"
 
 enum {
-    /* In one turn; others want their turn too. */
+    /* At most this many in one turn, so that other descriptors get their
+     * turn. */
     READS_MAX = 64,
     /* A few hundred announces: old ones are of no use. */
     RECEIVE_BUFFER = 64 * 1024
@@ -143,7 +144,6 @@ static int open_socket(const pn_address *at)
     int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
     int size = RECEIVE_BUFFER;
-    int saved;
 
     if (fd < 0) {
         return -1;
@@ -157,13 +157,8 @@ static int open_socket(const pn_address *at)
     } else {
         (void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
     }
-    if (bind(fd, &at->any, pn_address_len(at)) == 0) {
-        return fd;
-    }
-    saved = errno;
-    (void)close(fd);
-    errno = saved;
-    return -1;
+    return bind(fd, &at->any, pn_address_len(at)) == 0 ? fd
+                                                       : pn_close_failed(fd);
 }
 
 pn_err pn_udp_new(pn_loop *loop, const pn_address *at,
@@ -197,16 +192,33 @@ pn_err pn_udp_new(pn_loop *loop, const pn_address *at,
     return PN_OK;
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
 void pn_udp_free(pn_udp *udp)
 {
     if (udp != NULL) {
         udp->is_closed = true;
-        uv_close((uv_handle_t *)&udp->poll, on_closed);
+        pn_handle_close((uv_handle_t *)&udp->poll);
         (void)close(udp->fd);
     }
+}
+
+pn_err pn_udp_source(const pn_address *to, pn_address *ret_source)
+{
+    int fd = socket(to->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t len = sizeof(*ret_source);
+    int on = 1;
+    bool ok;
+
+    if (fd < 0) {
+        return PN_SYS;
+    }
+    *ret_source = (pn_address){.in6 = {0}};
+    (void)setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on));
+    ok = connect(fd, &to->any, pn_address_len(to)) == 0
+         && getsockname(fd, &ret_source->any, &len) == 0;
+    if (!ok) {
+        (void)pn_close_failed(fd);
+        return PN_SYS;
+    }
+    (void)close(fd);
+    return PN_OK;
 }

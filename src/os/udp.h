@@ -7,8 +7,8 @@
 #include "os/address.h"
 #include "os/loop.h"
 
-/* What is looked at of one datagram; a longer one shows this many bytes and
- * its true length. */
+/* At most this many bytes of a datagram are read; a longer one has this many
+ * bytes and its true length. */
 #define PN_UDP_DATA_MAX 2048
 
 typedef struct pn_udp pn_udp;
@@ -25,7 +25,10 @@ PN_MUST_USE pn_err pn_udp_new(pn_loop *loop, const pn_address *at,
 /* Never waits. Errors: PN_SYS with *ret_errno. */
 PN_MUST_USE pn_err pn_udp_send(pn_udp *udp, const pn_address *to,
     const uint8_t *data, size_t len, int *ret_errno);
-/* Off: what comes waits in the kernel, which drops what does not fit. */
+/* The address that a datagram to `to` would leave from; asks the kernel and
+ * sends nothing. Errors: PN_SYS (errno): there is no route. */
+PN_MUST_USE pn_err pn_udp_source(const pn_address *to, pn_address *ret_source);
+/* Off: datagrams wait in the kernel, which drops those that do not fit. */
 void pn_udp_set_reading(pn_udp *udp, bool on);
 /* How many datagrams the kernel has dropped, as of the last one read. */
 uint32_t pn_udp_overflows(const pn_udp *udp);

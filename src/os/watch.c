@@ -24,7 +24,8 @@ pn_err pn_dir_watch(int dir_fd, int *ret_fd, int *ret_errno)
         *ret_errno = errno;
         return PN_SYS;
     }
-    /* By descriptor: the path may mean another directory by now. */
+    /* The directory is named by descriptor, because its path may mean another
+     * directory by now. */
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir_fd);
     if (inotify_add_watch(fd, path, WATCH_FILES | WATCH_SELF) < 0) {
         *ret_errno = errno;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pn_term_parse: one pass over the bytes that checks every length, count and
- * depth. The format writes containers in front of their elements, so what is
- * needed is how many terms are still owed, all in all (against the bytes left:
- * each takes one at least) and by each open container (to know where it ends).
+ * depth. The format writes a container in front of its elements. The check
+ * counts the terms still owed: all together, to compare with the bytes left
+ * (each takes one at least), and by each open container, to know where it ends.
  * Source: External Term Format; docs/TERM.md.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/utf8.h"
 #include "term/check.h"
@@ -16,13 +17,10 @@
 
 enum {
     TERM_BYTES_DEFAULT = 1048576,
-    TERM_DEPTH_MAX = 65535,
-    TERM_BIGNUM_DEFAULT = 512,
-    TERM_BIGNUM_MIN = 8,
     TERM_BIGNUM_MAX = 65535,
-    /* Frames of the first try: nearly all terms are no deeper, and the stack
-     * for the default depth is five pages that would have to be fetched for
-     * each message. */
+    /* Frames of the first try. Nearly all terms are no deeper, and the frames
+     * for the default depth would touch five pages of stack for each message.
+     * */
     FRAMES_SHALLOW = 24,
     FRAMES_DEEP = TERM_DEPTH_DEFAULT + 1
 };
@@ -50,16 +48,17 @@ static bool check_integer(pn_check *c, pn_hash *ret_hash)
 /* n bytes of magnitude after a sign. */
 static bool check_big(pn_check *c, uint32_t n, pn_hash *ret_hash)
 {
-    const uint8_t *sign = pn_check_take(c, 1 + (size_t)n);
+    const uint8_t *sign = pn_check_take(c, 1);
+    const uint8_t *magnitude = sign == NULL ? NULL : pn_check_take(c, n);
 
-    if (sign == NULL) {
+    if (magnitude == NULL) {
         return false;
     }
-    if (PN_CHECK(term_bignum, n > c->max_bignum)) {
+    if (PN_REFUSE_IF(term_bignum, n > c->max_bignum)) {
         return pn_check_fail(c, PN_LIMIT, "an integer over the size limit");
     }
     if (ret_hash != NULL) {
-        *ret_hash = pn_hash_integer(*sign != 0, sign + 1, n);
+        *ret_hash = pn_hash_integer(*sign != 0, magnitude, n);
     }
     return true;
 }
@@ -71,7 +70,7 @@ static bool check_float(pn_check *c, pn_hash *ret_hash)
     if (p == NULL) {
         return false;
     }
-    if (PN_CHECK(term_float_finite, (pn_load_be16(p) & 0x7ff0) == 0x7ff0)) {
+    if (PN_REFUSE_IF(term_float_finite, (pn_load_be16(p) & 0x7ff0) == 0x7ff0)) {
         return pn_check_fail(
             c, PN_MALFORMED, "a float that is infinite or not a number");
     }
@@ -109,10 +108,10 @@ bool pn_check_atom(pn_check *c, uint8_t tag, pn_hash *ret_hash)
     }
     chars = len;
     if (!is_latin1 && !pn_ascii_check(name, len)
-        && PN_CHECK(term_atom_utf8, !pn_utf8_check(name, len, &chars))) {
+        && PN_REFUSE_IF(term_atom_utf8, !pn_utf8_check(name, len, &chars))) {
         return pn_check_fail(c, PN_MALFORMED, "an atom that is not UTF-8");
     }
-    if (PN_CHECK(term_atom_length, chars > TERM_ATOM_MAX_CHARS)) {
+    if (PN_REFUSE_IF(term_atom_length, chars > TERM_ATOM_MAX_CHARS)) {
         return pn_check_fail(
             c, PN_MALFORMED, "an atom of more than 255 characters");
     }
@@ -138,8 +137,8 @@ static bool check_binary(pn_check *c, pn_hash *ret_hash)
     return p != NULL;
 }
 
-/* Whole bytes belong into a binary, and no BEAM leaves bits behind the last
- * one: a second spelling would make two different keys of one. */
+/* Whole bytes belong into a binary, and no BEAM leaves bits set behind the last
+ * one. A second spelling would make two different keys of one. */
 static bool check_bitstring(pn_check *c, pn_hash *ret_hash)
 {
     const uint8_t *head = pn_check_take(c, 5);
@@ -150,14 +149,15 @@ static bool check_bitstring(pn_check *c, pn_hash *ret_hash)
         return false;
     }
     len = pn_load_be32(head);
-    if (PN_CHECK(term_bits, head[4] < 1 || head[4] > 7 || len == 0)) {
+    if (PN_REFUSE_IF(term_bits, head[4] < 1 || head[4] > 7 || len == 0)) {
         return pn_check_fail(c, PN_MALFORMED, "a bitstring of whole bytes");
     }
     p = pn_check_take(c, len);
     if (p == NULL) {
         return false;
     }
-    if (PN_CHECK(term_bits_after_end, (p[len - 1] & (0xff >> head[4])) != 0)) {
+    if (PN_REFUSE_IF(
+            term_bits_after_end, (p[len - 1] & (0xff >> head[4])) != 0)) {
         return pn_check_fail(
             c, PN_MALFORMED, "a bitstring with bits after its end");
     }
@@ -193,8 +193,8 @@ static bool check_string(pn_check *c, pn_hash *ret_hash)
     return true;
 }
 
-/* The heap takes over where the frames on our stack end: only where the option
- * allows more depth than the default. */
+/* Moves the frames to the heap. Only a limit above the default depth leads
+ * here. */
 static bool grow_frames(pn_check *c)
 {
     uint32_t cap = 2 * c->frames_cap;
@@ -222,12 +222,13 @@ static bool open_frame(
 {
     pn_check_frame *f;
 
+    assert(n > 0 && c->owed > 0);
     /* Each term takes a byte at least. */
-    if (PN_CHECK(term_owed, c->owed - 1 + n > pn_check_left(c))) {
+    if (PN_REFUSE_IF(term_owed, c->owed - 1 + n > pn_check_left(c))) {
         return pn_check_fail(
             c, PN_MALFORMED, "more elements than there are bytes left");
     }
-    if (PN_CHECK(term_depth, c->depth >= c->max_depth)) {
+    if (PN_REFUSE_IF(term_depth, c->depth >= c->max_depth)) {
         return pn_check_fail(c, PN_LIMIT, "nested over the depth limit");
     }
     if (c->depth + 1 >= c->frames_cap && !grow_frames(c)) {
@@ -271,7 +272,7 @@ static bool check_list(pn_check *c, bool is_hashing)
     if (p == NULL) {
         return false;
     }
-    if (PN_CHECK(term_list_empty, pn_load_be32(p) == 0)) {
+    if (PN_REFUSE_IF(term_list_empty, pn_load_be32(p) == 0)) {
         return pn_check_fail(c, PN_MALFORMED, "an empty list in the long form");
     }
     return open_frame(c, FRAME_LIST, (uint64_t)pn_load_be32(p) + 1, is_hashing);
@@ -288,7 +289,7 @@ static bool check_map(pn_check *c, bool is_hashing, pn_hash *ret_hash)
         *ret_hash = pn_hash_begin(HASH_MAP, 0);
         return true;
     }
-    /* One key alone has nothing to be compared with. */
+    /* The key of a map of one pair is compared with nothing. */
     return open_frame(c,
         pn_load_be32(p) > 1 || is_hashing ? FRAME_MAP : FRAME_TUPLE,
         2 * (uint64_t)pn_load_be32(p), is_hashing);
@@ -299,15 +300,15 @@ static bool check_fun(pn_check *c, bool is_hashing)
     uint32_t n_free;
     uint32_t end;
 
-    /* Which funs are equal is known only to whoever has their modules. */
-    if (PN_CHECK(term_fun_in_key, is_hashing)) {
+    /* Funs cannot be compared without their modules. */
+    if (PN_REFUSE_IF(term_fun_in_key, is_hashing)) {
         return pn_check_fail(c, PN_MALFORMED, "a fun inside a map key");
     }
     if (!pn_check_fun(c, &n_free, &end)) {
         return false;
     }
     if (n_free == 0) {
-        if (PN_CHECK(term_fun_end, c->at != c->start + end)) {
+        if (PN_REFUSE_IF(term_fun_end, c->at != c->start + end)) {
             return pn_check_fail(
                 c, PN_MALFORMED, "a fun that is not as long as it says");
         }
@@ -322,45 +323,35 @@ static bool check_fun(pn_check *c, bool is_hashing)
 
 static bool refuse_tag(pn_check *c, uint8_t tag)
 {
+    static const struct {
+        uint8_t tag;
+        const char *text;
+    } refused[] = {
+        {TAG_COMPRESSED, "compressed terms are refused"},
+        {TAG_FLOAT, "floats as text (FLOAT_EXT) are refused"},
+        {TAG_OLD_FUN, "funs in the form of before OTP 23 are refused"},
+        {TAG_LOCAL, "local terms (LOCAL_EXT) are refused"},
+        {TAG_CACHED_ATOM, "atom cache references are refused"},
+        {TAG_NEW_CACHE, "atom cache references are refused"},
+        {TAG_CACHE_REF, "atom cache references are refused"},
+        {TAG_DIST_HEADER, "distribution headers are refused"},
+        {TAG_DIST_FRAGMENT, "distribution headers are refused"},
+        {TAG_ATOM_INTERNAL_REF2, "references into a VM's memory are refused"},
+        {TAG_ATOM_INTERNAL_REF3, "references into a VM's memory are refused"},
+        {TAG_BINARY_INTERNAL_REF, "references into a VM's memory are refused"},
+        {TAG_VERSION, "a version byte inside a term"},
+    };
     const char *text = "a tag that is not known";
 
-    switch (tag) {
-    case TAG_COMPRESSED:
-        text = "compressed terms are refused";
-        break;
-    case TAG_FLOAT:
-        text = "floats as text (FLOAT_EXT) are refused";
-        break;
-    case TAG_OLD_FUN:
-        text = "funs in the form of before OTP 23 are refused";
-        break;
-    case TAG_LOCAL:
-        text = "local terms (LOCAL_EXT) are refused";
-        break;
-    case TAG_CACHED_ATOM:
-    case TAG_NEW_CACHE:
-    case TAG_CACHE_REF:
-        text = "atom cache references are refused";
-        break;
-    case TAG_DIST_HEADER:
-    case TAG_DIST_FRAGMENT:
-        text = "distribution headers are refused";
-        break;
-    case TAG_ATOM_INTERNAL_REF2:
-    case TAG_ATOM_INTERNAL_REF3:
-    case TAG_BINARY_INTERNAL_REF:
-        text = "references into a VM's memory are refused";
-        break;
-    case TAG_VERSION:
-        text = "a version byte inside a term";
-        break;
-    default:
-        break;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        if (refused[i].tag == tag) {
+            text = refused[i].text;
+        }
     }
     return pn_check_fail(c, PN_MALFORMED, text);
 }
 
-/* The terms that are not among the few most frequent. */
+/* The less frequent terms. */
 static bool check_rare(
     pn_check *c, uint8_t tag, bool is_hashing, pn_hash *ret_hash)
 {
@@ -442,15 +433,16 @@ static bool check_term(pn_check *c, bool is_hashing, pn_hash *ret_hash)
     }
 }
 
-/* Every term of the innermost container has come: its end. */
+/* Ends the innermost container, which owes no more terms. */
 static bool close_frame(pn_check *c, pn_hash *ret_hash)
 {
     pn_check_frame *f = &c->frames[c->depth--];
     bool has_duplicate = false;
     size_t n_pairs;
 
+    assert(f > c->frames && f->left == 0);
     if (f->kind == FRAME_FUN
-        && PN_CHECK(term_fun_end, c->at != c->start + f->base)) {
+        && PN_REFUSE_IF(term_fun_end, c->at != c->start + f->base)) {
         return pn_check_fail(
             c, PN_MALFORMED, "a fun that is not as long as it says");
     }
@@ -462,7 +454,7 @@ static bool close_frame(pn_check *c, pn_hash *ret_hash)
         != PN_OK) {
         return pn_check_fail(c, PN_NOMEM, "no memory to compare keys");
     }
-    if (PN_CHECK(term_duplicate_key, has_duplicate)) {
+    if (PN_REFUSE_IF(term_duplicate_key, has_duplicate)) {
         return pn_check_fail(c, PN_MALFORMED, "a map with a key twice");
     }
     n_pairs = c->keys.n - f->base;
@@ -493,7 +485,7 @@ static bool add_to_map(pn_check *c, pn_check_frame *f, pn_hash hash)
     return true;
 }
 
-/* One term is complete, and with it perhaps the containers around it. */
+/* One term is complete. It may complete the containers around it. */
 static bool complete_term(pn_check *c, pn_hash hash)
 {
     for (;;) {
@@ -520,8 +512,8 @@ static bool is_list_tag(uint8_t tag)
     return tag == TAG_LIST || tag == TAG_STRING;
 }
 
-/* How long a simple term is that lies whole before end, or 0 to have a proper
- * look at it. */
+/* The length of a simple term that lies whole before end; 0 for any other,
+ * which check_term looks at. */
 static inline size_t simple_len(const uint8_t *p, const uint8_t *end)
 {
     size_t left = (size_t)(end - p);
@@ -548,8 +540,8 @@ static inline size_t simple_len(const uint8_t *p, const uint8_t *end)
     }
 }
 
-/* Runs over simple terms of a container of which no hash is wanted. Leaves
- * everything in doubt, and the last term, to check_term. */
+/* Skips simple terms of a container that is not hashed. All other terms, and
+ * the last one, are left to check_term. */
 static void check_simple(pn_check *c, pn_check_frame *f)
 {
     const uint8_t *p = c->at;
@@ -569,17 +561,17 @@ static void check_simple(pn_check *c, pn_check_frame *f)
     c->at = p;
 }
 
-/* The one way to end a list in a second spelling. */
+/* A list as a tail would be a second spelling of a longer list. */
 static bool check_tail(pn_check *c)
 {
-    if (PN_CHECK(term_list_tail, c->at < c->end && is_list_tag(*c->at))) {
+    if (PN_REFUSE_IF(term_list_tail, c->at < c->end && is_list_tag(*c->at))) {
         c->tag = c->at;
         return pn_check_fail(c, PN_MALFORMED, "a list as the tail of a list");
     }
     return true;
 }
 
-/* One term from at; what follows it is the caller's business. */
+/* Checks one term from at. The caller looks at the bytes behind it. */
 static bool check_run(pn_check *c)
 {
     pn_hash hash = {0, 0};
@@ -606,6 +598,7 @@ static bool check_run(pn_check *c)
             return false;
         }
     }
+    assert(c->depth == 0 && c->owed == 0);
     return true;
 }
 
@@ -643,37 +636,30 @@ void pn_term_limits_init_sized(pn_term_limits *limits, size_t size)
     limits->size = size;
 }
 
-static uint32_t clamp(uint32_t value, uint32_t unset, uint32_t lo, uint32_t hi)
-{
-    if (value == 0) {
-        return unset;
-    }
-    return value < lo ? lo : value > hi ? hi : value;
-}
-
 static bool check_version(pn_check *c)
 {
     if (pn_check_left(c) == 0) {
         return pn_check_fail(c, PN_MALFORMED, "no bytes at all");
     }
-    if (PN_CHECK(term_version, *c->at != TAG_VERSION)) {
+    if (PN_REFUSE_IF(term_version, *c->at != TAG_VERSION)) {
         return pn_check_fail(c, PN_MALFORMED, "no version byte 131 in front");
     }
     c->at++;
     return true;
 }
 
-/* Size, version byte unless it is bare, one term, nothing after it. */
+/* Checks the size, the version byte unless the term is bare, one term, and that
+ * nothing follows it. */
 static bool check_all(pn_check *c, uint32_t max_bytes, bool is_bare)
 {
-    if (PN_CHECK(term_size, pn_check_left(c) > max_bytes)) {
+    if (PN_REFUSE_IF(term_size, pn_check_left(c) > max_bytes)) {
         return pn_check_fail(c, PN_LIMIT, "larger than the size limit");
     }
     if ((!is_bare && !check_version(c)) || !check_run(c)) {
         return false;
     }
     c->tag = c->at;
-    if (PN_CHECK(term_trailing, c->at != c->end)) {
+    if (PN_REFUSE_IF(term_trailing, c->at != c->end)) {
         return pn_check_fail(c, PN_MALFORMED, "bytes after the term");
     }
     return true;
@@ -683,13 +669,14 @@ static bool check_all(pn_check *c, uint32_t max_bytes, bool is_bare)
 static pn_err parse_with(pn_check_frame *frames, uint32_t cap, pn_slice data,
     bool is_bare, const pn_term_limits *l, pn_term_error *ret_error)
 {
-    uint32_t max_bytes = clamp(
+    uint32_t max_bytes = pn_check_clamp(
         l->max_bytes, TERM_BYTES_DEFAULT, 1, TERM_BYTES_MAX);
     pn_check c;
 
     check_init(&c, frames, cap, data.data, data.len);
-    c.max_depth = clamp(l->max_depth, TERM_DEPTH_DEFAULT, 1, TERM_DEPTH_MAX);
-    c.max_bignum = clamp(
+    c.max_depth = pn_check_clamp(
+        l->max_depth, TERM_DEPTH_DEFAULT, 1, TERM_DEPTH_MAX);
+    c.max_bignum = pn_check_clamp(
         l->max_bignum, TERM_BIGNUM_DEFAULT, TERM_BIGNUM_MIN, TERM_BIGNUM_MAX);
     if (!check_all(&c, max_bytes, is_bare) && ret_error != NULL) {
         ret_error->offset = (size_t)(c.tag - c.start);
@@ -699,7 +686,7 @@ static pn_err parse_with(pn_check_frame *frames, uint32_t cap, pn_slice data,
     return c.err;
 }
 
-/* Not inlined: what the frames need is taken from the stack only here. */
+/* Not inlined, so that only deep terms take this much stack. */
 __attribute__((noinline)) static pn_err parse_deep(pn_slice data, bool is_bare,
     const pn_term_limits *l, pn_term_error *ret_error)
 {

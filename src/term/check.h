@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pass over bytes that claim to be a term: what the files that do it
- * share. check.c walks, opaque.c knows pids, ports, references and funs,
- * keys.c finds duplicate keys.
+ * Declarations of the files that check bytes as a term in one pass: check.c
+ * walks, opaque.c checks pids, ports, references and funs, keys.c finds
+ * duplicate keys.
  */
 #ifndef PN_TERM_CHECK_H
 #define PN_TERM_CHECK_H
@@ -11,9 +11,26 @@
 
 #include "base/core.h"
 #include "base/mutant.h"
-#include "term/hash.h"
+#include "term_hash.h"
 
-enum { TERM_DEPTH_DEFAULT = 512, TERM_KEYS_INLINE = 64 };
+enum {
+    TERM_DEPTH_DEFAULT = 512,
+    TERM_DEPTH_MAX = 65535,
+    TERM_BIGNUM_DEFAULT = 512,
+    TERM_BIGNUM_MIN = 8,
+    TERM_KEYS_INLINE = 64
+};
+
+/* The limit that a field stands for: unset for 0, and the nearest bound for a
+ * value out of range. */
+static inline uint32_t pn_check_clamp(
+    uint32_t value, uint32_t unset, uint32_t lo, uint32_t hi)
+{
+    if (value == 0) {
+        return unset;
+    }
+    return value < lo ? lo : value > hi ? hi : value;
+}
 
 /* Hashes of the keys of all maps that are open, innermost last. */
 typedef struct pn_key_stack {
@@ -27,7 +44,7 @@ void pn_key_stack_init(pn_key_stack *keys);
 void pn_key_stack_fini(pn_key_stack *keys);
 /* Errors: PN_NOMEM. */
 PN_MUST_USE pn_err pn_key_stack_push(pn_key_stack *keys, pn_hash key);
-/* Whether two of the keys from base up are the same; takes linear time.
+/* Finds out whether two of the keys from base up are the same, in linear time.
  * Errors: PN_NOMEM. */
 PN_MUST_USE pn_err pn_key_stack_has_duplicate(
     const pn_key_stack *keys, size_t base, bool *ret_has);
@@ -45,7 +62,7 @@ typedef struct pn_check_frame {
     uint32_t left; /* terms it still owes */
     uint32_t base; /* map: its first key on the stack; fun: where it ends */
     pn_frame_kind kind;
-    bool is_hashing; /* it is a key, or inside of one */
+    bool is_hashing; /* it is a key, or inside one */
     pn_hash hash;    /* so far; of a map the sum over its pairs */
 } pn_check_frame;
 
@@ -66,7 +83,7 @@ typedef struct pn_check {
     const char *text;
 } pn_check;
 
-/* Always false, so a caller can return it. */
+/* Keeps the first error. Returns false, for the caller to return. */
 bool pn_check_fail(pn_check *c, pn_err err, const char *text);
 
 static inline size_t pn_check_left(const pn_check *c)
@@ -79,7 +96,7 @@ static inline const uint8_t *pn_check_take(pn_check *c, size_t n)
 {
     const uint8_t *p = c->at;
 
-    if (PN_CHECK(term_truncated, pn_check_left(c) < n)) {
+    if (PN_REFUSE_IF(term_truncated, pn_check_left(c) < n)) {
         (void)pn_check_fail(c, PN_MALFORMED, "the input ends inside a term");
         return NULL;
     }
@@ -92,8 +109,8 @@ bool pn_check_atom(pn_check *c, uint8_t tag, pn_hash *ret_hash);
 
 /* Looks at a pid, port, reference or export whose tag has been taken. */
 bool pn_check_opaque(pn_check *c, uint8_t tag, pn_hash *ret_hash);
-/* Looks at the head of a fun: how many free variables follow it and the
- * offset where it must end. */
+/* Looks at the head of a fun. *ret_free is how many free variables follow it,
+ * *ret_end the offset where it must end. */
 bool pn_check_fun(pn_check *c, uint32_t *ret_free, uint32_t *ret_end);
 
 /* The hash of a whole term that has been checked before; false when it cannot
@@ -102,8 +119,7 @@ bool pn_check_hash(pn_term term, pn_hash *ret_hash);
 /* As pn_term_parse for one term without its version byte. */
 PN_CORE PN_MUST_USE pn_err pn_check_bare(
     pn_term term, const pn_term_limits *limits);
-/* As pn_term_parse for one term without its version byte that we wrote
- * ourselves: any depth, any size. */
+/* As pn_check_bare for a term that our writer wrote: any depth, any size. */
 PN_MUST_USE pn_err pn_check_own(pn_term term);
 
 #endif

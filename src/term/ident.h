@@ -6,17 +6,23 @@
 #include <peernet/common.h>
 
 typedef enum pn_ident_kind {
-    IDENT_WORD,  /* true, false, nil: themselves; as a key name: */
+    IDENT_WORD,  /* true, false, nil; as a key with a colon behind it */
     IDENT_ALIAS, /* Elixir.Foo.Bar: Foo.Bar */
     IDENT_PLAIN, /* :name, :+ */
     IDENT_QUOTED /* :"any thing" */
 } pn_ident_kind;
 
-/* What the atom called name (valid UTF-8) is. */
+/* Whether name is Elixir, or Elixir with a dot behind it. */
+bool pn_ident_is_elixir(pn_slice name);
+
+/* The spelling of the atom called name (valid UTF-8). */
 pn_ident_kind pn_ident_of(pn_slice name);
 
 /* Whether a function of this name is called without quotes. */
 bool pn_ident_is_callable(pn_slice name);
+
+/* How many bytes at the start of text are letters, digits, _ or @. */
+size_t pn_ident_run(pn_slice text);
 
 /* How many bytes at the start of text are an identifier, ! or ? at its end
  * included; 0 when none begins there. */

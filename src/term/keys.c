@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Duplicate keys. A handful of keys is compared each with each; more go into a
- * table of twice their number, so that no map, however large, costs more than
- * time in proportion to its pairs.
+ * Duplicate keys. Up to KEYS_PAIRWISE keys are compared each with each. More go
+ * into a table of twice their number, so that the time for a map of any size is
+ * in proportion to its pairs.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "term/check.h"
 
 enum { KEYS_PAIRWISE = 8, KEYS_TABLE_INLINE = 2 * TERM_KEYS_INLINE };
@@ -95,6 +96,7 @@ pn_err pn_key_stack_has_duplicate(
     uint32_t few[KEYS_TABLE_INLINE];
     uint32_t *many;
 
+    assert(base <= keys->n && keys->n <= keys->cap);
     if (n <= KEYS_PAIRWISE) {
         *ret_has = pairwise(items, n);
         return PN_OK;

@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Comparing a term with a pattern and taking values out. One cursor walks the
- * term in step with the pattern; a map sends it to the value of each key that
- * the pattern names. Source: docs/TERM.md.
+ * term in step with the pattern; in a map it goes to the value of each key that
+ * the pattern names. Source: docs/TERM.md, "Patterns".
  */
 #include <limits.h>
 #include <string.h>
 
 #include <peernet/key.h>
 
+#include "base/assert.h"
 #include "term/pattern.h"
 #include "term/scan.h"
 
-typedef enum match_state { MATCH_VALUE, MATCH_FIRST, MATCH_AFTER } match_state;
-
-/* A container of the pattern that is open, and the term's beside it. */
+/* A container of the term that is open. The pattern has a frame for it too. */
 typedef struct match_frame {
     pn_pattern_token kind;
-    bool has_tail;        /* list: the bar has been there */
-    bool has_key;         /* map: the key has been there */
     uint32_t n;           /* elements, or pairs */
     uint32_t left;        /* elements not yet compared */
     pn_term_reader pairs; /* map: before the first pair */
@@ -28,19 +25,13 @@ typedef struct match_frame {
 typedef struct match {
     pn_pattern pattern;
     pn_term_reader r;
-    match_state state;
-    size_t depth;
+    uint32_t depth;
     match_frame frames[PATTERN_DEPTH_MAX];
 } match;
 
 typedef struct match_args {
     va_list list;
 } match_args;
-
-static match_frame *match_top(match *m)
-{
-    return m->depth == 0 ? NULL : &m->frames[m->depth - 1];
-}
 
 static bool is_ok(const pn_term_reader *r)
 {
@@ -118,7 +109,6 @@ static bool match_literal(
     pn_slice s;
 
     switch (token) {
-    case PATTERN_KEY:
     case PATTERN_ATOM:
         return pn_term_is_atom_slice(pn_term_read_any(r), p->text);
     case PATTERN_INTEGER:
@@ -134,13 +124,9 @@ static bool match_literal(
 
 static bool match_open(match *m, pn_pattern_token token)
 {
-    match_frame *f = &m->frames[m->depth];
+    match_frame *f = &m->frames[m->depth++];
 
-    if (m->depth == PATTERN_DEPTH_MAX) {
-        return false;
-    }
-    m->depth++;
-    m->state = MATCH_FIRST;
+    assert(m->depth <= PATTERN_DEPTH_MAX);
     *f = (match_frame){.kind = token};
     if (token == PATTERN_TUPLE) {
         f->n = pn_term_read_tuple(&m->r);
@@ -157,8 +143,8 @@ static bool match_open(match *m, pn_pattern_token token)
     return is_ok(&m->r);
 }
 
-/* The value that belongs to the key at hand: the cursor goes there. */
-static bool match_find(match *m, match_frame *f, pn_pattern_token token)
+/* A key of a map: the cursor goes to the value that belongs to it. */
+static bool match_key_of(match *m, const match_frame *f, pn_pattern_token token)
 {
     pn_term_reader at = f->pairs;
 
@@ -175,34 +161,34 @@ static bool match_find(match *m, match_frame *f, pn_pattern_token token)
     return false;
 }
 
-static bool match_close(match *m, pn_pattern_token token)
+static bool match_close(match *m)
 {
-    match_frame *f = match_top(m);
+    const match_frame *f = &m->frames[--m->depth];
 
-    if (f == NULL || (f->kind == PATTERN_LIST) != (token == PATTERN_LIST_END)
-        || f->has_key) {
-        return false;
-    }
-    m->depth--;
-    m->state = MATCH_AFTER;
+    assert(m->depth == m->pattern.depth);
     if (f->kind == PATTERN_MAP) {
         m->r.at = f->after;
         m->r.string_left = 0;
         return f->after != NULL;
     }
-    if (f->kind == PATTERN_LIST && f->n > 0 && !f->has_tail) {
+    if (f->kind == PATTERN_LIST && f->n > 0 && !m->pattern.is_tail) {
         pn_term_read_nil(&m->r);
     }
     return f->left == 0 && is_ok(&m->r);
 }
 
-/* A value is about to be compared: there must be one in the term. */
-static bool match_count(match *m)
+/* An element is about to be compared: there must be one in the term. A tail
+ * must be behind all of them, unless it is _, which takes the rest. */
+static bool match_count(match *m, match_frame *f, pn_pattern_token token)
 {
-    match_frame *f = match_top(m);
-
-    if (f == NULL || f->kind == PATTERN_MAP || f->has_tail) {
+    if (f->kind == PATTERN_MAP) {
         return true;
+    }
+    if (m->pattern.is_tail) {
+        for (; token == PATTERN_ANY && f->left > 0; f->left--) {
+            pn_term_read_skip(&m->r);
+        }
+        return f->left == 0;
     }
     if (f->left == 0) {
         return false;
@@ -211,54 +197,8 @@ static bool match_count(match *m)
     return true;
 }
 
-/* A key of a map pattern; its value comes next. */
-static bool match_map_key(match *m, match_frame *f, pn_pattern_token token)
-{
-    if (!match_find(m, f, token)) {
-        return false;
-    }
-    f->has_key = true;
-    m->state = token == PATTERN_KEY ? MATCH_VALUE : MATCH_AFTER;
-    return true;
-}
-
-/* _ takes whatever is there; behind a bar all the rest. */
-static bool match_any(match *m)
-{
-    match_frame *f = match_top(m);
-
-    while (f != NULL && f->kind == PATTERN_LIST && f->has_tail && f->left > 0) {
-        pn_term_read_skip(&m->r);
-        f->left--;
-    }
-    pn_term_read_skip(&m->r);
-    return is_ok(&m->r);
-}
-
 static bool match_value(match *m, pn_pattern_token token, match_args *args)
 {
-    match_frame *f = match_top(m);
-    bool is_first = m->state == MATCH_FIRST;
-
-    if (token == PATTERN_TUPLE_END || token == PATTERN_LIST_END) {
-        return is_first && match_close(m, token);
-    }
-    if (f != NULL && f->kind == PATTERN_MAP && !f->has_key) {
-        return match_map_key(m, f, token);
-    }
-    if (f != NULL) {
-        f->has_key = false;
-    }
-    if (token == PATTERN_KEY || !match_count(m)) {
-        return false;
-    }
-    m->state = MATCH_AFTER;
-    if (token == PATTERN_ANY) {
-        return match_any(m);
-    }
-    if (f != NULL && f->has_tail && f->left > 0) {
-        return false;
-    }
     switch (token) {
     case PATTERN_TUPLE:
     case PATTERN_LIST:
@@ -266,64 +206,49 @@ static bool match_value(match *m, pn_pattern_token token, match_args *args)
         return match_open(m, token);
     case PATTERN_DIRECTIVE:
         return match_directive(m, args);
+    case PATTERN_ANY:
+        pn_term_read_skip(&m->r);
+        return is_ok(&m->r);
     default:
         return match_literal(&m->r, &m->pattern, token);
     }
 }
 
-static bool match_after(match *m, pn_pattern_token token)
+static bool match_token(match *m, pn_pattern_token token, match_args *args)
 {
-    match_frame *f = match_top(m);
+    match_frame *f = m->depth == 0 ? NULL : &m->frames[m->depth - 1];
 
-    if (f->has_key) {
-        m->state = MATCH_VALUE;
-        return token == PATTERN_ARROW;
-    }
     switch (token) {
-    case PATTERN_COMMA:
-        m->state = MATCH_VALUE;
-        return !f->has_tail;
-    case PATTERN_BAR:
-        m->state = MATCH_VALUE;
-        if (f->kind != PATTERN_LIST || f->has_tail) {
-            return false;
-        }
-        f->has_tail = true;
-        return true;
     case PATTERN_TUPLE_END:
     case PATTERN_LIST_END:
-        return match_close(m, token);
+    case PATTERN_MAP_END:
+        return match_close(m);
     default:
-        return false;
+        break;
     }
+    if (m->pattern.is_key) {
+        return match_key_of(m, f, token);
+    }
+    return (f == NULL || match_count(m, f, token))
+           && match_value(m, token, args);
 }
 
 bool pn_term_vmatch(pn_term term, const char *pattern, va_list list)
 {
     match m;
     match_args args;
+    pn_pattern_token token;
     bool is_match = pattern != NULL;
 
-    m.pattern.at = pattern;
-    m.state = MATCH_VALUE;
     m.depth = 0;
+    pn_pattern_init(&m.pattern, pattern);
     pn_term_reader_init(&m.r, term);
     va_copy(args.list, list);
-    while (is_match) {
-        pn_pattern_token token = pn_pattern_next(&m.pattern);
-
-        if (m.state != MATCH_AFTER) {
-            is_match = match_value(&m, token, &args);
-        } else if (m.depth > 0) {
-            is_match = match_after(&m, token);
-        } else {
-            is_match = token == PATTERN_END
-                       && pn_term_reader_finish(&m.r) == PN_OK;
-            break;
-        }
+    while (is_match && (token = pn_pattern_next(&m.pattern)) != PATTERN_END) {
+        is_match = match_token(&m, token, &args);
     }
     va_end(args.list);
-    return is_match;
+    return is_match && pn_term_reader_finish(&m.r) == PN_OK;
 }
 
 bool pn_term_match(pn_term term, const char *pattern, ...)

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
+#include "base/assert.h"
 #include "term/number_text.h"
 
 enum {
     FLOAT_DIGITS = 17,      /* always enough for a double */
-    FLOAT_SAFE_DIGITS = 15, /* any so many survive a double and come back */
+    FLOAT_SAFE_DIGITS = 15, /* this many digits always survive a double */
     FLOAT_DIGITS_MAX = 800, /* more cannot change what a double rounds to */
     FLOAT_EXPONENT_MAX = 5000,
     FLOAT_PLAIN_DIGITS = 16, /* whole numbers below 10^16 have no exponent */
@@ -23,8 +25,8 @@ typedef struct decimal {
     int point;
 } decimal;
 
-/* value rounded to n digits. The C library knows how; the separator it puts
- * after the first one depends on the locale. */
+/* value rounded to n digits by the C library, whose separator behind the first
+ * digit depends on the locale. */
 static void decimal_round(double value, int n, decimal *d)
 {
     char text[64];
@@ -93,6 +95,7 @@ static void decimal_shortest(double value, decimal *d)
         }
     }
     decimal_trim(d);
+    assert(d->n > 0 && d->n <= FLOAT_DIGITS);
 }
 
 static size_t put_zeros(char *out, int n)
@@ -201,7 +204,7 @@ bool pn_float_from_digits(
         n--;
     }
     if (n > FLOAT_DIGITS_MAX) {
-        /* Of the rest it only matters whether it is zero. */
+        /* The digits that are left out only matter if one of them is not 0. */
         bool has_more = has_digit(
             digits + FLOAT_DIGITS_MAX, n - FLOAT_DIGITS_MAX);
 
@@ -216,7 +219,7 @@ bool pn_float_from_digits(
         *ret_value = 0;
         return true;
     }
-    /* Without a point there is nothing for a locale to spell its own way. */
+    /* Without a point the text reads alike in every locale. */
     (void)snprintf(text + n, 16, "e%d", clamp_exponent(exponent));
     value = strtod(text, NULL);
     if (isinf(value)) {
@@ -228,7 +231,7 @@ bool pn_float_from_digits(
 
 /* ---- bignums ---- */
 
-/* Divides words[0..n) by 10^9 in place and returns what is left over. */
+/* Divides words[0..n) by 10^9 in place and returns the remainder. */
 static uint32_t divide(uint32_t *words, size_t n)
 {
     uint64_t rest = 0;
@@ -286,15 +289,8 @@ size_t pn_bignum_to_decimal(
     return len;
 }
 
-static unsigned digit_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return (unsigned)(c - '0');
-    }
-    return (unsigned)((c | 0x20) - 'a') + 10;
-}
-
-/* out[0..len) times factor plus more; false when it does not fit cap. */
+/* Multiplies out[0..len) by factor and adds more; false when cap is too small.
+ * */
 static bool multiply_add(
     uint8_t *out, size_t *len, size_t cap, uint32_t factor, uint32_t more)
 {
@@ -321,6 +317,7 @@ bool pn_bignum_from_digits(const char *digits, size_t n_digits, unsigned base,
     size_t len = 0;
     size_t i = 0;
 
+    assert(base >= 2 && base <= 16);
     while (i < n_digits) {
         uint32_t factor = 1;
         uint32_t more = 0;
@@ -328,7 +325,7 @@ bool pn_bignum_from_digits(const char *digits, size_t n_digits, unsigned base,
         /* Six digits of any base up to 16 fit 24 bits. */
         for (int k = 0; k < 6 && i < n_digits; k++, i++) {
             factor *= base;
-            more = more * base + digit_value(digits[i]);
+            more = more * base + pn_digit_value(digits[i]);
         }
         if (!multiply_add(out, &len, cap, factor, more)) {
             return false;

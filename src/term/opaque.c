@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pids, ports, references and funs. We never look into them, but their shape
- * must be one that every BEAM takes: a fun whose creator is not a pid brings
- * OTP 25 down. Source: External Term Format; docs/TERM.md, "Opaque terms".
+ * Pids, ports, references and funs. Their contents mean nothing here, but their
+ * shape must be one that every BEAM takes: a fun whose creator is not a pid
+ * crashes OTP 25. Source: External Term Format; docs/TERM.md, "Opaque terms".
  */
 #include "base/bytes.h"
 #include "term/check.h"
@@ -24,16 +24,11 @@ static bool take_atom(pn_check *c, pn_hash *ret_hash)
     if (tag == NULL) {
         return false;
     }
-    switch (*tag) {
-    case TAG_ATOM:
-    case TAG_SMALL_ATOM:
-    case TAG_ATOM_UTF8:
-    case TAG_SMALL_ATOM_UTF8:
-        return pn_check_atom(c, *tag, ret_hash);
-    default:
+    if (pn_term_type_of((pn_term){tag, 1}) != PN_TERM_ATOM) {
         return pn_check_fail(
             c, PN_MALFORMED, "an opaque term without its atom");
     }
+    return pn_check_atom(c, *tag, ret_hash);
 }
 
 /* A creation, of 1 byte in the old tags and of 4 in the new ones. */
@@ -45,7 +40,7 @@ static bool take_creation(pn_check *c, size_t n, uint32_t *ret_creation)
         return false;
     }
     *ret_creation = n == 4 ? pn_load_be32(p) : *p;
-    if (PN_CHECK(term_old_creation,
+    if (PN_REFUSE_IF(term_old_creation,
             n == 1 && *ret_creation > TERM_OLD_CREATION_MAX)) {
         return pn_check_fail(
             c, PN_MALFORMED, "a creation that an old tag cannot have");
@@ -77,7 +72,7 @@ static bool take_long_reference(
     if (p == NULL) {
         return false;
     }
-    if (PN_CHECK(
+    if (PN_REFUSE_IF(
             term_reference_words, pn_load_be16(p) > TERM_REFERENCE_MAX_WORDS)) {
         return pn_check_fail(
             c, PN_MALFORMED, "a reference of more than five words");
@@ -90,7 +85,7 @@ static bool take_long_reference(
 /* The first word of a reference with an old tag has 18 bits. */
 static bool check_old_reference(pn_check *c, const opaque_parts *parts)
 {
-    if (PN_CHECK(term_old_reference,
+    if (PN_REFUSE_IF(term_old_reference,
             parts->number_len > 0
                 && pn_load_be32(parts->number) >> TERM_OLD_REFERENCE_BITS
                        != 0)) {
@@ -114,7 +109,7 @@ static bool check_export(pn_check *c, pn_hash *ret_hash)
     if (arity == NULL) {
         return false;
     }
-    if (PN_CHECK(term_export_arity, arity[0] != TAG_SMALL_INTEGER)) {
+    if (PN_REFUSE_IF(term_export_arity, arity[0] != TAG_SMALL_INTEGER)) {
         return pn_check_fail(
             c, PN_MALFORMED, "an external fun without its arity");
     }
@@ -195,7 +190,7 @@ static bool take_small(pn_check *c)
     if (tag == NULL) {
         return false;
     }
-    if (PN_CHECK(term_fun_numbers,
+    if (PN_REFUSE_IF(term_fun_numbers,
             *tag != TAG_SMALL_INTEGER && *tag != TAG_INTEGER)) {
         return pn_check_fail(
             c, PN_MALFORMED, "a fun without its index or uniq");
@@ -210,7 +205,8 @@ static bool take_creator(pn_check *c)
     if (tag == NULL) {
         return false;
     }
-    if (PN_CHECK(term_fun_creator, *tag != TAG_NEW_PID && *tag != TAG_PID)) {
+    if (PN_REFUSE_IF(
+            term_fun_creator, *tag != TAG_NEW_PID && *tag != TAG_PID)) {
         return pn_check_fail(c, PN_MALFORMED, "a fun whose creator is no pid");
     }
     return pn_check_opaque(c, *tag, NULL);
@@ -226,11 +222,11 @@ bool pn_check_fun(pn_check *c, uint32_t *ret_free, uint32_t *ret_end)
         return false;
     }
     *ret_free = pn_load_be32(head + 25);
-    if (PN_CHECK(term_fun_free, *ret_free > TERM_FUN_MAX_FREE)) {
+    if (PN_REFUSE_IF(term_fun_free, *ret_free > TERM_FUN_MAX_FREE)) {
         return pn_check_fail(
             c, PN_MALFORMED, "a fun of more than 255 free variables");
     }
-    /* Modulo 2^32: a size that lies is another end all the same. */
+    /* Modulo 2^32, which a wrong size cannot turn into the right end. */
     *ret_end = (uint32_t)(offset + pn_load_be32(head));
     return take_atom(c, NULL) && take_small(c) && take_small(c)
            && take_creator(c);

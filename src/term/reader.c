@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The reader: a cursor over a checked term. Every read goes through
- * reader_take, the one bounds check, so even bytes that were never checked
- * cannot lead it astray.
+ * reader_take, the one bounds check, so reading is safe even on bytes that were
+ * never checked.
  */
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/utf8.h"
 #include "term/scan.h"
@@ -15,7 +16,7 @@ enum { DOUBLE_INT_BITS = 53 };
 
 static const uint8_t nil_term[1] = {TAG_NIL};
 
-/* The elements of a STRING_EXT have no tags; here they are, as terms. */
+/* The 256 elements that a STRING_EXT can have, as terms with tags. */
 #define BYTE_1(n)                                                              \
     {                                                                          \
         TAG_SMALL_INTEGER, (n)                                                 \
@@ -46,8 +47,8 @@ static inline const uint8_t *reader_take(pn_term_reader *r, size_t n)
     return p;
 }
 
-/* The tag of the next element, taken; 0 when there is none or when what comes
- * next stands in a STRING_EXT, whose elements have no tags. */
+/* Takes the tag of the next element; 0 when there is none or when the element
+ * is in a STRING_EXT and has no tag. */
 static inline uint8_t reader_tag(pn_term_reader *r)
 {
     const uint8_t *p;
@@ -144,7 +145,7 @@ pn_term_type pn_term_reader_peek(const pn_term_reader *r)
 /* An integer of any size as sign and magnitude; small ones are written into
  * few, which must live as long as the result is used. */
 static pn_slice reader_integer(
-    pn_term_reader *r, bool *ret_negative, uint8_t few[static 4])
+    pn_term_reader *r, bool *ret_negative, uint8_t few[static 8])
 {
     uint32_t value = 0;
     pn_slice digits;
@@ -162,9 +163,7 @@ static pn_slice reader_integer(
         value = reader_number(r, 4);
         *ret_negative = value >> 31 != 0;
         value = *ret_negative ? 0 - value : value;
-        for (unsigned i = 0; i < 4; i++) {
-            few[i] = (uint8_t)(value >> (8 * i));
-        }
+        pn_store_le64(few, value);
         digits = (pn_slice){few, 4};
         break;
     case TAG_SMALL_BIG:
@@ -177,9 +176,7 @@ static pn_slice reader_integer(
         reader_fail(r, PN_MISMATCH);
         return (pn_slice){NULL, 0};
     }
-    while (digits.len > 0 && digits.data[digits.len - 1] == 0) {
-        digits.len--;
-    }
+    digits.len = pn_trim_le(digits.data, digits.len);
     *ret_negative = *ret_negative && digits.len > 0;
     return digits;
 }
@@ -187,18 +184,14 @@ static pn_slice reader_integer(
 /* As a magnitude of 64 bits; anything larger fails. */
 static uint64_t reader_magnitude(pn_term_reader *r, bool *ret_negative)
 {
-    uint8_t few[4];
+    uint8_t few[8];
     pn_slice digits = reader_integer(r, ret_negative, few);
-    uint64_t value = 0;
 
     if (digits.len > 8) {
         reader_fail(r, PN_MISMATCH);
         return 0;
     }
-    for (size_t i = digits.len; i > 0; i--) {
-        value = value << 8 | digits.data[i - 1];
-    }
-    return value;
+    return pn_load_le(digits.data, digits.len);
 }
 
 int64_t pn_term_read_int64(pn_term_reader *r)
@@ -276,22 +269,12 @@ static pn_slice reader_atom(pn_term_reader *r, bool *ret_latin1)
     }
 }
 
-static bool is_ascii(pn_slice s)
-{
-    uint8_t all = 0;
-
-    for (size_t i = 0; i < s.len; i++) {
-        all |= s.data[i];
-    }
-    return all < 0x80;
-}
-
 pn_slice pn_term_read_atom(pn_term_reader *r)
 {
     bool is_latin1;
     pn_slice name = reader_atom(r, &is_latin1);
 
-    if (is_latin1 && !is_ascii(name)) {
+    if (is_latin1 && !pn_ascii_check(name.data, name.len)) {
         reader_fail(r, PN_MISMATCH);
     }
     return r->err == PN_OK ? name : (pn_slice){NULL, 0};
@@ -323,7 +306,7 @@ pn_slice pn_term_read_bitstring(pn_term_reader *r, unsigned *ret_bits)
 size_t pn_term_read_bignum(
     pn_term_reader *r, bool *ret_negative, uint8_t *buf, size_t cap)
 {
-    uint8_t few[4];
+    uint8_t few[8];
     pn_slice digits = reader_integer(r, ret_negative, few);
 
     if (digits.len > cap) {
@@ -404,6 +387,7 @@ static pn_term read_from_string(pn_term_reader *r)
 {
     const uint8_t *p;
 
+    assert(r->string_left > 0);
     if (r->string_left == 1) {
         r->string_left = 0;
         return (pn_term){nil_term, sizeof(nil_term)};
@@ -438,20 +422,9 @@ void pn_term_read_skip(pn_term_reader *r)
     (void)pn_term_read_any(r);
 }
 
-/* Latin-1 in UTF-8: at most twice as long. */
-static size_t latin1_to_utf8(pn_slice name, char *out)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < name.len; i++) {
-        n += pn_utf8_encode(name.data[i], (uint8_t *)out + n);
-    }
-    return n;
-}
-
 pn_err pn_term_atom_name(pn_term term, char *buf, size_t cap, size_t *ret_len)
 {
-    char name[2 * TERM_ATOM_MAX_CHARS + 4];
+    uint8_t name[2 * TERM_ATOM_MAX_CHARS];
     pn_term_reader r;
     bool is_latin1;
     pn_slice raw;
@@ -463,8 +436,8 @@ pn_err pn_term_atom_name(pn_term term, char *buf, size_t cap, size_t *ret_len)
         return PN_MISMATCH;
     }
     if (is_latin1) {
-        raw.len = latin1_to_utf8(raw, name);
-        raw.data = (const uint8_t *)name;
+        raw.len = pn_utf8_from_latin1(raw.data, raw.len, name);
+        raw.data = name;
     }
     if (cap <= raw.len) {
         return PN_LIMIT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a term ends. Safe on any bytes, but checks only that. */
+/* Finding the end of a term. Safe on any bytes, but checks nothing else. */
 #ifndef PN_TERM_SCAN_H
 #define PN_TERM_SCAN_H
 
@@ -7,10 +7,15 @@
 
 #include "base/core.h"
 
-/* The end of the one term that begins at p, or NULL when it does not end
- * before end. *has_opaque (may be NULL) becomes true when a pid, port,
- * reference or fun is in it; it is never set to false. */
-PN_CORE const uint8_t *pn_term_scan(
-    const uint8_t *p, const uint8_t *end, bool *has_opaque);
+typedef struct pn_term_found {
+    bool has_opaque;       /* a pid, port, reference or fun */
+    uint32_t new_atoms;    /* those a BEAM peer may not know; see atoms.h */
+    uint32_t n_containers; /* tuples, lists and maps: no term is deeper */
+} pn_term_found;
+
+/* The end of the one term that begins at p, or NULL when it does not end before
+ * end. Adds to *found, which may be NULL, and clears nothing in it. */
+const uint8_t *pn_term_scan(
+    const uint8_t *p, const uint8_t *end, pn_term_found *found);
 
 #endif

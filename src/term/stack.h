@@ -5,22 +5,19 @@
 
 #include <peernet/term.h>
 
-enum { STACK_FIRST = 32 };
-
 typedef struct pn_stack_item {
     uint32_t left;  /* terms still to come */
     uint32_t total; /* terms in all */
-    uint32_t index; /* the walker's, as the two below */
+    uint32_t index; /* for the user, as flag is */
     uint8_t kind;
     uint8_t flag;
 } pn_stack_item;
 
 /* Zero-filled is an empty one. */
 typedef struct pn_stack {
-    pn_stack_item *items; /* NULL while first is enough */
+    pn_stack_item *items;
     size_t n;
     size_t cap;
-    pn_stack_item first[STACK_FIRST];
 } pn_stack;
 
 /* Errors: PN_NOMEM. */

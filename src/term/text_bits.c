@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bitstrings in Elixir text: <<1, 2::size(3), "text", 300::16>>. */
-#include <string.h>
-
 #include "term/text_internal.h"
 
 enum { BITS_SIZE_DEFAULT = 8, BITS_SIZE_MAX = 64 };
@@ -31,26 +29,6 @@ static bool put_bits(pn_text *t, bits *b, uint64_t value, unsigned n)
     return true;
 }
 
-static void skip_space(pn_text *t)
-{
-    while (t->at < t->end
-           && (*t->at == ' ' || *t->at == '\t' || *t->at == '\n'
-               || *t->at == '\r')) {
-        t->at++;
-    }
-}
-
-static bool accept(pn_text *t, const char *sign)
-{
-    size_t len = strlen(sign);
-
-    if ((size_t)(t->end - t->at) < len || memcmp(t->at, sign, len) != 0) {
-        return false;
-    }
-    t->at += len;
-    return true;
-}
-
 /* ::3 or ::size(3), if it is there. */
 static bool read_size(pn_text *t, unsigned *ret_size)
 {
@@ -58,21 +36,21 @@ static bool read_size(pn_text *t, unsigned *ret_size)
     uint64_t size;
 
     *ret_size = BITS_SIZE_DEFAULT;
-    if (!accept(t, "::")) {
+    if (!pn_text_accept(t, "::")) {
         return true;
     }
-    is_named = accept(t, "size(");
+    is_named = pn_text_accept(t, "size(");
     if (!pn_text_take_uint(t, BITS_SIZE_MAX, &size)) {
         return pn_text_fail(t, "a size of 0 to 64 bits");
     }
     *ret_size = (unsigned)size;
-    return !is_named || accept(t, ")") || pn_text_fail(t, "')'");
+    return !is_named || pn_text_accept(t, ")") || pn_text_fail(t, "')'");
 }
 
-/* As Elixir does, what does not fit the size is cut off at the top. */
+/* Bits over the size are cut off at the top, as in Elixir. */
 static bool read_number(pn_text *t, bits *b)
 {
-    bool is_negative = accept(t, "-");
+    bool is_negative = pn_text_accept(t, "-");
     uint64_t value;
     unsigned size;
 
@@ -106,20 +84,20 @@ static bool read_part(pn_text *t, bits *b)
 
 static bool read_parts(pn_text *t, bits *b)
 {
-    skip_space(t);
-    if (accept(t, ">>")) {
+    pn_text_skip_space(t);
+    if (pn_text_accept(t, ">>")) {
         return true;
     }
     for (;;) {
-        skip_space(t);
+        pn_text_skip_space(t);
         if (!read_part(t, b)) {
             return false;
         }
-        skip_space(t);
-        if (accept(t, ">>")) {
+        pn_text_skip_space(t);
+        if (pn_text_accept(t, ">>")) {
             return true;
         }
-        if (!accept(t, ",")) {
+        if (!pn_text_accept(t, ",")) {
             return pn_text_fail(t, "',' or '>>'");
         }
     }
@@ -130,7 +108,7 @@ bool pn_text_read_bits(pn_text *t)
     bits b = {.used = 0};
     bool is_fine;
 
-    if (!accept(t, "<<")) {
+    if (!pn_text_accept(t, "<<")) {
         return pn_text_fail(t, "a value");
     }
     is_fine = read_parts(t, &b);

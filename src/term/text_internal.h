@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading Elixir text: what text_parse.c and text_value.c share. */
+/* Declarations of the files that read Elixir text: text_parse.c, text_value.c,
+ * text_number.c and text_bits.c. */
 #ifndef PN_TERM_TEXT_INTERNAL_H
 #define PN_TERM_TEXT_INTERNAL_H
 
@@ -25,12 +26,13 @@ typedef struct pn_text {
     char expected[96];
 } pn_text;
 
-/* Both keep the first error and return false. at says where. */
+/* Both keep the first error, whose place is at, and return false. */
 bool pn_text_fail(pn_text *t, const char *expected);
 bool pn_text_fail_as(pn_text *t, pn_err err, const char *expected);
 
-/* A value has been written whole. */
-bool pn_text_value_done(pn_text *t);
+void pn_text_skip_space(pn_text *t);
+/* Takes sign if it is at at; else returns false. */
+bool pn_text_accept(pn_text *t, const char *sign);
 
 /* Reads and writes a value that is no tuple, list or map. */
 bool pn_text_read_scalar(pn_text *t);
@@ -51,15 +53,11 @@ bool pn_text_read_quoted(pn_text *t, bool is_binary);
 /* `<<1, 2::size(3)>>`: at is on the <<. */
 bool pn_text_read_bits(pn_text *t);
 
-/* Numbers: at is on a sign or a digit. */
+/* Reads and writes a number: at is on a sign or a digit. */
 bool pn_text_read_number(pn_text *t);
 
-/* The digits at at, without separators, into scratch as text; true when there
- * is one at least and each _ stands between two. */
-bool pn_text_take_digits(pn_text *t, unsigned base);
-
-/* A small whole number in decimal; false, with nothing said, when there is
- * none or it is over max. */
+/* Takes a whole number in decimal; false, without failing, when there is none
+ * or it is over max. */
 bool pn_text_take_uint(pn_text *t, uint64_t max, uint64_t *ret);
 
 #endif

@@ -2,30 +2,24 @@
 /* Numbers in Elixir text: 1_000, 0xFF, 0o17, 0b11, -1.5e-3, ?a. */
 #include <string.h>
 
-#include "base/utf8.h"
+#include "base/ascii.h"
 #include "term/number_text.h"
 #include "term/text_internal.h"
 
-static bool is_digit(char c, unsigned base)
-{
-    if (c >= '0' && c <= '9') {
-        return (unsigned)(c - '0') < base;
-    }
-    c = (char)(c | 0x20);
-    return base == 16 && c >= 'a' && c <= 'f';
-}
-
-bool pn_text_take_digits(pn_text *t, unsigned base)
+/* Appends the digits at at to scratch, without separators; true when there is
+ * one at least and each _ stands between two. */
+static bool take_digits(pn_text *t, unsigned base)
 {
     const char *from = t->at;
 
     while (t->at < t->end) {
-        if (is_digit(*t->at, base)) {
+        if (pn_is_digit(*t->at, base)) {
             if (pn_buf_append(&t->scratch, t->at, 1) != PN_OK) {
                 return pn_text_fail_as(t, PN_NOMEM, "more memory");
             }
         } else if (*t->at != '_' || t->at == from || t->at + 1 == t->end
-                   || !is_digit(t->at[-1], base) || !is_digit(t->at[1], base)) {
+                   || !pn_is_digit(t->at[-1], base)
+                   || !pn_is_digit(t->at[1], base)) {
             break;
         }
         t->at++;
@@ -38,7 +32,7 @@ bool pn_text_take_uint(pn_text *t, uint64_t max, uint64_t *ret)
     uint64_t value = 0;
     const char *from = t->at;
 
-    while (t->at < t->end && is_digit(*t->at, 10)) {
+    while (t->at < t->end && pn_is_digit(*t->at, 10)) {
         unsigned digit = (unsigned)(*t->at - '0');
 
         if (digit > max || value > (max - digit) / 10) {
@@ -67,7 +61,8 @@ static bool write_integer(pn_text *t, bool is_negative, unsigned base)
     return true;
 }
 
-/* The exponent behind an e, clipped to what makes no difference any more. */
+/* The exponent behind an e. It is clipped where a larger one gives the same
+ * float. */
 static bool read_exponent(pn_text *t, int64_t *ret)
 {
     enum { EXPONENT_CLIP = 100000000 };
@@ -77,10 +72,10 @@ static bool read_exponent(pn_text *t, int64_t *ret)
     if (t->at < t->end && (*t->at == '-' || *t->at == '+')) {
         is_negative = *t->at++ == '-';
     }
-    if (t->at == t->end || !is_digit(*t->at, 10)) {
+    if (t->at == t->end || !pn_is_digit(*t->at, 10)) {
         return pn_text_fail(t, "a digit of the exponent");
     }
-    for (; t->at < t->end && is_digit(*t->at, 10); t->at++) {
+    for (; t->at < t->end && pn_is_digit(*t->at, 10); t->at++) {
         if (value < EXPONENT_CLIP) {
             value = 10 * value + (*t->at - '0');
         }
@@ -89,7 +84,8 @@ static bool read_exponent(pn_text *t, int64_t *ret)
     return true;
 }
 
-/* What follows the whole part, which is in scratch: .5, .5e3 */
+/* Reads the rest of a float after the whole part, which is in scratch: .5,
+ * .5e3 */
 static bool read_float(pn_text *t, bool is_negative)
 {
     size_t n_whole = pn_buf_used(&t->scratch);
@@ -97,7 +93,7 @@ static bool read_float(pn_text *t, bool is_negative)
     double value;
 
     t->at++;
-    if (!pn_text_take_digits(t, 10)) {
+    if (!take_digits(t, 10)) {
         return false;
     }
     if (t->at < t->end && (*t->at == 'e' || *t->at == 'E')) {
@@ -132,12 +128,10 @@ static unsigned base_of(const pn_text *t)
     }
 }
 
-/* A number ends where a word cannot go on. */
+/* No letter, digit or underscore may follow a number. */
 static bool check_end(pn_text *t)
 {
-    if (t->at < t->end
-        && (is_digit(*t->at, 10) || *t->at == '_'
-            || ((*t->at | 0x20) >= 'a' && (*t->at | 0x20) <= 'z'))) {
+    if (t->at < t->end && pn_is_word(*t->at)) {
         return pn_text_fail(t, "the end of the number");
     }
     return true;
@@ -155,11 +149,11 @@ bool pn_text_read_number(pn_text *t)
     base = base_of(t);
     t->at += base == 10 ? 0 : 2;
     pn_buf_consume(&t->scratch, pn_buf_used(&t->scratch));
-    if (!pn_text_take_digits(t, base)) {
+    if (!take_digits(t, base)) {
         return false;
     }
     if (base == 10 && t->end - t->at >= 2 && *t->at == '.'
-        && is_digit(t->at[1], 10)) {
+        && pn_is_digit(t->at[1], 10)) {
         is_fine = read_float(t, is_negative);
     } else {
         is_fine = write_integer(t, is_negative, base);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a term in Elixir syntax. One loop and a stack of what is open; the
- * values themselves are read by text_value.c. Source: docs/TERM.md, "Elixir
- * text".
+ * Reading a term in Elixir syntax. One loop with a stack of the open containers
+ * reads the structure; text_value.c reads the values. Source: docs/TERM.md,
+ * "Elixir text".
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
+#include "base/assert.h"
+#include "term/check.h"
 #include "term/text_internal.h"
 
-enum { TEXT_DEPTH_DEFAULT = 512, TEXT_DEPTH_MAX = 65535 };
-
-/* What may come next. */
+/* The tokens that may come next. */
 typedef enum text_state {
     TEXT_VALUE,          /* a value, or in a list or map a key */
     TEXT_VALUE_OR_CLOSE, /* just after an opening bracket */
@@ -41,28 +42,21 @@ bool pn_text_fail_as(pn_text *t, pn_err err, const char *expected)
     return false;
 }
 
-static void skip_space(pn_text *t)
+void pn_text_skip_space(pn_text *t)
 {
-    while (t->at < t->end
-           && (*t->at == ' ' || *t->at == '\t' || *t->at == '\n'
-               || *t->at == '\r')) {
+    while (t->at < t->end && pn_is_space(*t->at)) {
         t->at++;
     }
 }
 
-static bool looking_at(const pn_text *t, const char *sign)
+bool pn_text_accept(pn_text *t, const char *sign)
 {
     size_t len = strlen(sign);
 
-    return (size_t)(t->end - t->at) >= len && memcmp(t->at, sign, len) == 0;
-}
-
-static bool accept_sign(pn_text *t, const char *sign)
-{
-    if (!looking_at(t, sign)) {
+    if ((size_t)(t->end - t->at) < len || memcmp(t->at, sign, len) != 0) {
         return false;
     }
-    t->at += strlen(sign);
+    t->at += len;
     return true;
 }
 
@@ -75,10 +69,11 @@ static bool is_open(pn_text *t, pn_term_type type)
     return top != NULL && top->kind == (uint8_t)type;
 }
 
-/* Levels of the writer that are ours. */
+/* Compares the levels that this text has opened in the writer with the limit.
+ * */
 static bool has_depth_left(pn_text *t)
 {
-    if (PN_CHECK(text_depth, t->w->n_frames - t->base >= t->max_depth)) {
+    if (PN_REFUSE_IF(text_depth, t->w->n_frames - t->base >= t->max_depth)) {
         return pn_text_fail_as(
             t, PN_LIMIT, "nothing nested deeper than the limit");
     }
@@ -106,25 +101,8 @@ static bool open_container(pn_text *t, pn_term_type type)
     return true;
 }
 
-static bool close_container(pn_text *t)
-{
-    pn_stack_item top = *pn_stack_top(&t->open);
-
-    pn_stack_pop(&t->open);
-    if (top.kind == PN_TERM_TUPLE) {
-        pn_term_write_tuple_end(t->w);
-    } else if (top.kind == PN_TERM_MAP) {
-        pn_term_write_map_end(t->w);
-    } else if ((top.flag & HAS_TAIL) != 0) {
-        pn_term_write_list_end_improper(t->w);
-    } else {
-        pn_term_write_list_end(t->w);
-    }
-    return pn_text_value_done(t);
-}
-
-/* A value is complete, and with it the pair it may be the end of. */
-bool pn_text_value_done(pn_text *t)
+/* A value is complete. It may end a pair. */
+static bool value_done(pn_text *t)
 {
     pn_stack_item *top = pn_stack_top(&t->open);
 
@@ -139,6 +117,24 @@ bool pn_text_value_done(pn_text *t)
     return true;
 }
 
+static bool close_container(pn_text *t)
+{
+    pn_stack_item top = *pn_stack_top(&t->open);
+
+    assert(t->w->n_frames > t->base || t->w->err != PN_OK);
+    pn_stack_pop(&t->open);
+    if (top.kind == PN_TERM_TUPLE) {
+        pn_term_write_tuple_end(t->w);
+    } else if (top.kind == PN_TERM_MAP) {
+        pn_term_write_map_end(t->w);
+    } else if ((top.flag & HAS_TAIL) != 0) {
+        pn_term_write_list_end_improper(t->w);
+    } else {
+        pn_term_write_list_end(t->w);
+    }
+    return value_done(t);
+}
+
 /* ---- keys ---- */
 
 /* A name and its colon have been read: in a list it begins a pair. */
@@ -146,6 +142,7 @@ static bool write_name(pn_text *t, pn_slice name)
 {
     pn_stack_item *top = pn_stack_top(&t->open);
 
+    assert(top != NULL && (top->flag & IN_PAIR) == 0);
     top->flag |= HAS_NAME;
     if (top->kind == PN_TERM_LIST) {
         if (!has_depth_left(t)) {
@@ -185,28 +182,28 @@ static bool read_after(pn_text *t)
 
     if (is_open(t, PN_TERM_MAP) && (top->flag & HAS_KEY) != 0) {
         t->state = TEXT_KEY_VALUE;
-        return accept_sign(t, "=>") || pn_text_fail(t, "'=>'");
+        return pn_text_accept(t, "=>") || pn_text_fail(t, "'=>'");
     }
-    if (accept_sign(t, is_list ? "]" : "}")) {
+    if (pn_text_accept(t, is_list ? "]" : "}")) {
         return close_container(t);
     }
     if (is_list && (top->flag & HAS_TAIL) != 0) {
         return pn_text_fail(t, "']'");
     }
-    if (is_list && (top->flag & HAS_NAME) == 0 && accept_sign(t, "|")) {
+    if (is_list && (top->flag & HAS_NAME) == 0 && pn_text_accept(t, "|")) {
         top->flag |= HAS_TAIL;
         t->state = TEXT_VALUE;
         return true;
     }
     t->state = TEXT_VALUE;
-    return accept_sign(t, ",")
+    return pn_text_accept(t, ",")
            || pn_text_fail(t, is_list ? "',', '|' or ']'" : "',' or '}'");
 }
 
 static bool read_close(pn_text *t)
 {
     if (t->state == TEXT_VALUE_OR_CLOSE
-        && accept_sign(t, is_open(t, PN_TERM_LIST) ? "]" : "}")) {
+        && pn_text_accept(t, is_open(t, PN_TERM_LIST) ? "]" : "}")) {
         return close_container(t);
     }
     return false;
@@ -228,23 +225,23 @@ static bool read_value(pn_text *t)
             return pn_text_fail(t, "a name and ':'");
         }
     }
-    if (accept_sign(t, "%{")) {
+    if (pn_text_accept(t, "%{")) {
         return open_container(t, PN_TERM_MAP);
     }
-    if (accept_sign(t, "{")) {
+    if (pn_text_accept(t, "{")) {
         return open_container(t, PN_TERM_TUPLE);
     }
-    if (accept_sign(t, "[")) {
+    if (pn_text_accept(t, "[")) {
         return open_container(t, PN_TERM_LIST);
     }
-    return pn_text_read_scalar(t) && pn_text_value_done(t);
+    return pn_text_read_scalar(t) && value_done(t);
 }
 
 static bool read_all(pn_text *t)
 {
     t->state = TEXT_VALUE;
     for (;;) {
-        skip_space(t);
+        pn_text_skip_space(t);
         if (t->w->err != PN_OK) {
             return pn_text_fail_as(t, t->w->err, "a term that can be written");
         }
@@ -270,17 +267,11 @@ pn_err pn_term_from_text(pn_term_writer *w, const char *text, size_t len,
         .at = text,
         .end = len == 0 ? text : text + len,
         .base = w->n_frames,
-        .max_depth = TEXT_DEPTH_DEFAULT,
-        .max_bignum = TEXT_BIGNUM_MAX};
+        .max_depth = pn_check_clamp(limits == NULL ? 0 : limits->max_depth,
+            TERM_DEPTH_DEFAULT, 1, TERM_DEPTH_MAX),
+        .max_bignum = pn_check_clamp(limits == NULL ? 0 : limits->max_bignum,
+            TERM_BIGNUM_DEFAULT, TERM_BIGNUM_MIN, TEXT_BIGNUM_MAX)};
 
-    if (limits != NULL && limits->max_depth != 0) {
-        t.max_depth = limits->max_depth < TEXT_DEPTH_MAX ? limits->max_depth
-                                                         : TEXT_DEPTH_MAX;
-    }
-    if (limits != NULL && limits->max_bignum != 0
-        && limits->max_bignum < TEXT_BIGNUM_MAX) {
-        t.max_bignum = limits->max_bignum < 8 ? 8 : limits->max_bignum;
-    }
     (void)read_all(&t);
     if (t.err != PN_OK) {
         pn_term_writer_fail(w, t.err);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/utf8.h"
@@ -50,7 +51,7 @@ static void put_number(print *p, uint64_t value)
 
 /* ---- text ---- */
 
-/* What follows the backslash of a character that has a short escape, or 0. */
+/* The letter behind the backslash of a short escape of c, or 0. */
 static char short_escape(uint32_t c)
 {
     static const char letters[] = "0......abtnvfr";
@@ -64,7 +65,7 @@ static char short_escape(uint32_t c)
     return c < sizeof(letters) - 1 && letters[c] != '.' ? letters[c] : '\0';
 }
 
-/* True for characters that String.printable? lets pass. */
+/* True for characters that String.printable? takes. */
 static bool is_printable(uint32_t c)
 {
     if (c < 0xa0) {
@@ -141,20 +142,23 @@ static pn_slice atom_name(pn_term term, char *buf)
     return (pn_slice){(const uint8_t *)buf, len};
 }
 
+enum { ELIXIR_LEN = 7 }; /* of "Elixir." */
+
+static bool is_module(pn_slice name)
+{
+    return name.len >= ELIXIR_LEN && pn_ident_is_elixir(name);
+}
+
+/* Elixir and Elixir.Elixir.Foo are written out. */
 static pn_slice alias_name(pn_slice name)
 {
-    static const char prefix[] = "Elixir.";
-    static const char twice[] = "Elixir.Elixir";
-    const size_t n = sizeof(prefix) - 1;
-    const size_t n_twice = sizeof(twice) - 1;
+    pn_slice rest;
 
-    /* Elixir and Elixir.Elixir.Foo are written out. */
-    if (name.len < n
-        || (name.len >= n_twice && memcmp(name.data, twice, n_twice) == 0
-            && (name.len == n_twice || name.data[n_twice] == '.'))) {
+    if (!is_module(name)) {
         return name;
     }
-    return (pn_slice){name.data + n, name.len - n};
+    rest = (pn_slice){name.data + ELIXIR_LEN, name.len - ELIXIR_LEN};
+    return pn_ident_is_elixir(rest) ? name : rest;
 }
 
 static void put_atom(print *p, pn_slice name)
@@ -191,50 +195,43 @@ static void put_key(print *p, pn_slice name)
     put_text(p, ": ");
 }
 
-/* An atom that may stand before a colon: no module. */
+/* True for an atom that may stand before a colon, which a module may not. */
 static bool is_key(pn_term term)
 {
-    static const char prefix[] = "Elixir.";
-    const size_t n = sizeof(prefix) - 1;
     char buf[PRINT_ATOM_MAX];
-    pn_slice name;
 
-    if (pn_term_type_of(term) != PN_TERM_ATOM) {
-        return false;
-    }
-    name = atom_name(term, buf);
-    return name.len < n || memcmp(name.data, prefix, n) != 0;
+    return pn_term_type_of(term) == PN_TERM_ATOM
+           && !is_module(atom_name(term, buf));
 }
 
 /* ---- numbers and bits ---- */
 
-static void put_integer(print *p, pn_term term)
+static void put_big_integer(print *p, pn_term term)
 {
+    size_t n = (term.len + 7) / 4 * 4; /* keeps the words aligned */
+    uint32_t *scratch = malloc(2 * n + pn_decimal_room(n));
     pn_term_reader r;
     bool is_negative = false;
-    uint8_t *magnitude = malloc(term.len + 8);
-    uint32_t *scratch = malloc(term.len + 8 + sizeof(*scratch));
-    char *digits = malloc(pn_decimal_room(term.len));
+    uint8_t *magnitude;
+    char *digits;
 
-    if (magnitude == NULL || scratch == NULL || digits == NULL) {
+    if (scratch == NULL) {
         p->err = PN_NOMEM;
-    } else {
-        size_t n;
-
-        pn_term_reader_init(&r, term);
-        n = pn_term_read_bignum(&r, &is_negative, magnitude, term.len + 8);
-        if (is_negative) {
-            put_text(p, "-");
-        }
-        put(p, digits, pn_bignum_to_decimal(magnitude, n, scratch, digits));
+        return;
     }
-    free(magnitude);
+    magnitude = (uint8_t *)scratch + n;
+    digits = (char *)magnitude + n;
+    pn_term_reader_init(&r, term);
+    n = pn_term_read_bignum(&r, &is_negative, magnitude, n);
+    if (is_negative) {
+        put_text(p, "-");
+    }
+    put(p, digits, pn_bignum_to_decimal(magnitude, n, scratch, digits));
     free(scratch);
-    free(digits);
 }
 
 /* Nearly all integers are small; the others go through a bignum. */
-static void put_any_integer(print *p, pn_term term)
+static void put_integer(print *p, pn_term term)
 {
     pn_term_reader r;
     int64_t value;
@@ -242,7 +239,7 @@ static void put_any_integer(print *p, pn_term term)
     pn_term_reader_init(&r, term);
     value = pn_term_read_int64(&r);
     if (pn_term_reader_finish(&r) != PN_OK) {
-        put_integer(p, term);
+        put_big_integer(p, term);
         return;
     }
     if (value < 0) {
@@ -291,7 +288,8 @@ static void put_bits(print *p, pn_term term)
 
 /* ---- opaque terms ---- */
 
-/* The atom at *at as inspect names a node, a module; moves behind it. */
+/* The name of the atom at *at, which is a node or a module; *at moves behind
+ * it. */
 static pn_slice take_atom(const uint8_t **at, const uint8_t *end, char *buf)
 {
     pn_term_reader r;
@@ -303,7 +301,7 @@ static pn_slice take_atom(const uint8_t **at, const uint8_t *end, char *buf)
     return atom_name(atom, buf);
 }
 
-/* A name between < >: as it is when it is plain, else quoted. */
+/* A name between < and >, quoted unless it is plain. */
 static void put_node(print *p, pn_slice name)
 {
     if (pn_ident_of(name) == IDENT_QUOTED) {
@@ -334,7 +332,8 @@ static void put_export(print *p, pn_term term)
     put_number(p, term.data[term.len - 1]);
 }
 
-/* #Function<module/arity>: what else there is has no meaning here. */
+/* #Function<module/arity>. The other parts of a fun mean nothing outside its
+ * node. */
 static void put_fun(print *p, pn_term term)
 {
     enum { FUN_HEAD = 30, FUN_ARITY = 5 };
@@ -357,7 +356,7 @@ static void put_words(print *p, const uint8_t *words, size_t len)
     }
 }
 
-/* The last word first, as inspect has it. */
+/* The last word comes first, as with inspect. */
 static void put_reference(print *p, pn_term term)
 {
     char buf[PRINT_ATOM_MAX];
@@ -456,37 +455,24 @@ static void find_open(print *p, pn_walk *w)
     }
 }
 
-static void find_keywords(print *p, pn_term term)
+static void find_step(print *p, pn_walk *w, pn_walk_event event)
 {
     static const pn_term none = {NULL, 0};
-    pn_walk w;
-    pn_walk_event event;
+    pn_stack_item *top = pn_stack_top(&w->open);
 
-    pn_walk_init(&w, term);
-    while ((event = pn_walk_next(&w)) > WALK_ERROR && p->err == PN_OK) {
-        pn_stack_item *top = pn_stack_top(&w.open);
-
-        if (event == WALK_OPEN) {
-            find_open(p, &w);
-            continue;
-        }
-        if (event == WALK_CLOSE) {
-            pn_buf_head(&p->is_keyword)[w.closed.index] = w.closed.flag;
-        }
-        if (top == NULL) {
-            continue;
-        }
-        if (event == WALK_VALUE) {
-            find_element(top, w.term, false);
-        } else {
-            find_element(
-                top, none, w.closed.kind == PN_TERM_TUPLE && w.closed.flag);
-        }
+    if (event == WALK_OPEN) {
+        find_open(p, w);
+        return;
     }
-    if (event == WALK_ERROR && p->err == PN_OK) {
-        p->err = w.err;
+    if (event == WALK_CLOSE) {
+        pn_buf_head(&p->is_keyword)[w->closed.index] = w->closed.flag;
     }
-    pn_walk_fini(&w);
+    if (top != NULL && event == WALK_VALUE) {
+        find_element(top, w->term, false);
+    } else if (top != NULL) {
+        find_element(
+            top, none, w->closed.kind == PN_TERM_TUPLE && w->closed.flag);
+    }
 }
 
 /* ---- second walk: printing ---- */
@@ -501,23 +487,24 @@ enum {
     AS_PAIR      /* a tuple inside a list of them: no brackets */
 };
 
-/* What stands between the element before and this one, which is still
+static bool is_tail(const pn_stack_item *top)
+{
+    return top->kind == PN_TERM_LIST && top->left == 0;
+}
+
+/* Puts what stands between the element before and this one, which is no longer
  * counted in left. */
 static void put_separator(print *p, const pn_stack_item *top)
 {
     uint32_t at = top->total - 1 - top->left;
 
-    if (at == 0 || top->flag == AS_PAIR) {
-        return;
-    }
-    if (top->kind == PN_TERM_MAP && at % 2 == 1) {
+    if (is_tail(top)) {
+        put_text(p, " | ");
+    } else if (top->kind == PN_TERM_MAP && at % 2 == 1) {
         put_text(p, top->flag == AS_MAP ? " => " : "");
-        return;
+    } else if (at > 0 && top->flag != AS_PAIR) {
+        put_text(p, ", ");
     }
-    if (top->kind == PN_TERM_LIST && top->left == 0) {
-        return; /* the tail looks after itself */
-    }
-    put_text(p, ", ");
 }
 
 static bool is_name(const pn_stack_item *top)
@@ -528,33 +515,13 @@ static bool is_name(const pn_stack_item *top)
            || (top->flag == AS_PAIR && at == 0);
 }
 
-static bool is_tail(const pn_stack_item *top)
-{
-    return top != NULL && top->kind == PN_TERM_LIST && top->left == 0;
-}
-
-static void put_empty(print *p, pn_term term)
-{
-    switch (pn_term_type_of(term)) {
-    case PN_TERM_TUPLE:
-        put_text(p, "{}");
-        break;
-    case PN_TERM_MAP:
-        put_text(p, "%{}");
-        break;
-    default:
-        put_text(p, "[]");
-        break;
-    }
-}
-
 static void put_value(print *p, pn_term term)
 {
     char buf[PRINT_ATOM_MAX];
 
     switch (pn_term_type_of(term)) {
     case PN_TERM_INTEGER:
-        put_any_integer(p, term);
+        put_integer(p, term);
         break;
     case PN_TERM_FLOAT:
         put_float(p, term);
@@ -569,8 +536,14 @@ static void put_value(print *p, pn_term term)
     case PN_TERM_OPAQUE:
         put_opaque(p, term);
         break;
+    case PN_TERM_TUPLE:
+        put_text(p, "{}");
+        break;
+    case PN_TERM_MAP:
+        put_text(p, "%{}");
+        break;
     default:
-        put_empty(p, term);
+        put_text(p, "[]");
         break;
     }
 }
@@ -583,11 +556,8 @@ static void print_value(print *p, const pn_stack_item *top, pn_term term)
         put_value(p, term);
         return;
     }
-    if (is_tail(top)) {
-        if (term.len == 1 && term.data[0] == TAG_NIL) {
-            return;
-        }
-        put_text(p, " | ");
+    if (is_tail(top) && term.data[0] == TAG_NIL) {
+        return; /* the list is proper */
     }
     put_separator(p, top);
     if (is_name(top)) {
@@ -602,6 +572,8 @@ static void print_open(print *p, pn_stack_item *parent, pn_stack_item *top)
     static const char *const opening[] = {"{", "[", "%{", "[", "%{", ""};
     bool is_named = pn_buf_head(&p->is_keyword)[p->n_opened++] != 0;
 
+    /* Both walks open the same containers. */
+    assert(p->n_opened <= pn_buf_used(&p->is_keyword));
     if (top->kind == PN_TERM_LIST) {
         top->flag = is_named ? AS_KEYWORDS : AS_LIST;
     } else if (top->kind == PN_TERM_MAP) {
@@ -610,9 +582,6 @@ static void print_open(print *p, pn_stack_item *parent, pn_stack_item *top)
         top->flag = AS_TUPLE;
     }
     if (parent != NULL) {
-        if (is_tail(parent)) {
-            put_text(p, " | ");
-        }
         put_separator(p, parent);
         if (parent->flag == AS_KEYWORDS) {
             top->flag = AS_PAIR;
@@ -621,23 +590,29 @@ static void print_open(print *p, pn_stack_item *parent, pn_stack_item *top)
     put_text(p, opening[top->flag]);
 }
 
-static void print_walk(print *p, pn_term term)
+static void print_step(print *p, pn_walk *w, pn_walk_event event)
 {
     static const char *const closing[] = {"}", "]", "}", "]", "}", ""};
+    pn_stack_item *top = pn_stack_top(&w->open);
+
+    if (event == WALK_VALUE) {
+        print_value(p, top, w->term);
+    } else if (event == WALK_CLOSE) {
+        put_text(p, closing[w->closed.flag]);
+    } else {
+        print_open(p, w->open.n > 1 ? top - 1 : NULL, top);
+    }
+}
+
+static void walk_all(print *p, pn_term term,
+    void (*step)(print *p, pn_walk *w, pn_walk_event event))
+{
     pn_walk w;
     pn_walk_event event;
 
     pn_walk_init(&w, term);
     while ((event = pn_walk_next(&w)) > WALK_ERROR && p->err == PN_OK) {
-        pn_stack_item *top = pn_stack_top(&w.open);
-
-        if (event == WALK_VALUE) {
-            print_value(p, top, w.term);
-        } else if (event == WALK_CLOSE) {
-            put_text(p, closing[w.closed.flag]);
-        } else {
-            print_open(p, w.open.n > 1 ? top - 1 : NULL, top);
-        }
+        step(p, &w, event);
     }
     if (event == WALK_ERROR && p->err == PN_OK) {
         p->err = w.err;
@@ -652,9 +627,9 @@ pn_err pn_term_to_text(pn_term term, char **ret_text, size_t *ret_len)
     if (term.len == 0) {
         return PN_INVALID;
     }
-    find_keywords(&p, term);
+    walk_all(&p, term, find_step);
     if (p.err == PN_OK) {
-        print_walk(&p, term);
+        walk_all(&p, term, print_step);
     }
     put(&p, "", 1);
     pn_buf_fini(&p.is_keyword);

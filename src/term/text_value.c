@@ -2,6 +2,7 @@
 /* Atoms, texts, charlists and bitstrings in Elixir text. */
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "term/ident.h"
 #include "term/text_internal.h"
@@ -35,23 +36,14 @@ static bool scratch_put_char(pn_text *t, uint32_t c)
 
 /* ---- quoted text ---- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* min to max hexadecimal digits. */
 static bool take_hex(pn_text *t, int min, int max, uint32_t *ret)
 {
     int n = 0;
 
     *ret = 0;
-    while (n < max && t->at < t->end && hex_value(*t->at) >= 0) {
-        *ret = *ret << 4 | (uint32_t)hex_value(*t->at);
+    while (n < max && t->at < t->end && pn_is_digit(*t->at, 16)) {
+        *ret = *ret << 4 | pn_digit_value(*t->at);
         t->at++;
         n++;
     }
@@ -93,7 +85,8 @@ static bool read_hex_escape(pn_text *t, bool is_u, bool is_binary)
     return scratch_put(t, &byte, 1);
 }
 
-/* What a letter behind a backslash stands for; any other stands for itself. */
+/* The character that a letter behind a backslash stands for; any other letter
+ * stands for itself. */
 static char unescape(char c)
 {
     static const char from[] = "0abdefnrstv";
@@ -179,6 +172,15 @@ void pn_text_write_atom(pn_text *t, pn_slice name)
     pn_term_write_atom_n(t->w, (const char *)name.data, name.len);
 }
 
+/* Fails with a hint where an unquoted name goes on with a character that is not
+ * ASCII. */
+static bool fail_if_wide(pn_text *t, size_t len)
+{
+    return t->at + len < t->end && (uint8_t)t->at[len] > 127
+           && !pn_text_fail(t, "quotes around a name that is not ASCII, as in "
+                               ":\"gr\xc3\xbc\xc3\x9f\"");
+}
+
 /* How long an unquoted atom at at is. */
 static size_t atom_len(const pn_text *t)
 {
@@ -202,7 +204,8 @@ static bool read_atom(pn_text *t)
     }
     n = atom_len(t);
     if (n == 0) {
-        return pn_text_fail(t, "the name of an atom");
+        return !fail_if_wide(t, pn_ident_run(rest_of(t)))
+               && pn_text_fail(t, "the name of an atom");
     }
     pn_text_write_atom(t, (pn_slice){(const uint8_t *)t->at, n});
     t->at += n;
@@ -212,14 +215,15 @@ static bool read_atom(pn_text *t)
 /* Foo.Bar is the atom Elixir.Foo.Bar. */
 static bool read_alias(pn_text *t)
 {
-    static const char prefix[] = "Elixir";
+    static const char prefix[] = "Elixir.";
     pn_slice name = {rest_of(t).data, pn_ident_alias(rest_of(t))};
-    const size_t n = sizeof(prefix) - 1;
-    bool is_whole = name.len >= n && memcmp(name.data, prefix, n) == 0
-                    && (name.len == n || name.data[n] == '.');
 
+    if (fail_if_wide(t, name.len)) {
+        return false;
+    }
     pn_buf_consume(&t->scratch, pn_buf_used(&t->scratch));
-    if ((!is_whole && !scratch_put(t, "Elixir.", n + 1))
+    if ((!pn_ident_is_elixir(name)
+            && !scratch_put(t, prefix, sizeof(prefix) - 1))
         || !scratch_put(t, name.data, name.len)) {
         return false;
     }
@@ -234,6 +238,9 @@ static bool read_word(pn_text *t)
     size_t n = pn_ident_scan(rest_of(t));
     pn_slice word = {(const uint8_t *)t->at, n};
 
+    if (fail_if_wide(t, pn_ident_run(rest_of(t)))) {
+        return false;
+    }
     if (n == 0 || pn_ident_of(word) != IDENT_WORD) {
         return pn_text_fail(t, "a value");
     }
@@ -242,10 +249,17 @@ static bool read_word(pn_text *t)
     return true;
 }
 
-/* The colon behind a name: one, and a space or what cannot be an atom's. */
+/* True when one colon is at p, not two. */
 static bool is_name_end(const pn_text *t, const char *p)
 {
     return p < t->end && *p == ':' && (p + 1 == t->end || p[1] != ':');
+}
+
+/* at is behind the colon. Without a space Elixir reads another atom there. */
+static bool take_name_space(pn_text *t)
+{
+    return t->at == t->end || pn_is_space(*t->at)
+           || pn_text_fail(t, "a space behind the ':' of a name");
 }
 
 static bool take_quoted_name(pn_text *t, pn_slice *ret_name)
@@ -253,7 +267,7 @@ static bool take_quoted_name(pn_text *t, pn_slice *ret_name)
     const char *from = t->at;
 
     if (!pn_text_read_quoted(t, false)) {
-        /* It is no text either: reading it as a value says why. */
+        /* It is no text either. Reading it as a value fails with the reason. */
         t->err = PN_OK;
         t->at = from;
         return false;
@@ -264,7 +278,7 @@ static bool take_quoted_name(pn_text *t, pn_slice *ret_name)
     }
     t->at++;
     *ret_name = scratch_of(t);
-    return true;
+    return take_name_space(t);
 }
 
 bool pn_text_take_name(pn_text *t, pn_slice *ret_name)
@@ -276,11 +290,12 @@ bool pn_text_take_name(pn_text *t, pn_slice *ret_name)
     }
     n = atom_len(t);
     if (n == 0 || !is_name_end(t, t->at + n)) {
+        (void)fail_if_wide(t, pn_ident_run(rest_of(t)));
         return false;
     }
     *ret_name = (pn_slice){(const uint8_t *)t->at, n};
     t->at += n + 1;
-    return true;
+    return take_name_space(t);
 }
 
 /* ---- charlists and characters ---- */
@@ -303,6 +318,17 @@ static bool read_charlist(pn_text *t)
     }
     pn_term_write_list_end(t->w);
     return true;
+}
+
+/* ~c"abc", ~c'abc': at is on the tilde. */
+static bool read_sigil(pn_text *t)
+{
+    if (t->end - t->at < 3 || t->at[1] != 'c'
+        || (t->at[2] != '"' && t->at[2] != '\'')) {
+        return pn_text_fail(t, "a value (of sigils, ~c\"text\" only)");
+    }
+    t->at += 2;
+    return read_charlist(t);
 }
 
 /* ?a, ?\n: at is on the question mark. */
@@ -340,10 +366,10 @@ bool pn_text_read_scalar(pn_text *t)
 {
     char c = t->at < t->end ? *t->at : '\0';
 
-    if ((c >= '0' && c <= '9') || c == '-' || c == '+') {
+    if (pn_is_digit(c, 10) || c == '-' || c == '+') {
         return pn_text_read_number(t);
     }
-    if (c >= 'A' && c <= 'Z') {
+    if (pn_is_upper(c)) {
         return read_alias(t);
     }
     switch (c) {
@@ -351,6 +377,8 @@ bool pn_text_read_scalar(pn_text *t)
         return read_text(t);
     case '\'':
         return read_charlist(t);
+    case '~':
+        return read_sigil(t);
     case ':':
         return read_atom(t);
     case '?':

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What can be asked of a whole term without opening it. */
+/* Functions on a whole term, without a reader. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/slice.h"
 #include "term/check.h"
 #include "term/pattern.h"
 #include "term/tags.h"
@@ -12,7 +13,7 @@ bool pn_term_equal(pn_term a, pn_term b)
     pn_hash hash_a;
     pn_hash hash_b;
 
-    if (a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0)) {
+    if (pn_slice_equal((pn_slice){a.data, a.len}, (pn_slice){b.data, b.len})) {
         return true;
     }
     return pn_check_hash(a, &hash_a) && pn_check_hash(b, &hash_b)
@@ -30,13 +31,12 @@ bool pn_term_is_atom_slice(pn_term term, pn_slice name)
                && memcmp(term.data + 2, name.data, name.len) == 0;
     }
     return pn_term_atom_name(term, buf, sizeof(buf), &n) == PN_OK
-           && n == name.len && memcmp(buf, name.data, n) == 0;
+           && pn_slice_equal(name, (pn_slice){(const uint8_t *)buf, n});
 }
 
 bool pn_term_is_atom(pn_term term, const char *name)
 {
-    return pn_term_is_atom_slice(
-        term, (pn_slice){(const uint8_t *)name, strlen(name)});
+    return pn_term_is_atom_slice(term, pn_slice_of(name));
 }
 
 pn_err pn_term_copy(pn_term term, pn_term *ret_copy)

@@ -28,7 +28,8 @@ static pn_walk_event walk_open(pn_walk *w, pn_term_type type, uint64_t n)
     return err == PN_OK ? WALK_OPEN : walk_fail(w, err);
 }
 
-/* The next element: how many terms are in it when it is a container. */
+/* Opens the next element if it is a container with terms in it, else takes it.
+ * */
 static pn_walk_event walk_element(pn_walk *w)
 {
     pn_term_type type = pn_term_reader_peek(&w->r);

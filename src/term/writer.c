@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The writer: what term_to_binary/1 would write, byte for byte, except that
- * atoms have the tags of OTP 26 and later and pairs of a map the order they
- * were written in. Positions count from the term's first byte, because the
- * buffer may move. Source: External Term Format; docs/TERM.md.
+ * The writer. It writes the bytes of term_to_binary/1, except that atoms have
+ * the tags of OTP 26 and later and the pairs of a map the order they were
+ * written in. Positions count from the term's first byte, because the buffer
+ * may move. Source: External Term Format; docs/TERM.md.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/utf8.h"
+#include "term/atoms.h"
 #include "term/check.h"
 #include "term/scan.h"
 #include "term/tags.h"
@@ -22,10 +24,17 @@ enum {
     WRITER_BIGNUM_MAX = 512,
     WRITER_HEAD = 5,       /* tag and four bytes of count */
     WRITER_TUPLE_HEAD = 2, /* tag and one; tuples over 255 are rare */
-    /* How much longer a term may be while it is written than at its end: a
-     * list that becomes STRING_EXT. */
+    /* A list that becomes a STRING_EXT is longer while it is written than at
+     * its end, by at most this much. */
     WRITER_SLACK = 2 * (TERM_STRING_MAX + WRITER_HEAD)
 };
+
+/* A tag, and a count of four bytes behind it. */
+static void put_head(uint8_t *head, uint8_t tag, size_t count)
+{
+    head[0] = tag;
+    pn_store_be32(head + 1, (uint32_t)count);
+}
 
 static inline pn_buf *writer_buf(const pn_term_writer *w)
 {
@@ -39,7 +48,8 @@ static inline uint8_t *writer_base(const pn_term_writer *w)
     return b->data + b->off + w->start;
 }
 
-size_t pn_term_writer_used(const pn_term_writer *w)
+/* Bytes of the term so far, version byte included. */
+static size_t writer_used(const pn_term_writer *w)
 {
     const pn_buf *b = writer_buf(w);
 
@@ -54,13 +64,6 @@ static inline pn_term_writer_frame *writer_frames(pn_term_writer *w)
 static inline pn_term_writer_frame *writer_top(pn_term_writer *w)
 {
     return &writer_frames(w)[w->n_frames - 1];
-}
-
-void pn_term_writer_fail(pn_term_writer *w, pn_err err)
-{
-    if (w->err == PN_OK) {
-        w->err = err;
-    }
 }
 
 /* Room for n more bytes, appended, or NULL after failing. */
@@ -90,7 +93,7 @@ static inline uint8_t *writer_take(pn_term_writer *w, size_t n)
 /* Room for one element of n bytes: counts it where it belongs. */
 static inline uint8_t *writer_element(pn_term_writer *w, size_t n)
 {
-    size_t at = pn_term_writer_used(w);
+    size_t at = writer_used(w);
     uint8_t *p;
 
     if (w->n_frames == 0 && w->n_top != 0) {
@@ -124,6 +127,8 @@ static void writer_begin(pn_term_writer *w, pn_buf *buf, size_t max_bytes)
     w->n_frames = 0;
     w->n_top = 0;
     w->has_map = false;
+    w->new_atoms = 0;
+    w->n_containers = 0;
     w->is_done = false;
     w->err = buf == NULL ? PN_NOMEM : PN_OK;
     version = w->err == PN_OK ? writer_take(w, 1) : NULL;
@@ -134,10 +139,8 @@ static void writer_begin(pn_term_writer *w, pn_buf *buf, size_t max_bytes)
 
 void pn_term_writer_init(pn_term_writer *w, size_t max_bytes)
 {
-    w->frames = NULL;
-    w->frames_cap = WRITER_FEW;
+    pn_term_writer_init_buf(w, calloc(1, sizeof(pn_buf)), max_bytes);
     w->owns_buf = true;
-    writer_begin(w, calloc(1, sizeof(pn_buf)), max_bytes);
 }
 
 void pn_term_writer_init_buf(pn_term_writer *w, pn_buf *buf, size_t max_bytes)
@@ -145,27 +148,20 @@ void pn_term_writer_init_buf(pn_term_writer *w, pn_buf *buf, size_t max_bytes)
     w->frames = NULL;
     w->frames_cap = WRITER_FEW;
     w->owns_buf = false;
+    w->counts_atoms = false;
     writer_begin(w, buf, max_bytes);
 }
 
 void pn_term_writer_init_tail(pn_term_writer *w, pn_buf *buf, size_t max_bytes)
 {
+    assert(pn_buf_used(buf) > 0);
     pn_term_writer_init_buf(w, buf, max_bytes);
+    w->counts_atoms = true;
     if (w->err == PN_OK) {
-        /* The last byte that was there stands where the version byte would. */
+        /* The last byte of buf takes the place of the version byte. */
         buf->len--;
         w->start--;
     }
-}
-
-void pn_term_writer_restart_buf(
-    pn_term_writer *w, pn_buf *buf, size_t max_bytes)
-{
-    if (w->frames_cap == 0) {
-        w->frames_cap = WRITER_FEW;
-    }
-    w->owns_buf = false;
-    writer_begin(w, buf, max_bytes);
 }
 
 /* Takes back what was written, the version byte too. */
@@ -174,6 +170,7 @@ static void writer_undo(pn_term_writer *w)
     pn_buf *b = writer_buf(w);
 
     if (b != NULL) {
+        assert(b->len >= b->off + w->start);
         b->len = b->off + w->start;
     }
 }
@@ -196,16 +193,16 @@ void pn_term_writer_free(pn_term_writer *w)
     *w = (pn_term_writer){.err = PN_STATE};
 }
 
-/* Everything the writer could not see at once. */
+/* The checks that need the whole term. */
 static pn_err writer_check(pn_term_writer *w)
 {
-    size_t len = pn_term_writer_used(w);
+    size_t len = writer_used(w);
     pn_err err;
 
     if (w->n_frames != 0 || w->n_top != 1) {
         return PN_INVALID;
     }
-    if (PN_CHECK(term_write_size, len > w->max_bytes)) {
+    if (PN_REFUSE_IF(term_write_size, len > w->max_bytes)) {
         return PN_TOO_LARGE;
     }
     if (!w->has_map) {
@@ -218,7 +215,7 @@ static pn_err writer_check(pn_term_writer *w)
 pn_err pn_term_writer_finish(
     pn_term_writer *w, pn_slice *ret_bytes, pn_term *ret_term)
 {
-    /* Once: by the second time a borrowed buffer may have gone on. */
+    /* Only once, because a borrowed buffer may have grown since. */
     if (!w->is_done) {
         w->is_done = true;
         if (w->err == PN_OK) {
@@ -232,17 +229,17 @@ pn_err pn_term_writer_finish(
         return w->err;
     }
     if (ret_bytes != NULL) {
-        *ret_bytes = (pn_slice){writer_base(w), pn_term_writer_used(w)};
+        *ret_bytes = (pn_slice){writer_base(w), writer_used(w)};
     }
     if (ret_term != NULL) {
-        *ret_term = (pn_term){writer_base(w) + 1, pn_term_writer_used(w) - 1};
+        *ret_term = (pn_term){writer_base(w) + 1, writer_used(w) - 1};
     }
     return PN_OK;
 }
 
 /* ---- scalars ---- */
 
-/* n bytes of magnitude, as few as can be. */
+/* Writes n bytes of magnitude, which has no zeros on top. */
 static void write_big(
     pn_term_writer *w, bool is_negative, const uint8_t *magnitude, size_t n)
 {
@@ -256,8 +253,7 @@ static void write_big(
         p[0] = TAG_SMALL_BIG;
         p[1] = (uint8_t)n;
     } else {
-        p[0] = TAG_LARGE_BIG;
-        pn_store_be32(p + 1, (uint32_t)n);
+        put_head(p, TAG_LARGE_BIG, n);
     }
     p[head - 1] = is_negative ? 1 : 0;
     memcpy(p + head, magnitude, n);
@@ -267,13 +263,9 @@ static void write_magnitude(
     pn_term_writer *w, bool is_negative, uint64_t magnitude)
 {
     uint8_t bytes[8];
-    size_t n = 8;
 
     pn_store_le64(bytes, magnitude);
-    while (bytes[n - 1] == 0) {
-        n--;
-    }
-    write_big(w, is_negative, bytes, n);
+    write_big(w, is_negative, bytes, pn_trim_le(bytes, 8));
 }
 
 void pn_term_write_int64(pn_term_writer *w, int64_t value)
@@ -289,8 +281,7 @@ void pn_term_write_int64(pn_term_writer *w, int64_t value)
     } else if (value >= INT32_MIN && value <= INT32_MAX) {
         p = writer_element(w, 5);
         if (p != NULL) {
-            p[0] = TAG_INTEGER;
-            pn_store_be32(p + 1, (uint32_t)(int32_t)value);
+            put_head(p, TAG_INTEGER, (uint32_t)(int32_t)value);
         }
     } else {
         write_magnitude(
@@ -311,14 +302,8 @@ void pn_term_write_uint64(pn_term_writer *w, uint64_t value)
 static bool fits_int64(
     bool is_negative, const uint8_t *magnitude, size_t n, int64_t *ret)
 {
-    uint64_t value = 0;
+    uint64_t value = n > 8 ? UINT64_MAX : pn_load_le(magnitude, n);
 
-    if (n > 8) {
-        return false;
-    }
-    for (size_t i = n; i > 0; i--) {
-        value = value << 8 | magnitude[i - 1];
-    }
     if (value > (uint64_t)INT64_MAX) {
         return false;
     }
@@ -331,9 +316,7 @@ void pn_term_write_bignum(
 {
     int64_t small;
 
-    while (len > 0 && magnitude[len - 1] == 0) {
-        len--;
-    }
+    len = pn_trim_le(magnitude, len);
     if (len > WRITER_BIGNUM_MAX) {
         pn_term_writer_fail(w, PN_INVALID);
         return;
@@ -393,6 +376,9 @@ void pn_term_write_atom_n(pn_term_writer *w, const char *name, size_t len)
     if (len > 0) {
         memcpy(p + head, name, len);
     }
+    if (w->counts_atoms) {
+        w->new_atoms += pn_atom_is_new(utf8, len);
+    }
 }
 
 void pn_term_write_bool(pn_term_writer *w, bool value)
@@ -412,8 +398,7 @@ void pn_term_write_binary(pn_term_writer *w, const void *data, size_t len)
     if (p == NULL) {
         return;
     }
-    p[0] = TAG_BINARY;
-    pn_store_be32(p + 1, (uint32_t)len);
+    put_head(p, TAG_BINARY, len);
     if (len > 0) {
         memcpy(p + WRITER_HEAD, data, len);
     }
@@ -441,8 +426,7 @@ void pn_term_write_bitstring(
     if (p == NULL) {
         return;
     }
-    p[0] = TAG_BIT_BINARY;
-    pn_store_be32(p + 1, (uint32_t)len);
+    put_head(p, TAG_BIT_BINARY, len);
     p[5] = (uint8_t)bits;
     memcpy(p + 6, data, len);
     p[5 + len] &= (uint8_t)(0xff << (8 - bits));
@@ -459,7 +443,8 @@ void pn_term_write_opaque(pn_term_writer *w, pn_term term)
 
 void pn_term_write_term(pn_term_writer *w, pn_term term)
 {
-    bool has_opaque = false;
+    pn_term_found found = {
+        .new_atoms = w->new_atoms, .n_containers = w->n_containers};
     const uint8_t *end;
 
     if (term.len == 0) {
@@ -467,11 +452,13 @@ void pn_term_write_term(pn_term_writer *w, pn_term term)
         return;
     }
     end = term.data + term.len;
-    if (pn_term_scan(term.data, end, &has_opaque) != end
-        || PN_CHECK(term_opaque_sent, has_opaque)) {
+    if (pn_term_scan(term.data, end, &found) != end
+        || PN_REFUSE_IF(term_opaque_sent, found.has_opaque)) {
         pn_term_writer_fail(w, PN_INVALID);
         return;
     }
+    w->new_atoms = found.new_atoms;
+    w->n_containers = found.n_containers;
     pn_term_write_opaque(w, term);
 }
 
@@ -482,6 +469,7 @@ static bool writer_grow(pn_term_writer *w)
     uint32_t cap = 2 * w->frames_cap;
     pn_term_writer_frame *frames = realloc(w->frames, cap * sizeof(*frames));
 
+    assert(w->n_frames == w->frames_cap);
     if (frames == NULL) {
         pn_term_writer_fail(w, PN_NOMEM);
         return false;
@@ -497,7 +485,7 @@ static bool writer_grow(pn_term_writer *w)
 /* Opens a container; its count comes when it is closed. */
 static void writer_open(pn_term_writer *w, pn_writer_kind kind, size_t head)
 {
-    size_t at = pn_term_writer_used(w);
+    size_t at = writer_used(w);
 
     if (w->err == PN_OK && w->n_frames == w->frames_cap && !writer_grow(w)) {
         return;
@@ -505,6 +493,7 @@ static void writer_open(pn_term_writer *w, pn_writer_kind kind, size_t head)
     if (writer_element(w, head) == NULL) {
         return;
     }
+    w->n_containers++;
     writer_frames(w)[w->n_frames++] = (pn_term_writer_frame){
         .at = (uint32_t)at, .kind = kind};
 }
@@ -527,7 +516,7 @@ static pn_term_writer_frame *writer_close(
 static void writer_widen(pn_term_writer *w, uint32_t at)
 {
     const size_t more = WRITER_HEAD - WRITER_TUPLE_HEAD;
-    size_t len = pn_term_writer_used(w) - at - WRITER_TUPLE_HEAD;
+    size_t len = writer_used(w) - at - WRITER_TUPLE_HEAD;
     uint8_t *p = writer_take(w, more);
 
     if (p != NULL) {
@@ -558,9 +547,7 @@ void pn_term_write_tuple_end(pn_term_writer *w)
     }
     writer_widen(w, f->at);
     if (w->err == PN_OK) {
-        head = writer_base(w) + f->at;
-        head[0] = TAG_LARGE_TUPLE;
-        pn_store_be32(head + 1, f->count);
+        put_head(writer_base(w) + f->at, TAG_LARGE_TUPLE, f->count);
     }
 }
 
@@ -572,7 +559,6 @@ void pn_term_write_map_begin(pn_term_writer *w)
 void pn_term_write_map_end(pn_term_writer *w)
 {
     pn_term_writer_frame *f = writer_close(w, WRITER_MAP);
-    uint8_t *head;
 
     if (f == NULL) {
         return;
@@ -582,9 +568,7 @@ void pn_term_write_map_end(pn_term_writer *w)
         return;
     }
     w->has_map = w->has_map || f->count > 2;
-    head = writer_base(w) + f->at;
-    head[0] = TAG_MAP;
-    pn_store_be32(head + 1, f->count / 2);
+    put_head(writer_base(w) + f->at, TAG_MAP, f->count / 2);
 }
 
 void pn_term_write_list_begin(pn_term_writer *w)
@@ -611,9 +595,10 @@ static bool are_bytes(const uint8_t *p, size_t len, uint32_t n)
 static void close_proper(pn_term_writer *w, uint32_t at, uint32_t n)
 {
     uint8_t *head = writer_base(w) + at;
-    size_t len = pn_term_writer_used(w) - at - WRITER_HEAD;
+    size_t len = writer_used(w) - at - WRITER_HEAD;
     uint8_t *tail;
 
+    assert(at + WRITER_HEAD <= writer_used(w));
     if (n == 0) {
         head[0] = TAG_NIL;
         writer_buf(w)->len -= WRITER_HEAD - 1;
@@ -628,8 +613,7 @@ static void close_proper(pn_term_writer *w, uint32_t at, uint32_t n)
         writer_buf(w)->len -= 2 + (size_t)n;
         return;
     }
-    head[0] = TAG_LIST;
-    pn_store_be32(head + 1, n);
+    put_head(head, TAG_LIST, n);
     tail = writer_take(w, 1);
     if (tail != NULL) {
         *tail = TAG_NIL;
@@ -650,7 +634,7 @@ static void splice_string(pn_term_writer *w, uint32_t at, size_t n)
 {
     uint8_t *tail;
 
-    /* The bytes step aside, behind what they will become. */
+    /* Moves the bytes behind the elements that they become. */
     w->err = pn_buf_reserve(writer_buf(w), 2 * n);
     if (w->err != PN_OK) {
         return;
@@ -669,7 +653,7 @@ static void splice_string(pn_term_writer *w, uint32_t at, size_t n)
 static bool splice_list(pn_term_writer *w, uint32_t at, uint32_t n)
 {
     uint8_t *tail = writer_base(w) + at;
-    uint8_t *end = writer_base(w) + pn_term_writer_used(w);
+    uint8_t *end = writer_base(w) + writer_used(w);
     const uint8_t *p = tail + WRITER_HEAD;
     bool is_proper;
 
@@ -685,13 +669,12 @@ static bool splice_list(pn_term_writer *w, uint32_t at, uint32_t n)
     return is_proper;
 }
 
-/* The tail is itself a list: both become one, as a BEAM would write it. */
+/* The tail is a list. Both are joined to one list, as a BEAM writes it. */
 static void close_joined(pn_term_writer *w, pn_term_writer_frame f)
 {
     const uint8_t *tail = writer_base(w) + f.last;
     uint32_t count = f.count - 1;
     bool is_proper = true;
-    uint8_t *head;
 
     if (tail[0] == TAG_STRING) {
         count += pn_load_be16(tail + 1);
@@ -706,16 +689,13 @@ static void close_joined(pn_term_writer *w, pn_term_writer_frame f)
     if (is_proper) {
         close_proper(w, f.at, count);
     } else {
-        head = writer_base(w) + f.at;
-        head[0] = TAG_LIST;
-        pn_store_be32(head + 1, count);
+        put_head(writer_base(w) + f.at, TAG_LIST, count);
     }
 }
 
 void pn_term_write_list_end_improper(pn_term_writer *w)
 {
     pn_term_writer_frame *f = writer_close(w, WRITER_LIST);
-    uint8_t *head;
 
     if (f == NULL) {
         return;
@@ -724,7 +704,6 @@ void pn_term_write_list_end_improper(pn_term_writer *w)
         pn_term_writer_fail(w, PN_INVALID);
         return;
     }
-    head = writer_base(w) + f->at;
     switch (writer_base(w)[f->last]) {
     case TAG_NIL:
         writer_buf(w)->len--;
@@ -735,25 +714,7 @@ void pn_term_write_list_end_improper(pn_term_writer *w)
         close_joined(w, *f);
         break;
     default:
-        head[0] = TAG_LIST;
-        pn_store_be32(head + 1, f->count - 1);
+        put_head(writer_base(w) + f->at, TAG_LIST, f->count - 1);
         break;
     }
-}
-
-static const pn_term_writer_frame *writer_peek(const pn_term_writer *w)
-{
-    const pn_term_writer_frame *frames = w->frames != NULL ? w->frames : w->few;
-
-    return &frames[w->n_frames - 1];
-}
-
-pn_writer_kind pn_term_writer_open(const pn_term_writer *w)
-{
-    return w->n_frames == 0 ? WRITER_TOP : (pn_writer_kind)writer_peek(w)->kind;
-}
-
-uint32_t pn_term_writer_count(const pn_term_writer *w)
-{
-    return w->n_frames == 0 ? w->n_top : writer_peek(w)->count;
 }

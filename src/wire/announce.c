@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The UDP announce: "PNET", u8 1, u16 port, 32 bytes key. */
+/* The UDP announce (docs/PROTOCOL.md, section 6): "PNET", u8 1, u16 port, 32
+ * bytes key. */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -21,13 +22,15 @@ pn_err pn_announce_read(
 {
     pn_announce announce;
 
-    if (len < PN_ANNOUNCE_LEN || PN_CHECK(announce_long, len > PN_ANNOUNCE_LEN)
-        || PN_CHECK(announce_magic, memcmp(data, magic, sizeof(magic)) != 0)) {
+    if (len < PN_ANNOUNCE_LEN
+        || PN_REFUSE_IF(announce_long, len > PN_ANNOUNCE_LEN)
+        || PN_REFUSE_IF(
+            announce_magic, memcmp(data, magic, sizeof(magic)) != 0)) {
         return PN_MALFORMED;
     }
     announce.port = pn_load_be16(data + 5);
-    /* Nobody listens on port 0; the original would dial it. */
-    if (PN_CHECK(announce_port_zero, announce.port == 0)) {
+    /* A node cannot listen on port 0. PeerNet 0.1.0 would dial it. */
+    if (PN_REFUSE_IF(announce_port_zero, announce.port == 0)) {
         return PN_MALFORMED;
     }
     memcpy(announce.key.bytes, data + 7, PN_PUBLIC_KEY_LEN);

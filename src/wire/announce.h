@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The UDP announce of PeerNet 0.1.0 (wire section 5): 39 bytes exactly. */
+/* The UDP announce of PeerNet 0.1.0 (docs/PROTOCOL.md, section 6): 39 bytes
+ * exactly. */
 #ifndef PN_WIRE_ANNOUNCE_H
 #define PN_WIRE_ANNOUNCE_H
 

@@ -1,48 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The five envelopes of PeerNet 0.1.0, peernet-wire section 3. Reading checks
- * the whole plaintext once as a term and then only looks; writing is a prefix,
- * because the last element of every envelope is its end.
+ * The five envelopes of PeerNet 0.1.0 (docs/PROTOCOL.md, section 4). Reading
+ * checks the whole plaintext once as a term and looks at its elements. Writing
+ * gives a prefix alone, because nothing follows the last element of an
+ * envelope.
  */
 #include <string.h>
 
+#include "base/assert.h"
+#include "base/bytes.h"
 #include "base/mutant.h"
+#include "base/slice.h"
+#include "base/utf8.h"
+#include "term/tags.h"
 #include "wire/envelope.h"
 
-enum {
-    TAG_VERSION = 131,
-    TAG_SMALL_INTEGER = 97,
-    TAG_INTEGER = 98,
-    TAG_SMALL_TUPLE = 104,
-    TAG_BINARY = 109,
-    TAG_SMALL_BIG = 110,
-    TAG_ATOM_UTF8 = 118,
-    TAG_SMALL_ATOM_UTF8 = 119,
-    ATOM_MAX_CHARACTERS = 255,
-    HEAD_FIXED_MAX = 40 /* all of a head but the letters of a handle */
-};
+/* The most bytes of a head besides the letters of a handle. */
+enum { HEAD_FIXED_MAX = 40 };
 
-/* What the first atom and the arity say; anything else is no envelope. */
+/* The first atom and the arity of each envelope; any other term is none. */
 static const struct {
     const char *name;
-    size_t name_len;
     uint32_t arity;
     pn_envelope_type type;
 } shapes[] = {
-    {"call", 4, 4, PN_ENVELOPE_CALL},
-    {"reply", 5, 3, PN_ENVELOPE_REPLY},
-    {"send", 4, 3, PN_ENVELOPE_SEND},
-    {"ping", 4, 2, PN_ENVELOPE_PING},
-    {"pong", 4, 2, PN_ENVELOPE_PONG},
+    {"call", 4, PN_ENVELOPE_CALL},
+    {"reply", 3, PN_ENVELOPE_REPLY},
+    {"send", 3, PN_ENVELOPE_SEND},
+    {"ping", 2, PN_ENVELOPE_PING},
+    {"pong", 2, PN_ENVELOPE_PONG},
 };
 
-static bool slice_is(pn_slice s, const char *text, size_t len)
-{
-    return s.len == len && memcmp(s.data, text, len) == 0;
-}
-
-/* All that is left of a tuple whose other elements have been read. The term
- * was validated as a whole, so this is exactly its last element. */
+/* The last element of a tuple whose others have been read: the rest of the
+ * term, which was validated as a whole. */
 static pn_term read_last(const pn_term_reader *r)
 {
     return (pn_term){r->at, (size_t)(r->end - r->at)};
@@ -70,23 +60,14 @@ static pn_err read_handle(pn_term_reader *r, pn_envelope *e)
     return PN_OK;
 }
 
-/* Upstream takes any term as an id and echoes it; we take what a conforming
- * caller can make, a non-zero 64-bit integer. */
+/* PeerNet 0.1.0 takes any term as an id and echoes it. We take an integer of 1
+ * to 2^64-1, because no conforming caller makes another. */
 static pn_err read_id(pn_term_reader *r, pn_envelope *e)
 {
     e->id = pn_term_read_uint64(r);
-    if (PN_CHECK(envelope_id, r->err != PN_OK || e->id == 0)) {
+    if (PN_REFUSE_IF(envelope_id, r->err != PN_OK || e->id == 0)) {
         return PN_MALFORMED;
     }
-    return PN_OK;
-}
-
-static pn_err read_call(pn_term_reader *r, pn_envelope *e)
-{
-    if (read_id(r, e) != PN_OK || read_handle(r, e) != PN_OK) {
-        return PN_MALFORMED;
-    }
-    e->args = read_last(r);
     return PN_OK;
 }
 
@@ -99,6 +80,11 @@ static pn_err read_send(pn_term_reader *r, pn_envelope *e)
     return PN_OK;
 }
 
+static pn_err read_call(pn_term_reader *r, pn_envelope *e)
+{
+    return read_id(r, e) != PN_OK ? PN_MALFORMED : read_send(r, e);
+}
+
 static pn_err read_reply(pn_term_reader *r, pn_envelope *e)
 {
     uint32_t arity;
@@ -109,10 +95,10 @@ static pn_err read_reply(pn_term_reader *r, pn_envelope *e)
     }
     arity = pn_term_read_tuple(r);
     outcome = pn_term_read_atom(r);
-    e->is_ok = r->err == PN_OK && slice_is(outcome, "ok", 2);
-    if (PN_CHECK(envelope_reply_outcome,
+    e->is_ok = r->err == PN_OK && pn_slice_is(outcome, "ok");
+    if (PN_REFUSE_IF(envelope_reply_outcome,
             r->err != PN_OK || arity != 2
-                || (!e->is_ok && !slice_is(outcome, "error", 5)))) {
+                || (!e->is_ok && !pn_slice_is(outcome, "error")))) {
         return PN_MALFORMED;
     }
     e->value = read_last(r);
@@ -122,7 +108,7 @@ static pn_err read_reply(pn_term_reader *r, pn_envelope *e)
 static pn_err read_nonce(pn_term_reader *r, pn_envelope *e)
 {
     e->nonce = pn_term_read_binary(r);
-    return PN_CHECK(envelope_nonce, pn_term_reader_finish(r) != PN_OK)
+    return PN_REFUSE_IF(envelope_nonce, pn_term_reader_finish(r) != PN_OK)
                ? PN_MALFORMED
                : PN_OK;
 }
@@ -156,8 +142,8 @@ static pn_err read_shape(pn_term term, pn_envelope *e)
         return PN_MALFORMED;
     }
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-        if (slice_is(name, shapes[i].name, shapes[i].name_len)) {
-            if (PN_CHECK(envelope_arity, arity != shapes[i].arity)) {
+        if (pn_slice_is(name, shapes[i].name)) {
+            if (PN_REFUSE_IF(envelope_arity, arity != shapes[i].arity)) {
                 return PN_MALFORMED;
             }
             e->type = shapes[i].type;
@@ -181,9 +167,11 @@ pn_err pn_envelope_read(const uint8_t *data, size_t len,
 
 /* ---- writing ------------------------------------------------------------ */
 
-static uint8_t *put(uint8_t *at, const char *bytes, size_t n)
+static uint8_t *put(uint8_t *at, const void *bytes, size_t n)
 {
-    memcpy(at, bytes, n);
+    if (n > 0) {
+        memcpy(at, bytes, n);
+    }
     return at + n;
 }
 
@@ -199,10 +187,8 @@ static uint8_t *put_id(uint8_t *at, uint64_t id)
     }
     if (id <= INT32_MAX) {
         *at++ = TAG_INTEGER;
-        for (int shift = 24; shift >= 0; shift -= 8) {
-            *at++ = (uint8_t)(id >> shift);
-        }
-        return at;
+        pn_store_be32(at, (uint32_t)id);
+        return at + 4;
     }
     *at++ = TAG_SMALL_BIG;
     n = at++;
@@ -214,31 +200,12 @@ static uint8_t *put_id(uint8_t *at, uint64_t id)
     return at;
 }
 
-/* Checked by the term writer, which knows what an atom is: only names that
- * are not plain ASCII take this way. */
-static bool is_atom_name(pn_slice name)
-{
-    pn_term_writer w;
-    bool is_atom;
-
-    pn_term_writer_init(&w, 0);
-    pn_term_write_atom_n(&w, (const char *)name.data, name.len);
-    is_atom = pn_term_writer_finish(&w, NULL, NULL) == PN_OK;
-    pn_term_writer_free(&w);
-    return is_atom;
-}
-
 static bool is_handle(pn_slice name)
 {
-    uint8_t high = 0;
+    size_t chars;
 
-    if (name.len > ATOM_MAX_CHARACTERS) {
-        return is_atom_name(name);
-    }
-    for (size_t i = 0; i < name.len; i++) {
-        high |= name.data[i];
-    }
-    return high < 0x80 || is_atom_name(name);
+    return pn_utf8_check(name.data, name.len, &chars)
+           && chars <= TERM_ATOM_MAX_CHARS;
 }
 
 static uint8_t *put_handle(uint8_t *at, pn_slice name)
@@ -250,58 +217,51 @@ static uint8_t *put_handle(uint8_t *at, pn_slice name)
         *at++ = (uint8_t)(name.len >> 8);
     }
     *at++ = (uint8_t)name.len;
-    if (name.len > 0) {
-        memcpy(at, name.data, name.len);
-    }
-    return at + name.len;
+    return put(at, name.data, name.len);
 }
 
-/* Version byte, tuple, kind; id when it is not 0; handle when it has data.
- * Room for all of it has been made. */
-static void put_head(pn_buf *out, const char *start, size_t start_len,
+/* Version byte, tuple and type, which are start; the id unless it is 0; the
+ * handle unless it is NULL. */
+static pn_err put_head(pn_buf *out, const char *start, size_t start_len,
     uint64_t id, const pn_slice *handle)
 {
-    uint8_t *at = put(out->data + out->len, start, start_len);
+    size_t room = HEAD_FIXED_MAX + (handle == NULL ? 0 : handle->len);
+    pn_err err = pn_buf_reserve(out, room);
+    uint8_t *at;
 
+    if (err != PN_OK) {
+        return err;
+    }
+    at = put(out->data + out->len, start, start_len);
     if (id != 0) {
         at = put_id(at, id);
     }
     if (handle != NULL) {
         at = put_handle(at, *handle);
     }
+    assert((size_t)(at - out->data) - out->len <= room);
     out->len = (size_t)(at - out->data);
+    return PN_OK;
 }
 
 pn_err pn_envelope_head_call(pn_buf *out, uint64_t id, pn_slice handle)
 {
     static const char start[] = "\x83\x68\x04\x77\x04"
                                 "call";
-    pn_err err;
 
-    if (id == 0 || !is_handle(handle)) {
-        return PN_INVALID;
-    }
-    err = pn_buf_reserve(out, HEAD_FIXED_MAX + handle.len);
-    if (err == PN_OK) {
-        put_head(out, start, sizeof(start) - 1, id, &handle);
-    }
-    return err;
+    return id == 0 || !is_handle(handle)
+               ? PN_INVALID
+               : put_head(out, start, sizeof(start) - 1, id, &handle);
 }
 
 pn_err pn_envelope_head_send(pn_buf *out, pn_slice handle)
 {
     static const char start[] = "\x83\x68\x03\x77\x04"
                                 "send";
-    pn_err err;
 
-    if (!is_handle(handle)) {
-        return PN_INVALID;
-    }
-    err = pn_buf_reserve(out, HEAD_FIXED_MAX + handle.len);
-    if (err == PN_OK) {
-        put_head(out, start, sizeof(start) - 1, 0, &handle);
-    }
-    return err;
+    return is_handle(handle)
+               ? put_head(out, start, sizeof(start) - 1, 0, &handle)
+               : PN_INVALID;
 }
 
 pn_err pn_envelope_head_reply(pn_buf *out, uint64_t id, bool is_ok)
@@ -312,16 +272,12 @@ pn_err pn_envelope_head_reply(pn_buf *out, uint64_t id, bool is_ok)
                              "ok";
     static const char error[] = "\x68\x02\x77\x05"
                                 "error";
-    pn_err err;
+    pn_err err = id == 0 ? PN_INVALID
+                         : put_head(out, start, sizeof(start) - 1, id, NULL);
 
-    if (id == 0) {
-        return PN_INVALID;
-    }
-    err = pn_buf_reserve(out, HEAD_FIXED_MAX);
     if (err != PN_OK) {
         return err;
     }
-    put_head(out, start, sizeof(start) - 1, id, NULL);
     return is_ok ? pn_buf_append(out, ok, sizeof(ok) - 1)
                  : pn_buf_append(out, error, sizeof(error) - 1);
 }
@@ -329,18 +285,21 @@ pn_err pn_envelope_head_reply(pn_buf *out, uint64_t id, bool is_ok)
 pn_err pn_envelope_write_ping(
     pn_buf *out, pn_envelope_type type, pn_slice nonce)
 {
-    uint8_t head[14];
-    uint8_t *at = put(head, "\x83\x68\x02\x77\x04", 5);
-    pn_err err = pn_buf_reserve(out, sizeof(head) + nonce.len);
+    static const char ping[] = "\x83\x68\x02\x77\x04"
+                               "ping\x6d";
+    static const char pong[] = "\x83\x68\x02\x77\x04"
+                               "pong\x6d";
+    const size_t len = sizeof(ping) - 1;
+    pn_err err = pn_buf_reserve(out, len + 4 + nonce.len);
+    uint8_t *at;
 
     if (err != PN_OK) {
         return err;
     }
-    at = put(at, type == PN_ENVELOPE_PING ? "ping" : "pong", 4);
-    *at++ = TAG_BINARY;
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        *at++ = (uint8_t)(nonce.len >> shift);
-    }
-    err = pn_buf_append(out, head, sizeof(head));
-    return err != PN_OK ? err : pn_buf_append(out, nonce.data, nonce.len);
+    at = out->data + out->len;
+    at = put(at, type == PN_ENVELOPE_PING ? ping : pong, len);
+    pn_store_be32(at, (uint32_t)nonce.len);
+    at = put(at + 4, nonce.data, nonce.len);
+    out->len = (size_t)(at - out->data);
+    return PN_OK;
 }

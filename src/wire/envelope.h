@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The five envelopes of PeerNet 0.1.0 (wire section 3). */
+/* The five envelopes of PeerNet 0.1.0 (docs/PROTOCOL.md, section 4). */
 #ifndef PN_WIRE_ENVELOPE_H
 #define PN_WIRE_ENVELOPE_H
 
@@ -15,8 +15,8 @@ typedef enum pn_envelope_type {
     PN_ENVELOPE_PONG
 } pn_envelope_type;
 
-/* One envelope; slices and terms alias the input, except the handle when it
- * came as a Latin-1 atom with letters that UTF-8 spells longer: then latin1. */
+/* One envelope. Slices and terms alias the input, except the handle where it
+ * came as a Latin-1 atom with bytes over 127: then it aliases latin1. */
 typedef struct pn_envelope {
     pn_envelope_type type;
     uint64_t id;     /* call, reply: 1..2^64-1 */
@@ -37,11 +37,11 @@ PN_MUST_USE pn_err pn_envelope_read(const uint8_t *data, size_t len,
     const pn_term_limits *limits, pn_envelope *ret_envelope, bool *ret_shape);
 
 /*
- * Each appends the head of an envelope, version byte first; the argument or
- * value follows as one term that the caller writes, and nothing behind it: an
- * envelope ends where its last term ends.
- * Errors: PN_NOMEM; PN_INVALID the handle is not an atom's name (UTF-8, at
- * most 255 characters), id 0. Nothing is appended then.
+ * Each appends the head of an envelope, version byte first. The caller appends
+ * the argument or value as one term and nothing behind it, because an envelope
+ * ends where its last term ends. Errors: PN_NOMEM; PN_INVALID the handle is not
+ * an atom's name (UTF-8, at most 255 characters), id 0. Nothing is appended
+ * then.
  */
 PN_MUST_USE pn_err pn_envelope_head_call(
     pn_buf *out, uint64_t id, pn_slice handle);

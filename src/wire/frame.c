@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Framing and handshake bodies: peernet-wire sections 1 and 2. */
+/* Framing and handshake bodies: docs/PROTOCOL.md, sections 1 and 2.1. */
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/mutant.h"
 #include "wire/frame.h"
@@ -19,17 +20,18 @@ pn_err pn_frame_peek(
         return PN_AGAIN;
     }
     body = pn_load_be32(data);
-    if (PN_CHECK(frame_max, body > max)) {
+    if (PN_REFUSE_IF(frame_max, body > max)) {
         return PN_LIMIT;
     }
-    if (PN_CHECK(frame_min, body < min)) {
+    if (PN_REFUSE_IF(frame_min, body < min)) {
         return PN_LIMIT;
     }
     *ret_body = body;
     return len - PN_FRAME_HEADER_LEN < body ? PN_AGAIN : PN_OK;
 }
 
-/* The constant head of a handshake body: term_to_binary of a binary. */
+/* The constant head of a handshake body, which is the binary that
+ * term_to_binary/1 makes of a binary. */
 static void write_prefix(
     uint8_t out[static PN_HANDSHAKE_PREFIX_LEN], size_t message_len)
 {
@@ -43,11 +45,12 @@ pn_err pn_handshake_unwrap(
 {
     uint8_t want[PN_HANDSHAKE_PREFIX_LEN];
 
-    if (PN_CHECK(handshake_body_len, len != body_len)) {
+    assert(body_len > PN_HANDSHAKE_PREFIX_LEN);
+    if (PN_REFUSE_IF(handshake_body_len, len != body_len)) {
         return PN_MALFORMED;
     }
     write_prefix(want, body_len - PN_HANDSHAKE_PREFIX_LEN);
-    if (PN_CHECK(handshake_prefix, memcmp(body, want, sizeof(want)) != 0)) {
+    if (PN_REFUSE_IF(handshake_prefix, memcmp(body, want, sizeof(want)) != 0)) {
         return PN_MALFORMED;
     }
     *ret_message = (pn_slice){
@@ -57,6 +60,7 @@ pn_err pn_handshake_unwrap(
 
 void pn_handshake_wrap(uint8_t *out, size_t len)
 {
+    assert(PN_HANDSHAKE_PREFIX_LEN + len <= PN_HANDSHAKE_BODY_MAX);
     pn_store_be32(out, (uint32_t)(PN_HANDSHAKE_PREFIX_LEN + len));
     write_prefix(out + PN_FRAME_HEADER_LEN, len);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Framing of PeerNet 0.1.0 and its handshake bodies (wire sections 1, 2). */
+/* Framing of PeerNet 0.1.0 and its handshake bodies (docs/PROTOCOL.md, sections
+ * 1 and 2.1). */
 #ifndef PN_WIRE_FRAME_H
 #define PN_WIRE_FRAME_H
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of the TCP transport share. */
-#ifndef PN_OS_TCP_IMPL_H
-#define PN_OS_TCP_IMPL_H
+/* Declarations shared by the files of the TCP transport. */
+#ifndef PN_OS_TCP_INTERNAL_H
+#define PN_OS_TCP_INTERNAL_H
 
-#include "os/transport.h"
+#include "loop_internal.h"
+#include "transport.h"
 
 /* When one connection acknowledges at once (tcp_ack.c). */
 typedef struct pn_tcp_ack {
@@ -26,12 +27,11 @@ PN_MUST_USE pn_err pn_tcp_conn_accepted(
     pn_loop *loop, int fd, const pn_address *from, pn_conn **ret_conn);
 
 PN_MUST_USE pn_err pn_tcp_listen(pn_loop *loop, const pn_address *at,
-    int backlog, const pn_listener_callbacks *callbacks, void *user,
+    const pn_listener_callbacks *callbacks, void *user,
     pn_listener **ret_listener, int *ret_errno);
 void pn_tcp_listener_address(
     const pn_listener *listener, pn_address *ret_address);
 void pn_tcp_listener_pause(pn_listener *listener);
-void pn_tcp_listener_resume(pn_listener *listener);
 void pn_tcp_listener_close(pn_listener *listener);
 
 #endif

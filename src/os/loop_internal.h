@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What loop.c and timer.c share. */
-#ifndef PN_OS_LOOP_IMPL_H
-#define PN_OS_LOOP_IMPL_H
+/* Declarations shared by the files that use libuv. */
+#ifndef PN_OS_LOOP_INTERNAL_H
+#define PN_OS_LOOP_INTERNAL_H
 
 #include <uv.h>
 
 #include "base/heap.h"
-#include "os/loop.h"
+#include "loop.h"
 
 /* A heap of timers over one timerfd. It has room for every timer there is, so
  * that setting one cannot fail. */
@@ -31,13 +31,15 @@ struct pn_loop {
     bool in_turn;
     void (*turn_end)(void *user);
     void *turn_end_user;
-    pn_task tasks; /* heads of circular lists */
-    pn_task turn_tasks;
-    pn_task soon_tasks;
-    pn_task free_tasks;
+    pn_list tasks; /* of the next turn */
+    pn_list turn_tasks;
+    pn_list soon_tasks;
     uint8_t *read_buffer;
-    struct memory_net *memory; /* of the memory transport; or NULL */
 };
+
+/* Closes a handle whose data is the allocation that it is embedded in. The
+ * allocation is freed in libuv's close callback. */
+void pn_handle_close(uv_handle_t *handle);
 
 PN_MUST_USE pn_err pn_timers_init(pn_loop *loop);
 void pn_timers_close(pn_loop *loop);
