@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an authenticated peer sends, peernet-wire section 3: a sealed frame
- * holds one envelope, and anything else ends the link.
+ * Frames of an authenticated peer (docs/PROTOCOL.md, sections 3 and 4): a
+ * sealed frame holds one envelope, and anything else ends the link.
  */
 #include "base/mutant.h"
 #include "session/session_internal.h"
@@ -24,13 +24,14 @@ static pn_err on_send(pn_session *s, uint64_t now_us, const pn_envelope *e)
     return PN_OK;
 }
 
-/* A reply to nothing in flight is late or made up: dropped, wire section 3. */
+/* A reply to no call in flight is late or made up, and dropped
+ * (docs/PROTOCOL.md, section 4). */
 static pn_err on_reply(pn_session *s, uint64_t now_us, const pn_envelope *e)
 {
     void *call;
 
     (void)now_us;
-    if (pn_calls_take(&s->calls, e->id, &call)) {
+    if (pn_call_ids_take(&s->calls, e->id, &call)) {
         s->callbacks->on_reply(
             s->user, call, e->is_ok ? PN_OK : PN_REMOTE, e->value);
     }
@@ -39,7 +40,7 @@ static pn_err on_reply(pn_session *s, uint64_t now_us, const pn_envelope *e)
 
 static pn_err on_ping(pn_session *s, uint64_t now_us, const pn_envelope *e)
 {
-    if (PN_CHECK(
+    if (PN_REFUSE_IF(
             session_ping_nonce_len, e->nonce.len > s->limits->max_ping_nonce)) {
         return pn_session_fail(s, PN_LIMIT, PN_REASON_BAD_ENVELOPE);
     }
@@ -53,7 +54,7 @@ static pn_err on_pong(pn_session *s, uint64_t now_us, const pn_envelope *e)
     return PN_OK;
 }
 
-/* Complete: an envelope that is none of these has failed to be read. */
+/* The table is complete: pn_envelope_read refuses any other type. */
 static envelope_fn *const on_envelope[] = {
     [PN_ENVELOPE_CALL] = on_call,
     [PN_ENVELOPE_SEND] = on_send,
@@ -69,12 +70,18 @@ pn_err pn_session_on_plaintext(
     bool is_shape;
     pn_err err = pn_envelope_read(data, len, &s->limits->term, &e, &is_shape);
 
-    if (PN_CHECK(session_bad_envelope, err != PN_OK)) {
-        return pn_session_fail(
-            s, err, is_shape ? PN_REASON_BAD_ENVELOPE : PN_REASON_BAD_TERM);
-    }
     if (err != PN_OK) {
-        return PN_OK; /* only in the mutant */
+        if (PN_SAFEGUARD(session_bad_envelope)) {
+            (void)pn_session_fail(
+                s, err, is_shape ? PN_REASON_BAD_ENVELOPE : PN_REASON_BAD_TERM);
+        }
+        return err;
+    }
+    if (s->callbacks->on_received != NULL) {
+        s->callbacks->on_received(s->user);
+    }
+    if (s->state == PN_SESSION_CLOSED) {
+        return PN_CLOSED;
     }
     err = on_envelope[e.type](s, now_us, &e);
     /* Callbacks may close. */
@@ -87,7 +94,7 @@ pn_err pn_session_on_frame(
     size_t plain_len;
     pn_err err = pn_cipher_open(&s->receive, NULL, 0, body, len, &plain_len);
 
-    if (PN_CHECK(session_bad_tag, err != PN_OK)) {
+    if (PN_REFUSE_IF(session_bad_tag, err != PN_OK)) {
         return pn_session_fail(s, err,
             err == PN_LIMIT ? PN_REASON_NONCES_USED_UP : PN_REASON_BAD_TAG);
     }

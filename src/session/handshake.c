@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the first byte to authentication, peernet-wire section 2. Nothing here
- * parses: a body has its one length, its six constant bytes, and then belongs
- * to Noise. Whatever is wrong, the peer sees a close and nothing else.
+ * From the first byte to authentication (docs/PROTOCOL.md, section 2). Nothing
+ * here parses: a body has one length and six constant bytes, and the rest is a
+ * Noise message. On any error the peer sees the connection close and nothing
+ * else.
  */
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/assert.h"
 #include "base/mutant.h"
 #include "session/session_internal.h"
 #include "wire/frame.h"
@@ -18,6 +21,7 @@ static pn_err handshake_read(
     size_t payload_len;
     pn_err err = pn_handshake_unwrap(body, len, body_len, &message);
 
+    assert(s->handshake != NULL && !s->has_peer);
     if (err == PN_OK) {
         err = pn_handshake_read(
             s->handshake, message.data, message.len, &nothing, 0, &payload_len);
@@ -25,13 +29,13 @@ static pn_err handshake_read(
     if (err == PN_OK) {
         return PN_OK;
     }
-    /* Denied: the peer's static key is ours (T34). */
+    /* PN_DENIED: the peer's static key is ours (T34). */
     return pn_session_fail(
         s, err, err == PN_DENIED ? PN_REASON_OWN_KEY : PN_REASON_BAD_HANDSHAKE);
 }
 
-/* Room for one message of the handshake. The first buffer is as small as that:
- * strangers may hold many of them (T1). */
+/* Makes room for one message of the handshake. The first buffer is no larger,
+ * because strangers may hold many of them (T1). */
 static pn_err handshake_reserve(pn_buf *out)
 {
     size_t n = PN_FRAME_HEADER_LEN + PN_HANDSHAKE_BODY_MAX;
@@ -71,9 +75,9 @@ pn_err pn_session_put_handshake(pn_session *s)
 }
 
 /*
- * Who is it? Asked when every DH and every tag has been checked (T18): the key
- * is the peer's own, and how long this takes tells a stranger nothing that the
- * close does not.
+ * Decides whether the peer may have a link. Every DH and every tag has been
+ * checked before (T18), so the key is the peer's own, and the time that the
+ * decision takes tells a stranger no more than the close does.
  */
 static pn_err handshake_admit(pn_session *s)
 {
@@ -86,10 +90,10 @@ static pn_err handshake_admit(pn_session *s)
     is_other = s->has_expected && !pn_key_equal(peer, &s->peer);
     s->peer = *peer;
     s->has_peer = true;
-    if (PN_CHECK(session_expected_peer, is_other)) {
+    if (PN_REFUSE_IF(session_expected_peer, is_other)) {
         return pn_session_fail(s, PN_DENIED, PN_REASON_KEY_MISMATCH);
     }
-    if (PN_CHECK(
+    if (PN_REFUSE_IF(
             session_untrusted, !s->callbacks->is_trusted(s->user, &s->peer))) {
         return pn_session_fail(s, PN_DENIED, PN_REASON_UNTRUSTED_PEER);
     }
@@ -97,10 +101,27 @@ static pn_err handshake_admit(pn_session *s)
     return s->state == PN_SESSION_CLOSED ? PN_CLOSED : PN_OK;
 }
 
+/* Keeps the hash of the handshake for as long as the link is open. */
+static pn_err kinds_new(pn_session *s)
+{
+    const uint8_t *hash = pn_handshake_hash(s->handshake);
+
+    assert(hash != NULL && s->kinds == NULL);
+    s->kinds = calloc(1, sizeof(*s->kinds));
+    if (s->kinds == NULL) {
+        return PN_NOMEM;
+    }
+    memcpy(s->kinds->hash, hash, sizeof(s->kinds->hash));
+    return PN_OK;
+}
+
 static pn_err handshake_open(pn_session *s, uint64_t now_us)
 {
     pn_err err = pn_handshake_split(s->handshake, &s->send, &s->receive);
 
+    if (err == PN_OK && s->kind != NULL) {
+        err = kinds_new(s);
+    }
     if (err != PN_OK) {
         return pn_session_fail(s, err, PN_REASON_SYSTEM);
     }
@@ -112,6 +133,14 @@ static pn_err handshake_open(pn_session *s, uint64_t now_us)
         s->stall_at_us = pn_session_after(now_us, s->limits->stall_us);
     }
     s->state = PN_SESSION_OPEN;
+    /* Before anything else, so that the initiator recognises a responder of its
+     * kind by its first frame. */
+    if (!s->is_initiator && s->kinds != NULL) {
+        err = pn_session_say_kind(s, now_us);
+        if (err != PN_OK) {
+            return err;
+        }
+    }
     s->callbacks->on_open(s->user, &s->peer);
     return s->state == PN_SESSION_CLOSED ? PN_CLOSED : PN_OK;
 }
@@ -127,7 +156,7 @@ pn_err pn_session_on_m1(
     }
     err = pn_session_put_handshake(s);
     if (err != PN_OK) {
-        /* A low-order key shows only when our half is computed. */
+        /* The DH that finds a low-order key is part of writing M2. */
         return pn_session_fail(s, err, PN_REASON_BAD_HANDSHAKE);
     }
     s->state = PN_SESSION_WAIT_M3;

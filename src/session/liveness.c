@@ -1,19 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is the peer there? peernet-wire section 4: a ping every 30 s, and the link
- * is dead when the matching pong has not come 60 s later. Those 60 s begin
- * when the ping has been written: while a peer does not read, because a
- * handler of an Elixir node runs, the stall time-out is what counts (T11). The
- * same holds while we do not read: its pong may be there.
+ * Detection of dead peers (docs/PROTOCOL.md, section 5): a ping every 30 s, and
+ * the link is dead when the matching pong has not come 60 s later. Those 60 s
+ * begin when the ping has been written. While a peer does not read, because a
+ * handler of an Elixir node runs, the stall time-out ends the link (T11). While
+ * we do not read, no pong counts as missed, because it may be waiting.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mutant.h"
 #include "session/session_internal.h"
 
-/* Pongs are a courtesy within bounds (T12): beyond the rate, or when there is
- * no room, the ping is dropped. */
+/* The peer's nonce, which has been answered, may say its kind. A responder says
+ * its own first, and an initiator answers that with its own: it sends an Elixir
+ * node nothing but what the originals send. */
+static void hear_kind(pn_session *s, uint64_t now_us, pn_slice nonce)
+{
+    if (s->kinds == NULL
+        || !pn_kind_read(
+            s->kinds->hash, !s->is_initiator, nonce, &s->kinds->peer)) {
+        return;
+    }
+    if (s->callbacks->on_kind != NULL) {
+        s->callbacks->on_kind(s->user);
+    }
+    if (s->is_initiator && !s->kinds->is_said && s->state == PN_SESSION_OPEN) {
+        (void)!pn_session_say_kind(s, now_us); /* the caller asks the state */
+    }
+    pn_session_kind_changed(s); /* it may have before the peer was known */
+}
+
+/* A ping beyond the rate, or one whose pong has no room in the output, is
+ * dropped (T12). */
 void pn_session_answer_ping(pn_session *s, uint64_t now_us, pn_slice nonce)
 {
     pn_err err;
@@ -22,7 +42,8 @@ void pn_session_answer_ping(pn_session *s, uint64_t now_us, pn_slice nonce)
         s->pings_window_us = now_us;
         s->n_answered = 0;
     }
-    if (PN_CHECK(session_ping_rate, s->n_answered >= s->limits->pings_per_s)) {
+    if (PN_REFUSE_IF(
+            session_ping_rate, s->n_answered >= s->limits->pings_per_s)) {
         return;
     }
     s->n_answered++;
@@ -31,19 +52,38 @@ void pn_session_answer_ping(pn_session *s, uint64_t now_us, pn_slice nonce)
         pn_session_frame_notify(s);
     } else if (err == PN_LIMIT || err == PN_SYS) {
         (void)pn_session_fail(s, err, PN_REASON_NONCES_USED_UP);
+        return;
+    }
+    if (s->state == PN_SESSION_OPEN) {
+        hear_kind(s, now_us, nonce);
     }
 }
 
-/* Answers come in order, so a pong also vouches for the pings before its own:
- * a peer may have dropped those as too many. */
+/* The nonce of one of our pings, as it is kept. */
+static void keep_nonce(pn_session_ping_sent *ping, pn_slice nonce)
+{
+    size_t n = nonce.len < PN_PING_NONCE_LEN ? nonce.len : PN_PING_NONCE_LEN;
+
+    ping->nonce_len = (uint8_t)nonce.len;
+    memcpy(ping->nonce_end, nonce.data + nonce.len - n, n);
+}
+
+static bool is_nonce_of(const pn_session_ping_sent *ping, pn_slice nonce)
+{
+    size_t n = nonce.len < PN_PING_NONCE_LEN ? nonce.len : PN_PING_NONCE_LEN;
+
+    return nonce.len == ping->nonce_len
+           && memcmp(nonce.data + nonce.len - n, ping->nonce_end, n) == 0;
+}
+
+/* Answers come in order, so a pong also answers the pings before its own, which
+ * the peer may have dropped as too many. */
 void pn_session_take_pong(pn_session *s, uint64_t now_us, pn_slice nonce)
 {
     for (uint32_t i = 0; i < s->n_pings; i++) {
         const pn_session_ping_sent *p = &s->pings[i];
 
-        if (PN_CHECK(session_pong_match,
-                nonce.len != sizeof(p->nonce)
-                    || memcmp(nonce.data, p->nonce, sizeof(p->nonce)) != 0)) {
+        if (PN_REFUSE_IF(session_pong_match, !is_nonce_of(p, nonce))) {
             continue;
         }
         if (p->sent_us < now_us) {
@@ -65,15 +105,13 @@ void pn_session_pings_written(pn_session *s, uint64_t now_us)
     }
 }
 
-pn_err pn_session_ping(pn_session *s, uint64_t now_us)
+/* Whether one more ping may be sent. */
+static pn_err ping_room(pn_session *s)
 {
-    pn_session_ping_sent ping = {.sent_us = PN_TIME_NEVER};
-    pn_err err;
-
     if (s->state != PN_SESSION_OPEN) {
         return PN_NOT_CONNECTED;
     }
-    if (PN_CHECK(session_pings_max, s->n_pings == PN_PINGS_MAX)) {
+    if (PN_REFUSE_IF(session_pings_max, s->n_pings == PN_PINGS_MAX)) {
         return PN_BUSY;
     }
     if (s->pings == NULL) {
@@ -82,33 +120,111 @@ pn_err pn_session_ping(pn_session *s, uint64_t now_us)
             return PN_NOMEM;
         }
     }
-    err = s->env->random(s->env->user, ping.nonce, sizeof(ping.nonce));
-    if (err != PN_OK) {
-        return err;
-    }
-    err = pn_session_put_ping(s, now_us, PN_ENVELOPE_PING,
-        (pn_slice){ping.nonce, sizeof(ping.nonce)});
+    return PN_OK;
+}
+
+static pn_err ping_send(pn_session *s, uint64_t now_us, pn_slice nonce)
+{
+    pn_session_ping_sent ping = {.sent_us = PN_TIME_NEVER};
+    pn_err err = pn_session_put_ping(s, now_us, PN_ENVELOPE_PING, nonce);
+
     if (err != PN_OK) {
         return err == PN_LIMIT
                    ? pn_session_fail(s, err, PN_REASON_NONCES_USED_UP)
                    : err;
     }
+    assert(s->n_pings < PN_PINGS_MAX);
+    keep_nonce(&ping, nonce);
     ping.end = s->out_written + pn_buf_used(&s->out);
     s->pings[s->n_pings++] = ping;
     pn_session_frame_notify(s);
     return PN_OK;
 }
 
-/* A ping that finds no room is left out: what fills the output is being
- * watched for a stall. */
-static pn_err ping_when_possible(pn_session *s, uint64_t now_us)
+pn_err pn_session_ping(pn_session *s, uint64_t now_us)
 {
-    pn_err err = pn_session_ping(s, now_us);
+    uint8_t nonce[PN_PING_NONCE_LEN];
+    pn_err err = ping_room(s);
 
+    if (err == PN_OK) {
+        err = s->env->random(s->env->user, nonce, sizeof(nonce));
+    }
+    return err != PN_OK
+               ? err
+               : ping_send(s, now_us, (pn_slice){nonce, sizeof(nonce)});
+}
+
+/* A ping that finds no room is left out: the stall time-out watches a full
+ * output. */
+static pn_err ping_outcome(pn_session *s, pn_err err)
+{
     if (err == PN_OK || err == PN_BUSY || err == PN_NOMEM) {
         return s->state == PN_SESSION_CLOSED ? PN_CLOSED : PN_OK;
     }
     return pn_session_fail(s, err, PN_REASON_SYSTEM);
+}
+
+static pn_err ping_when_possible(pn_session *s, uint64_t now_us)
+{
+    return ping_outcome(s, pn_session_ping(s, now_us));
+}
+
+/* A peer that is not told our kind takes us for an Elixir node. */
+pn_err pn_session_say_kind(pn_session *s, uint64_t now_us)
+{
+    uint8_t nonce[PN_KIND_NONCE_MAX];
+    size_t len = 0;
+    pn_err err = ping_room(s);
+
+    if (err == PN_OK) {
+        err = pn_kind_write(
+            s->kinds->hash, s->is_initiator, s->kind, nonce, &len);
+    }
+    if (err == PN_OK) {
+        err = ping_send(s, now_us, (pn_slice){nonce, len});
+        s->kinds->is_said = s->kinds->is_said || err == PN_OK;
+    }
+    if (err == PN_OK) {
+        memcpy(s->kinds->said_label, s->kind->label, sizeof(s->kind->label));
+    }
+    s->kinds->may_say_us = now_us + PN_KIND_UPDATE_US;
+    return ping_outcome(s, err);
+}
+
+void pn_session_kind_changed(pn_session *s)
+{
+    pn_session_kinds *k = s->kinds;
+
+    if (k == NULL || s->state != PN_SESSION_OPEN) {
+        return; /* it is said when the link opens */
+    }
+    /* The original would answer it; a peer that does not heed it gets none. */
+    k->is_owed = k->is_said
+                 && !PN_REFUSE_IF(session_kind_heeds,
+                     k->peer.version == 0
+                         || (k->peer.flags & PN_KIND_LABEL_UPDATES) == 0)
+                 && strcmp(k->said_label, s->kind->label) != 0;
+}
+
+static uint64_t kind_due_us(const pn_session *s)
+{
+    if (s->kinds == NULL || !s->kinds->is_owed) {
+        return PN_TIME_NEVER;
+    }
+    return PN_REFUSE_IF(session_kind_pace, s->kinds->may_say_us > 0)
+               ? s->kinds->may_say_us
+               : 0;
+}
+
+/* Without room for a ping it is still owed, and tried again. */
+static pn_err update_kind(pn_session *s, uint64_t now_us)
+{
+    pn_err err = pn_session_say_kind(s, now_us);
+
+    if (err == PN_OK) {
+        pn_session_kind_changed(s);
+    }
+    return err;
 }
 
 static uint64_t pong_due_us(const pn_session *s)
@@ -132,21 +248,22 @@ void pn_session_set_reading(pn_session *s, uint64_t now_us, bool is_reading)
     s->is_unread = !is_reading;
 }
 
-/* True while the newest ping has not been written: another behind it would
- * say nothing more. */
+/* True while the newest ping has not been written. Another one behind it would
+ * measure nothing more. */
 static bool ping_waits(const pn_session *s)
 {
     return s->n_pings > 0 && s->pings[s->n_pings - 1].sent_us == PN_TIME_NEVER;
 }
 
-/* A reader that was away when M3 came may still be away now, and take this
- * ping in the same read: until something is heard the next one follows, each
- * after four times as long. The last of the pings is left for liveness. */
+/* Sends a ping so that the peer reads again (docs/PROTOCOL.md, section 3.1). A
+ * peer that was busy when M3 came may still be busy and take this ping in the
+ * same read, so more follow until a frame comes, each after four times as
+ * long. */
 static pn_err nudge(pn_session *s, uint64_t now_us)
 {
     uint64_t again_us = s->limits->nudge_us << (2 * ++s->n_nudges);
 
-    s->nudge_at_us = s->n_nudges < PN_PINGS_MAX - 1
+    s->nudge_at_us = s->n_nudges < PN_NUDGES_MAX
                          ? pn_session_after(now_us, again_us)
                          : PN_TIME_NEVER;
     return ping_waits(s) ? PN_OK : ping_when_possible(s, now_us);
@@ -156,6 +273,7 @@ uint64_t pn_session_liveness_deadline(const pn_session *s)
 {
     uint64_t at = pong_due_us(s);
 
+    at = kind_due_us(s) < at ? kind_due_us(s) : at;
     at = s->next_ping_us < at ? s->next_ping_us : at;
     return s->nudge_at_us < at ? s->nudge_at_us : at;
 }
@@ -164,15 +282,18 @@ pn_err pn_session_liveness_tick(pn_session *s, uint64_t now_us)
 {
     pn_err err = PN_OK;
 
-    if (PN_CHECK(session_pong_timeout, now_us >= pong_due_us(s))) {
+    if (PN_REFUSE_IF(session_pong_timeout, now_us >= pong_due_us(s))) {
         return pn_session_fail(s, PN_TIMEOUT, PN_REASON_PING_TIMEOUT);
     }
     if (now_us >= s->nudge_at_us) {
         err = nudge(s, now_us);
     }
+    if (err == PN_OK && now_us >= kind_due_us(s)) {
+        err = update_kind(s, now_us);
+    }
     if (err == PN_OK && now_us >= s->next_ping_us) {
         s->next_ping_us = pn_session_after(now_us, s->limits->ping_interval_us);
-        pn_calls_trim(&s->calls);
+        pn_call_ids_trim(&s->calls);
         if (!ping_waits(s)) {
             err = ping_when_possible(s, now_us);
         }

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages of ours: written straight into the output, sealed where they are,
- * held back behind M3 (peernet-wire section 3), bounded (T11).
+ * Outgoing messages: written straight into the output, sealed in place, held
+ * back behind M3 (docs/PROTOCOL.md, section 3.1) and limited (T11).
  */
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/mutant.h"
 #include "session/session_internal.h"
 #include "term/writer_internal.h"
 #include "wire/frame.h"
 
-/* An emptied buffer of this size stays; a larger one goes within a second, so
- * that a busy link does not ask for memory in every turn. */
+/* An empty buffer of up to this size is kept. A larger one is freed after a
+ * second, so that a busy link does not allocate in every turn. */
 enum { OUT_KEEP = 512 };
 
 /* ---- frames ------------------------------------------------------------- */
 
-pn_err pn_session_frame_begin(pn_session *s)
+/* Makes room for a frame's header. The plaintext is appended next. */
+static pn_err frame_begin(pn_session *s)
 {
     pn_err err = pn_buf_reserve(&s->out, PN_FRAME_HEADER_LEN);
 
@@ -27,7 +29,7 @@ pn_err pn_session_frame_begin(pn_session *s)
     return PN_OK;
 }
 
-void pn_session_frame_abort(pn_session *s)
+static void frame_abort(pn_session *s)
 {
     s->out.len = s->out.off + s->begun_at;
     pn_buf_consume(&s->out, 0); /* an empty one starts at 0 again */
@@ -40,13 +42,16 @@ static pn_err frame_seal(pn_session *s, size_t max_bytes, size_t max_messages)
     uint8_t *frame;
     pn_err err;
 
-    /* The cipher says so too, but later than PN_BUSY, which may pass. */
-    if (PN_CHECK(
+    assert(used >= s->begun_at + PN_FRAME_HEADER_LEN);
+    /* The cipher refuses this too, but after PN_BUSY, which would have the
+     * caller try again. */
+    if (PN_REFUSE_IF(
             session_send_too_large, plain_len > PN_FRAME_MAX - PN_TAG_LEN)) {
         return PN_TOO_LARGE;
     }
-    if (PN_CHECK(session_output_bytes, used + PN_TAG_LEN > max_bytes)
-        || PN_CHECK(session_output_messages, s->out_messages >= max_messages)) {
+    if (PN_REFUSE_IF(session_output_bytes, used + PN_TAG_LEN > max_bytes)
+        || PN_REFUSE_IF(
+            session_output_messages, s->out_messages >= max_messages)) {
         return PN_BUSY;
     }
     err = pn_buf_reserve(&s->out, PN_TAG_LEN);
@@ -64,13 +69,15 @@ static pn_err frame_seal(pn_session *s, size_t max_bytes, size_t max_messages)
     return PN_OK;
 }
 
-pn_err pn_session_frame_end(
+/* Seals the bytes appended since frame_begin if at most max_bytes and
+ * max_messages are queued then. On an error they are taken back. */
+static pn_err frame_end(
     pn_session *s, uint64_t now_us, size_t max_bytes, size_t max_messages)
 {
     pn_err err = frame_seal(s, max_bytes, max_messages);
 
     if (err != PN_OK) {
-        pn_session_frame_abort(s);
+        frame_abort(s);
         return err;
     }
     s->out_messages++;
@@ -90,23 +97,24 @@ void pn_session_frame_notify(pn_session *s)
 pn_err pn_session_put_ping(
     pn_session *s, uint64_t now_us, pn_envelope_type type, pn_slice nonce)
 {
-    pn_err err = pn_session_frame_begin(s);
+    pn_err err = frame_begin(s);
 
     if (err != PN_OK) {
         return err;
     }
     err = pn_envelope_write_ping(&s->out, type, nonce);
     if (err != PN_OK) {
-        pn_session_frame_abort(s);
+        frame_abort(s);
         return err;
     }
-    return pn_session_frame_end(
+    return frame_end(
         s, now_us, s->limits->max_output, s->limits->max_output_messages);
 }
 
 /* ---- M3 travels alone --------------------------------------------------- */
 
-/* What is sent now may reach the peer together with M3 and then lie there. */
+/* A frame that is sent now may reach the peer in one read with M3, and a peer
+ * of PeerNet 0.1.0 leaves it unread until more comes. */
 static void nudge_later(pn_session *s, uint64_t now_us)
 {
     if (s->wants_nudge) {
@@ -140,7 +148,7 @@ void pn_session_heard(pn_session *s, uint64_t now_us)
     pn_session_release(s, now_us);
 }
 
-/* ---- what the owner writes ---------------------------------------------- */
+/* ---- output for the owner ----------------------------------------------- */
 
 pn_slice pn_session_output(const pn_session *s)
 {
@@ -150,12 +158,12 @@ pn_slice pn_session_output(const pn_session *s)
     case PN_HOLD_NONE:
         break;
     case PN_HOLD_M3:
-        if (PN_CHECK(session_m3_alone, n > s->hold_end - s->out_written)) {
+        if (PN_REFUSE_IF(session_m3_alone, n > s->hold_end - s->out_written)) {
             n = (size_t)(s->hold_end - s->out_written);
         }
         break;
     case PN_HOLD_TURN:
-        /* Closed: there is no next turn to wait for. */
+        /* A closed session has no next turn to wait for. */
         if (s->state != PN_SESSION_CLOSED) {
             n = 0;
         }
@@ -174,13 +182,13 @@ uint32_t pn_session_queued_messages(const pn_session *s)
     return s->out_messages;
 }
 
-/* Frames are queued whole and carry their length in clear, so the buffer
- * itself tells how many leave it. */
+/* Counts the frames that leave the buffer, by the lengths in their headers. */
 static void count_written(pn_session *s, size_t n)
 {
     const uint8_t *at = pn_buf_head(&s->out);
 
     if (n == pn_buf_used(&s->out)) {
+        s->frames_out += s->out_messages;
         s->out_messages = 0;
         s->out_front_left = 0;
         return;
@@ -188,6 +196,7 @@ static void count_written(pn_session *s, size_t n)
     while (n > 0) {
         size_t step;
 
+        assert(s->out_messages > 0);
         if (s->out_front_left == 0) {
             s->out_front_left = PN_FRAME_HEADER_LEN + pn_load_be32(at);
         }
@@ -197,6 +206,7 @@ static void count_written(pn_session *s, size_t n)
         s->out_front_left -= (uint32_t)step;
         if (s->out_front_left == 0) {
             s->out_messages--;
+            s->frames_out++;
         }
     }
 }
@@ -244,7 +254,7 @@ void pn_session_trim(pn_session *s)
     pn_buf_trim(&s->out, OUT_KEEP);
 }
 
-/* ---- begin, commit, abort ----------------------------------------------- */
+/* ---- begin, commit ------------------------------------------------------ */
 
 static bool output_is_full(const pn_session *s, bool is_reply)
 {
@@ -257,7 +267,7 @@ static bool output_is_full(const pn_session *s, bool is_reply)
 
 static pn_err message_begin(pn_session *s, bool is_reply)
 {
-    if (PN_CHECK(session_not_open, s->state != PN_SESSION_OPEN)) {
+    if (PN_REFUSE_IF(session_not_open, s->state != PN_SESSION_OPEN)) {
         return PN_NOT_CONNECTED;
     }
     if (output_is_full(s, is_reply)) {
@@ -266,19 +276,7 @@ static pn_err message_begin(pn_session *s, bool is_reply)
     }
     s->is_reply = is_reply;
     s->begun_call = 0;
-    return pn_session_frame_begin(s);
-}
-
-/* The head is written (or err says why not): what follows is the caller's. */
-static pn_err message_body(pn_session *s, pn_err err, pn_term_writer *w)
-{
-    if (err != PN_OK) {
-        pn_session_frame_abort(s);
-        *w = (pn_term_writer){.err = err};
-        return err;
-    }
-    pn_term_writer_init_tail(w, &s->out, PN_FRAME_MAX);
-    return w->err;
+    return frame_begin(s);
 }
 
 /* A call that was not sent is not in flight. */
@@ -287,8 +285,24 @@ static void unbegin_call(pn_session *s)
     void *call;
 
     if (s->begun_call != 0) {
-        (void)pn_calls_take(&s->calls, s->begun_call, &call);
+        (void)pn_call_ids_take(&s->calls, s->begun_call, &call);
     }
+}
+
+/* The head is written, or err says why not. The caller writes the term that
+ * follows. */
+static pn_err message_body(pn_session *s, pn_err err, pn_term_writer *w)
+{
+    if (err == PN_OK) {
+        pn_term_writer_init_tail(w, &s->out, PN_FRAME_MAX);
+        err = w->err;
+    }
+    if (err != PN_OK) {
+        frame_abort(s);
+        unbegin_call(s);
+        *w = (pn_term_writer){.err = err};
+    }
+    return err;
 }
 
 static pn_err refuse(pn_term_writer *w, pn_err err)
@@ -297,20 +311,17 @@ static pn_err refuse(pn_term_writer *w, pn_err err)
     return err;
 }
 
-pn_err pn_session_begin_call(pn_session *s, pn_slice handle,
-    uint64_t deadline_us, void *call, pn_term_writer *w)
+pn_err pn_session_begin_call(
+    pn_session *s, pn_slice handle, void *call, pn_term_writer *w)
 {
     pn_err err = message_begin(s, false);
 
     if (err != PN_OK) {
         return refuse(w, err);
     }
-    err = pn_calls_add(&s->calls, deadline_us, call, &s->begun_call);
+    err = pn_call_ids_add(&s->calls, call, &s->begun_call);
     if (err == PN_OK) {
         err = pn_envelope_head_call(&s->out, s->begun_call, handle);
-    }
-    if (err != PN_OK) {
-        unbegin_call(s);
     }
     return message_body(s, err, w);
 }
@@ -336,6 +347,20 @@ pn_err pn_session_begin_reply(
     return message_body(s, pn_envelope_head_reply(&s->out, id, is_ok), w);
 }
 
+/* True when a peer with our limit would end the link for this term. The
+ * envelope adds two levels at most, and a term with few containers cannot be
+ * too deep, so few terms are looked at. */
+static bool is_too_deep(pn_session *s, const pn_term_writer *w)
+{
+    size_t head = s->begun_at + PN_FRAME_HEADER_LEN;
+    pn_term term;
+
+    return w->n_containers + 2 > s->limits->term.max_depth
+           && pn_term_parse(pn_buf_head(&s->out) + head,
+                  pn_buf_used(&s->out) - head, &s->limits->term, &term, NULL)
+                  == PN_LIMIT;
+}
+
 static pn_err message_seal(pn_session *s, uint64_t now_us)
 {
     size_t bytes = s->limits->max_output;
@@ -346,7 +371,7 @@ static pn_err message_seal(pn_session *s, uint64_t now_us)
         bytes += bytes / 8;
         messages += messages / 8;
     }
-    err = pn_session_frame_end(s, now_us, bytes, messages);
+    err = frame_end(s, now_us, bytes, messages);
     if (err == PN_BUSY) {
         s->wants_writable = true;
     }
@@ -357,22 +382,22 @@ pn_err pn_session_commit(pn_session *s, uint64_t now_us, pn_term_writer *w)
 {
     pn_err err = pn_term_writer_finish(w, NULL, NULL);
 
+    if (err == PN_OK && is_too_deep(s, w)) {
+        err = PN_TOO_LARGE;
+    }
     pn_term_writer_free(w);
     if (err == PN_OK) {
         err = message_seal(s, now_us);
     } else {
-        pn_session_frame_abort(s);
+        frame_abort(s);
     }
     if (err != PN_OK) {
-        /* First: a close must not report a call that was not made. */
+        /* Before a close, which must not report a call that was not made. */
         unbegin_call(s);
         if (err == PN_LIMIT || err == PN_SYS) {
             return pn_session_fail(s, err, PN_REASON_NONCES_USED_UP);
         }
         return err;
-    }
-    if (!s->is_reply) {
-        s->last_sent_us = now_us;
     }
     if (s->hold == PN_HOLD_NONE) {
         nudge_later(s, now_us);
@@ -381,14 +406,14 @@ pn_err pn_session_commit(pn_session *s, uint64_t now_us, pn_term_writer *w)
     return PN_OK;
 }
 
-void pn_session_abort(pn_session *s, pn_term_writer *w)
+uint64_t pn_session_begun_call(const pn_session *s)
 {
-    pn_term_writer_free(w);
-    pn_session_frame_abort(s);
-    unbegin_call(s);
+    return s->begun_call;
 }
 
-void pn_session_forget(pn_session *s, void *call)
+void pn_session_forget(pn_session *s, uint64_t id)
 {
-    pn_calls_forget(&s->calls, call);
+    void *call;
+
+    (void)pn_call_ids_take(&s->calls, id, &call);
 }

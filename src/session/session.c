@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One PeerNet link; peernet-wire sections 1 to 4. Bytes and the time go in,
- * bytes and callbacks come out; what each state takes is one table.
+ * One PeerNet link (docs/PROTOCOL.md, sections 1 to 5 and 9). Bytes and the
+ * time go in, bytes and callbacks come out. One table says which frames each
+ * state accepts.
  */
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/mutant.h"
 #include "session/session_internal.h"
@@ -13,8 +15,8 @@
 typedef pn_err frame_fn(
     pn_session *s, uint64_t now_us, uint8_t *body, size_t len);
 
-/* What each state accepts: bodies of these lengths, judged by their header
- * alone. A closed session accepts nothing. */
+/* The lengths of the bodies that each state accepts, decided from the header
+ * alone. A closed session accepts none. */
 static const struct {
     size_t min;
     size_t max;
@@ -60,6 +62,7 @@ pn_err pn_session_new(
     s->env = config->env;
     s->callbacks = config->callbacks;
     s->user = config->user;
+    s->kind = config->kind;
     s->is_initiator = config->initiator;
     s->wants_nudge = config->initiator;
     s->has_expected = config->expected_peer != NULL;
@@ -73,10 +76,10 @@ pn_err pn_session_new(
     s->stall_at_us = PN_TIME_NEVER;
     s->trim_at_us = PN_TIME_NEVER;
     s->next_ping_us = PN_TIME_NEVER;
-    pn_calls_init(&s->calls, s->limits->max_calls);
-    err = pn_handshake_new(&pn_noise_peernet_0_1, s->is_initiator, s->identity,
-        NULL, 0, config->ephemeral, &s->handshake);
-    if (err == PN_OK && s->is_initiator) {
+    pn_call_ids_init(&s->calls, s->limits->max_calls);
+    err = pn_handshake_new(&pn_noise_peernet_0_1, config->initiator,
+        s->identity, NULL, 0, s->env, &s->handshake);
+    if (err == PN_OK && config->initiator) {
         err = pn_session_put_handshake(s);
     }
     if (err != PN_OK) {
@@ -95,14 +98,22 @@ void pn_session_free(pn_session *s)
     pn_session_close(s, PN_REASON_LOCAL_CLOSE);
     pn_buf_fini(&s->out);
     free(s->pings);
+    free(s->kinds);
     free(s);
 }
 
-void pn_session_close(pn_session *s, pn_reason reason)
+void pn_session_fail_calls(pn_session *s)
 {
     uint32_t cursor = 0;
     void *call;
 
+    while (pn_call_ids_take_any(&s->calls, &cursor, &call)) {
+        s->callbacks->on_reply(s->user, call, PN_CLOSED, (pn_term){0});
+    }
+}
+
+void pn_session_close(pn_session *s, pn_reason reason)
+{
     if (s->state == PN_SESSION_CLOSED) {
         return;
     }
@@ -112,23 +123,16 @@ void pn_session_close(pn_session *s, pn_reason reason)
     s->handshake = NULL;
     pn_cipher_fini(&s->send);
     pn_cipher_fini(&s->receive);
-    while (pn_calls_take_any(&s->calls, &cursor, &call)) {
-        s->callbacks->on_reply(s->user, call, PN_CLOSED, (pn_term){0});
-    }
-    pn_calls_fini(&s->calls);
+    pn_session_fail_calls(s);
+    pn_call_ids_fini(&s->calls);
 }
 
 pn_err pn_session_fail(pn_session *s, pn_err err, pn_reason reason)
 {
-    switch (err) {
-    case PN_NOMEM:
+    if (err == PN_NOMEM) {
         reason = PN_REASON_OUT_OF_MEMORY;
-        break;
-    case PN_SYS:
+    } else if (err == PN_SYS) {
         reason = PN_REASON_SYSTEM;
-        break;
-    default:
-        break;
     }
     pn_session_close(s, reason);
     return err;
@@ -160,16 +164,17 @@ static pn_err input_frame(pn_session *s, uint64_t now_us, uint8_t *data,
     if (err != PN_OK) {
         return err;
     }
+    assert(accepts[s->state].on_frame != NULL);
     *ret_consumed += PN_FRAME_HEADER_LEN + body_len;
+    s->frames_in++;
     return accepts[s->state].on_frame(
         s, now_us, data + PN_FRAME_HEADER_LEN, body_len);
 }
 
-/* The deadline is absolute (T3): bytes that come after it count as little as
- * bytes that never come. */
+/* The deadline is absolute (T3): bytes that come after it do not count. */
 static pn_err handshake_in_time(pn_session *s, uint64_t now_us)
 {
-    if (PN_CHECK(
+    if (PN_REFUSE_IF(
             session_handshake_deadline, now_us >= s->handshake_deadline_us)) {
         return pn_session_fail(s, PN_TIMEOUT, PN_REASON_HANDSHAKE_TIMEOUT);
     }
@@ -222,7 +227,6 @@ uint64_t pn_session_deadline(const pn_session *s)
         at = pn_session_liveness_deadline(s);
         at = s->stall_at_us < at ? s->stall_at_us : at;
         at = s->trim_at_us < at ? s->trim_at_us : at;
-        at = s->calls.earliest_us < at ? s->calls.earliest_us : at;
         if (s->hold == PN_HOLD_TURN && s->hold_until_us < at) {
             at = s->hold_until_us;
         }
@@ -234,23 +238,9 @@ uint64_t pn_session_deadline(const pn_session *s)
     return PN_TIME_NEVER;
 }
 
-static void expire_calls(pn_session *s, uint64_t now_us)
-{
-    uint32_t cursor = 0;
-    void *call;
-
-    if (now_us < s->calls.earliest_us) {
-        return;
-    }
-    while (s->state == PN_SESSION_OPEN
-           && pn_calls_take_due(&s->calls, now_us, &cursor, &call)) {
-        s->callbacks->on_reply(s->user, call, PN_TIMEOUT, (pn_term){0});
-    }
-}
-
 static pn_err tick_open(pn_session *s, uint64_t now_us)
 {
-    if (PN_CHECK(session_stall, now_us >= s->stall_at_us)) {
+    if (PN_REFUSE_IF(session_stall, now_us >= s->stall_at_us)) {
         return pn_session_fail(s, PN_TIMEOUT, PN_REASON_STALLED);
     }
     if (now_us >= s->trim_at_us) {
@@ -259,7 +249,6 @@ static pn_err tick_open(pn_session *s, uint64_t now_us)
     if (s->hold == PN_HOLD_TURN && now_us >= s->hold_until_us) {
         pn_session_release(s, now_us);
     }
-    expire_calls(s, now_us);
     /* Callbacks may close. */
     return s->state == PN_SESSION_OPEN ? pn_session_liveness_tick(s, now_us)
                                        : PN_CLOSED;
@@ -277,22 +266,7 @@ pn_err pn_session_tick(pn_session *s, uint64_t now_us)
                                                        : err;
 }
 
-/* ---- what it is ---------------------------------------------------------- */
-
-bool pn_session_is_open(const pn_session *s)
-{
-    return s->state == PN_SESSION_OPEN;
-}
-
-bool pn_session_is_closed(const pn_session *s)
-{
-    return s->state == PN_SESSION_CLOSED;
-}
-
-bool pn_session_is_initiator(const pn_session *s)
-{
-    return s->is_initiator;
-}
+/* ---- queries ------------------------------------------------------------- */
 
 pn_reason pn_session_reason(const pn_session *s)
 {
@@ -309,17 +283,33 @@ uint64_t pn_session_rtt_us(const pn_session *s)
     return s->rtt_us;
 }
 
+const pn_kind *pn_session_kind(const pn_session *s)
+{
+    return s->kinds == NULL || s->kinds->peer.version == 0 ? NULL
+                                                           : &s->kinds->peer;
+}
+
 uint64_t pn_session_last_received_us(const pn_session *s)
 {
     return s->last_received_us;
 }
 
-uint64_t pn_session_last_sent_us(const pn_session *s)
+uint64_t pn_session_frames_in(const pn_session *s)
 {
-    return s->last_sent_us;
+    return s->frames_in;
 }
 
-uint32_t pn_session_calls_in_flight(const pn_session *s)
+uint64_t pn_session_frames_out(const pn_session *s)
 {
-    return s->calls.n_used;
+    return s->frames_out;
+}
+
+uint64_t pn_session_bytes_written(const pn_session *s)
+{
+    return s->out_written;
+}
+
+uint64_t pn_session_bytes_accepted(const pn_session *s)
+{
+    return s->out_written + pn_buf_used(&s->out);
 }

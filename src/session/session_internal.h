@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the session share. session.c: life cycle, input, time;
- * handshake.c: up to authentication; envelopes.c: what comes after it;
- * output.c: messages of ours; liveness.c: pings; calls.c: calls in flight.
+ * Declarations that the files of the session share. session.c: life cycle,
+ * input, time; handshake.c: up to authentication; envelopes.c: frames after it;
+ * output.c: outgoing messages; liveness.c: pings; call_ids.c: calls in flight;
+ * kind.c: nonces by which nodes of our kind recognise each other.
  */
 #ifndef PN_SESSION_SESSION_INTERNAL_H
 #define PN_SESSION_SESSION_INTERNAL_H
 
-#include "session/calls.h"
+#include "session/call_ids.h"
 #include "session/session.h"
 #include "wire/envelope.h"
 
-/* In the order of the protocol; named for what is waited for. */
+/* In the order of the protocol, each named for the frame that it waits for. */
 typedef enum pn_session_state {
     PN_SESSION_WAIT_M1, /* responder */
     PN_SESSION_WAIT_M2, /* initiator */
@@ -21,7 +22,7 @@ typedef enum pn_session_state {
     PN_SESSION_STATES
 } pn_session_state;
 
-/* Why output behind M3 waits (wire section 3). */
+/* How long output behind M3 waits (docs/PROTOCOL.md, section 3.1). */
 typedef enum pn_session_hold {
     PN_HOLD_NONE,
     PN_HOLD_M3,  /* until M3 has been written */
@@ -30,16 +31,30 @@ typedef enum pn_session_hold {
 
 enum {
     PN_PING_NONCE_LEN = 16,
-    /* Two of the regular ones can be under way, one nudge, one extra. */
-    PN_PINGS_MAX = 4
+    /* Two regular ones, one nudge, one of the owner, one that says our kind. */
+    PN_PINGS_MAX = 5,
+    PN_NUDGES_MAX = 3
 };
 
 /* A ping of ours without its pong. */
 typedef struct pn_session_ping_sent {
-    uint8_t nonce[PN_PING_NONCE_LEN];
+    /* The last bytes of its nonce, which are random or a MAC; a shorter nonce
+     * has zeros behind it. */
+    uint8_t nonce_end[PN_PING_NONCE_LEN];
+    uint8_t nonce_len;
     uint64_t end;     /* position in the output at which it is written */
     uint64_t sent_us; /* when it was; PN_TIME_NEVER: not yet */
 } pn_session_ping_sent;
+
+/* Made when the link opens: strangers get none (T1). */
+typedef struct pn_session_kinds {
+    uint8_t hash[PN_HASH_LEN]; /* of the handshake */
+    bool is_said;              /* ours, to the peer */
+    bool is_owed;              /* ours is another now, and the peer heeds it */
+    uint64_t may_say_us;       /* not before */
+    char said_label[PN_KIND_LABEL_MAX + 1];
+    pn_kind peer;
+} pn_session_kinds;
 
 struct pn_session {
     const pn_key_pair *identity;
@@ -47,7 +62,8 @@ struct pn_session {
     const pn_env *env;
     const pn_session_callbacks *callbacks;
     void *user;
-    pn_public_key peer; /* what has_peer says; before that, has_expected */
+    pn_public_key peer; /* the verified one if has_peer, else the expected if
+                           has_expected */
 
     pn_session_state state;
     pn_reason reason;
@@ -55,11 +71,15 @@ struct pn_session {
     bool is_initiator;
     bool has_expected;
     bool has_peer;
-    bool has_received;   /* an authenticated frame */
-    bool wants_nudge;    /* nothing was sent that the peer might not read */
+    bool has_received; /* an authenticated frame */
+    bool wants_nudge;  /* no frame was sent yet that the peer might leave unread
+                        */
     bool wants_writable; /* PN_BUSY was given: on_writable is owed */
     bool is_unread;      /* the owner gives no input for now */
     bool is_reply;       /* the message being written is one */
+
+    const pn_kind *kind;     /* what we say; NULL: nothing */
+    pn_session_kinds *kinds; /* NULL: nothing is said, or it is not open */
 
     pn_handshake *handshake; /* NULL once open or closed */
     pn_cipher send;
@@ -71,7 +91,7 @@ struct pn_session {
     uint32_t out_front_left; /* bytes left of the first; 0: a header is next */
     size_t begun_at;         /* bytes queued before the message being written */
 
-    pn_calls calls;
+    pn_call_ids calls;
     uint64_t begun_call; /* id of the call being written; 0: it is none */
 
     uint64_t handshake_deadline_us;
@@ -88,7 +108,8 @@ struct pn_session {
     uint64_t pings_window_us; /* since when n_answered counts */
     uint64_t rtt_us;
     uint64_t last_received_us;
-    uint64_t last_sent_us;
+    uint64_t frames_in; /* whole ones */
+    uint64_t frames_out;
     uint32_t n_answered;
     uint32_t n_nudges;
     uint32_t n_pings;
@@ -96,14 +117,14 @@ struct pn_session {
                                     first is sent: strangers get none (T1) */
 };
 
-/* A point in time, never past the end of it. */
+/* now_us + us, at most PN_TIME_NEVER. */
 static inline uint64_t pn_session_after(uint64_t now_us, uint64_t us)
 {
     return us < PN_TIME_NEVER - now_us ? now_us + us : PN_TIME_NEVER;
 }
 
-/* Closes for an error that came up inside and returns it: a local one has its
- * own reason, any other means `reason`. */
+/* Closes the session for err and returns err. PN_NOMEM and PN_SYS have reasons
+ * of their own; for any other error the reason is `reason`. */
 pn_err pn_session_fail(pn_session *s, pn_err err, pn_reason reason);
 
 /* handshake.c: one whole frame body of the right length. */
@@ -124,29 +145,24 @@ pn_err pn_session_on_plaintext(
     pn_session *s, uint64_t now_us, const uint8_t *data, size_t len);
 
 /* output.c */
-/* Space for a frame's header; what is appended next is its plaintext. */
-PN_MUST_USE pn_err pn_session_frame_begin(pn_session *s);
-/* Seals what was appended since frame_begin if that leaves at most max_bytes
- * and max_messages queued; on an error it is taken back. Errors: PN_BUSY,
- * PN_TOO_LARGE, PN_NOMEM, and two after which the session must end: PN_LIMIT
- * nonces used up, PN_SYS. */
-PN_MUST_USE pn_err pn_session_frame_end(
-    pn_session *s, uint64_t now_us, size_t max_bytes, size_t max_messages);
-void pn_session_frame_abort(pn_session *s);
-/* The owner hears of the frame just queued, if it can be written and was
- * preceded by nothing. Last act of whoever queued it: the owner may write. */
+/* Tells the owner of the frame just queued, if it can be written and was
+ * preceded by nothing. The last step of queueing one: the owner may write. */
 void pn_session_frame_notify(pn_session *s);
-/* Queues a whole ping or pong. Errors as frame_end. */
+/* Queues a whole ping or pong. Errors: PN_BUSY, PN_TOO_LARGE, PN_NOMEM, and two
+ * after which the session must end: PN_LIMIT nonces used up, PN_SYS. */
 PN_MUST_USE pn_err pn_session_put_ping(
     pn_session *s, uint64_t now_us, pn_envelope_type type, pn_slice nonce);
 /* Gives back the memory of an empty output. */
 void pn_session_trim(pn_session *s);
-/* M3 has been understood, or has had its turn alone. */
+/* Ends the hold: M3 has been understood, or has been sent alone. */
 void pn_session_release(pn_session *s, uint64_t now_us);
-/* The first authenticated frame: the peer has read all we sent with M3. */
+/* The first authenticated frame came: the peer has read all frames sent with
+ * M3. */
 void pn_session_heard(pn_session *s, uint64_t now_us);
 
 /* liveness.c */
+/* Says our kind with a ping. Errors: the session has been closed. */
+PN_MUST_USE pn_err pn_session_say_kind(pn_session *s, uint64_t now_us);
 void pn_session_answer_ping(pn_session *s, uint64_t now_us, pn_slice nonce);
 void pn_session_take_pong(pn_session *s, uint64_t now_us, pn_slice nonce);
 void pn_session_pings_written(pn_session *s, uint64_t now_us);
