@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The network monitor; see netmon.h. Messages of rtnetlink are an occasion to
- * look, not to be believed in detail: what is reported is that the set of
- * addresses differs from the last one. Renewed leases and radio statistics
- * make no event.
+ * The network monitor; see netmon.h. A message of rtnetlink makes the monitor
+ * read the addresses. It reports a change only if their set differs from the
+ * last one, so renewed leases and radio statistics make no event.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -50,7 +49,8 @@ static bool has_interface(
     return false;
 }
 
-/* As sets: the kernel's order means nothing. Entries do not repeat. */
+/* Compares the lists as sets, because the kernel's order means nothing. Entries
+ * do not repeat. */
 static bool same_list(
     const pn_interface *a, size_t n_a, const pn_interface *b, size_t n_b)
 {
@@ -99,7 +99,7 @@ static void on_look(void *user)
     netmon_arm_poll(m);
 }
 
-/* The first of a burst sets the time; the others are part of it. */
+/* The first message of a burst sets the time; the others change nothing. */
 static void on_netlink(void *user)
 {
     pn_netmon *m = user;

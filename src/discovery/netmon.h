@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The built-in network monitor: says when this host's addresses are others
- * than before. The kernel tells over rtnetlink; where there is none (or where
- * a sandbox forbids it) the addresses are read every few seconds.
+ * The built-in network monitor: reports a change of this host's addresses. The
+ * kernel announces changes over rtnetlink; where there is none (or where a
+ * sandbox forbids it) the addresses are read every few seconds.
  */
 #ifndef PN_DISCOVERY_NETMON_H
 #define PN_DISCOVERY_NETMON_H

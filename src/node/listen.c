@@ -1,39 +1,95 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listening: one address, or all of them over IPv6 and IPv4. */
+/* Listening: the addresses of a list, or all of them over IPv6 and IPv4. */
+#include <stdio.h>
 #include <string.h>
 
 #include "node/node_internal.h"
 
-pn_err pn_node_listen(pn_node *node)
+bool pn_address_list_next(const char **at, int port, pn_address *ret_address,
+    char ret_text[static PN_ADDRESS_TEXT_LEN], pn_err *ret_err)
 {
-    const char *text = node->opt.listen_address == NULL
+    size_t len = strcspn(*at, ",");
+
+    if (len == 0 && (*at)[0] == '\0') {
+        return false;
+    }
+    (void)snprintf(ret_text, PN_ADDRESS_TEXT_LEN, "%.*s", (int)len, *at);
+    *ret_err = len < PN_ADDRESS_TEXT_LEN
+                   ? pn_address_parse(ret_text, port, ret_address)
+                   : PN_INVALID;
+    *at += len + ((*at)[len] == ',');
+    return true;
+}
+
+static pn_err listen_on(
+    pn_node *node, pn_address *at, const char *text, pn_why *ret_why)
+{
+    int sys_errno = 0;
+    pn_err err;
+
+    if (pn_full(node)->listen.n == PN_MAX_LISTENERS) {
+        return pn_why_fail(ret_why, PN_INVALID,
+            "listen_address has more addresses than %d, expected at most that",
+            PN_MAX_LISTENERS);
+    }
+    /* One port is announced, so addresses that ask for any share it. */
+    if (pn_address_port(at) == 0) {
+        pn_address_set_port(at, pn_full(node)->listen.port);
+    }
+    err = pn_full(node)->transport->listen(node->turn.loop, at,
+        &pn_link_listener_callbacks, node,
+        &pn_full(node)->listen.list[pn_full(node)->listen.n], &sys_errno);
+    if (err != PN_OK) {
+        return pn_why_fail(ret_why, err, "cannot listen on %s port %d: %s",
+            text, (int)pn_address_port(at),
+            sys_errno == 0 ? pn_strerror(err) : strerror(sys_errno));
+    }
+    pn_full(node)->transport->listener_address(
+        pn_full(node)->listen.list[pn_full(node)->listen.n], at);
+    if (pn_full(node)->listen.n++ == 0) {
+        pn_full(node)->listen.port = pn_address_port(at);
+    }
+    pn_node_event(
+        node, PN_EVENT_LISTENING, NULL, NULL, at, NULL, 0, PN_REASON_NONE);
+    return PN_OK;
+}
+
+pn_err pn_node_listen_begin(pn_node *node, pn_why *ret_why)
+{
+    const char *list = node->opt.listen_address == NULL
                            ? "::"
                            : node->opt.listen_address;
-    int sys_errno = 0;
+    char text[PN_ADDRESS_TEXT_LEN];
     pn_address at;
-    pn_err err;
+    pn_err err = PN_OK;
 
     if (node->opt.listen_port == PN_PORT_NONE) {
         return PN_OK;
     }
-    if (pn_address_parse(text, node->opt.listen_port, &at) != PN_OK) {
-        pn_node_set_open_error(
-            "listen_address \"%s\" is not a numeric address", text);
-        return PN_INVALID;
+    while (err == PN_OK
+           && pn_address_list_next(
+               &list, node->opt.listen_port, &at, text, &err)) {
+        if (err != PN_OK) {
+            return pn_why_fail(ret_why, err,
+                "listen_address \"%s\" is not a numeric address", text);
+        }
+        err = listen_on(node, &at,
+            node->opt.listen_address == NULL ? "all addresses" : text, ret_why);
     }
-    pn_address_set_port(&at, (uint16_t)node->opt.listen_port);
-    err = node->transport->listen(node->loop, &at, 0,
-        &pn_link_listener_callbacks, node, &node->listener, &sys_errno);
-    if (err != PN_OK) {
-        pn_node_set_open_error("cannot listen on %s port %d: %s",
-            node->opt.listen_address == NULL ? "all addresses" : text,
-            node->opt.listen_port,
-            sys_errno == 0 ? pn_strerror(err) : strerror(sys_errno));
-        return err;
+    return err;
+}
+
+void pn_node_listen_pause(pn_node *node)
+{
+    for (unsigned i = 0; i < pn_full(node)->listen.n; i++) {
+        pn_full(node)->transport->listener_pause(pn_full(node)->listen.list[i]);
     }
-    node->transport->listener_address(node->listener, &at);
-    node->port = pn_address_port(&at);
-    pn_node_event(
-        node, PN_EVENT_LISTENING, NULL, NULL, &at, NULL, 0, PN_REASON_NONE);
-    return PN_OK;
+}
+
+void pn_node_listen_end(pn_node *node)
+{
+    while (pn_full(node)->listen.n > 0) {
+        pn_full(node)->transport->listener_close(
+            pn_full(node)->listen.list[--pn_full(node)->listen.n]);
+    }
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counters, as a struct and as Prometheus text. */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/figures.h"
 #include "node/node_internal.h"
 
 _Static_assert(PN_N_REASONS <= 64, "pn_metrics has room for 64 reasons");
@@ -18,28 +17,21 @@ pn_err pn_node_metrics_sized(
     }
     pn_node_lock(node);
     now = node->metrics;
+    now.strangers = pn_full(node)->gate.strangers;
     pn_node_unlock(node);
     now.size = size;
     memcpy(ret_metrics, &now, size);
     return PN_OK;
 }
 
-/* One line of the text: name, type, help, optional label. */
-typedef struct figure {
-    const char *name;
-    const char *type;
-    const char *help;
-    const char *labels;
-    size_t offset;
-} figure;
-
 #define FIGURE(name, type, help, labels, field)                                \
     {                                                                          \
-        "peernet_" name, type, help, labels, offsetof(pn_metrics, field)       \
+        "peernet_" name, type, help, labels, offsetof(pn_metrics, field),      \
+            false                                                              \
     }
 
-static const figure figures[] = {
-    FIGURE("links_up", "gauge", "Authenticated links now.", "", links_up),
+static const pn_figure figures[] = {
+    FIGURE("links_up", "gauge", "Links that are up now.", "", links_up),
     FIGURE("strangers", "gauge", "Unauthenticated connections now.", "",
         strangers),
     FIGURE("accepted_total", "counter", "Connections accepted.", "", accepted),
@@ -110,21 +102,12 @@ pn_err pn_node_metrics_text(pn_node *node, char **ret_text, size_t *ret_len)
     if (err != PN_OK) {
         return err;
     }
+    m.queue_refused -= m.queue_drops; /* the text has calls and sends apart */
     out = open_memstream(ret_text, ret_len);
     if (out == NULL) {
         return PN_NOMEM;
     }
-    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
-        const figure *f = &figures[i];
-        uint64_t value;
-
-        memcpy(&value, (const char *)&m + f->offset, sizeof(value));
-        if (f->type != NULL) {
-            (void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help,
-                f->name, f->type);
-        }
-        (void)fprintf(out, "%s%s %" PRIu64 "\n", f->name, f->labels, value);
-    }
+    pn_figures_print(out, figures, sizeof(figures) / sizeof(figures[0]), &m);
     print_by_reason(
         out, "peernet_denials_total", "Refusals by reason.", m.denials);
     print_by_reason(

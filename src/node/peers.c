@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Paired peers: the trust list in memory, pairing and unpairing, and what the
- * registry asks for. The store (files) has a lock of its own, taken before the
- * node's, so a slow disk holds up nobody's messages.
+ * Paired peers: the trust list in memory, pairing and unpairing, and the
+ * registry's callbacks. The store (files) has a lock of its own, taken before
+ * the node's, so a slow disk delays no messages.
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/grow.h"
 #include "base/mutant.h"
 #include "node/node_internal.h"
 
 pn_peer *pn_node_find_peer(pn_node *node, const pn_public_key *key)
 {
-    const pn_reg_peer *reg = pn_registry_find(node->registry, key);
+    const pn_reg_peer *reg = pn_full(node)->registry == NULL
+                                 ? NULL /* it is closed */
+                                 : pn_registry_find(
+                                     pn_full(node)->registry, key);
 
+    assert_locked(node);
     return reg == NULL ? NULL : reg->user;
 }
 
@@ -22,11 +26,14 @@ bool pn_node_is_trusted(pn_node *node, const pn_public_key *key)
 {
     unsigned found = 0;
 
-    /* Every key is compared, so the time tells nothing about the list (T18). */
-    for (size_t i = 0; i < node->n_peers; i++) {
-        found |= (unsigned)pn_key_equal(&node->peers[i]->key, key);
+    assert_locked(node);
+    /* Every key is compared, so the time taken reveals nothing about the list
+     * (T18). */
+    for (size_t i = 0; i < pn_full(node)->peers.n; i++) {
+        found |= (unsigned)pn_key_equal(
+            &pn_full(node)->peers.list[i]->key, key);
     }
-    if (PN_CHECK(trust_file_damaged, node->is_trust_damaged)) {
+    if (PN_REFUSE_IF(trust_file_damaged, pn_full(node)->trust.is_damaged)) {
         return false;
     }
     return found != 0;
@@ -40,18 +47,39 @@ static void peer_free(pn_peer *peer)
     free(peer);
 }
 
-/* Lock held. The registry closes the peer's links and cancels its dial. */
+/* A grant does not outlive its peer: pairing the key again does not bring it
+ * back. */
+static void forget_grants(pn_node *node, const pn_public_key *key)
+{
+    pn_principal who = pn_peernet_principal(key);
+
+    pn_node_forget_grants(node, &who);
+}
+
+static void peer_event(
+    pn_node *node, const pn_peer *peer, const char *what, pn_reason reason)
+{
+    pn_principal who = pn_peernet_principal(&peer->key);
+
+    pn_node_event(node, PN_EVENT_TRUST_CHANGED, &who, peer->label, NULL, what,
+        strlen(what), reason);
+}
+
+/* The registry closes the peer's links and cancels its dial. */
 static void peer_remove(pn_node *node, pn_peer *peer)
 {
+    pn_node_peers *peers = &pn_full(node)->peers;
+
+    assert_locked(node);
     (void)pn_registry_peer_remove(
-        node->registry, &peer->key, pn_node_now(node));
-    pn_node_event(node, PN_EVENT_TRUST_CHANGED, &peer->key, peer->label, NULL,
-        "unpaired", 8, PN_REASON_UNPAIRED);
-    for (size_t i = 0; i < node->n_peers; i++) {
-        if (node->peers[i] == peer) {
-            node->n_peers--;
-            memmove(&node->peers[i], &node->peers[i + 1],
-                (node->n_peers - i) * sizeof(pn_peer *));
+        pn_full(node)->registry, &peer->key, pn_node_now(node));
+    forget_grants(node, &peer->key);
+    peer_event(node, peer, "unpaired", PN_REASON_UNPAIRED);
+    for (size_t i = 0; i < peers->n; i++) {
+        if (peers->list[i] == peer) {
+            peers->n--;
+            memmove(&peers->list[i], &peers->list[i + 1],
+                (peers->n - i) * sizeof(pn_peer *));
             break;
         }
     }
@@ -70,40 +98,49 @@ static pn_err label_replace(pn_peer *peer, const char *label)
     return PN_OK;
 }
 
+static void peer_rename(pn_node *node, pn_peer *peer, const char *label)
+{
+    const char *now = peer->label == NULL ? "" : peer->label;
+    const char *wanted = label == NULL ? "" : label;
+
+    assert_locked(node);
+    if (strcmp(now, wanted) == 0 || label_replace(peer, label) != PN_OK) {
+        return;
+    }
+    PN_LIST_EACH(pn_link, link, &node->links.all, listed) {
+        if (link->ops == &pn_peer_link_ops
+            && pn_peer_link_of(link)->peer == peer) {
+            pn_link_relabel(link, wanted);
+        }
+    }
+    peer_event(node, peer, "renamed", PN_REASON_NONE);
+}
+
 static pn_err peer_add(pn_node *node, const pn_trust_entry *entry)
 {
+    pn_node_peers *peers = &pn_full(node)->peers;
     pn_peer *peer;
     pn_err err;
 
-    if (node->n_peers == node->peers_cap) {
-        size_t cap = node->peers_cap == 0 ? 8 : 2 * node->peers_cap;
-        pn_peer **peers = realloc(node->peers, cap * sizeof(pn_peer *));
-
-        if (peers == NULL) {
-            return PN_NOMEM;
-        }
-        node->peers = peers;
-        node->peers_cap = cap;
-    }
-    peer = calloc(1, sizeof(*peer));
-    if (peer == NULL) {
+    assert_locked(node);
+    if (!pn_grow(&peers->list, &peers->cap, peers->n, sizeof(pn_peer *))
+        || (peer = calloc(1, sizeof(*peer))) == NULL) {
         return PN_NOMEM;
     }
     peer->key = entry->key;
     peer->added_at_us = entry->added_at_us;
+    peer->lookup_due_us = PN_TIME_NEVER;
     err = label_replace(peer, entry->label);
     if (err == PN_OK) {
         err = pn_registry_peer_add(
-            node->registry, &peer->key, peer, &peer->reg);
+            pn_full(node)->registry, &peer->key, peer, &peer->reg);
     }
     if (err != PN_OK) {
         peer_free(peer);
         return err;
     }
-    node->peers[node->n_peers++] = peer;
+    peers->list[peers->n++] = peer;
     pn_node_net_recall(node, peer);
-    pn_node_event(node, PN_EVENT_TRUST_CHANGED, &peer->key, peer->label, NULL,
-        "paired", 6, PN_REASON_NONE);
     return PN_OK;
 }
 
@@ -114,16 +151,23 @@ pn_err pn_peer_address_parse(const char *text, pn_address *ret_address)
     return err == PN_OK && pn_address_port(ret_address) == 0 ? PN_INVALID : err;
 }
 
-static void peer_hint_stored(pn_node *node, const pn_peer *peer)
+static void peer_hint_stored(pn_node *node, pn_peer *peer)
 {
     pn_peer_address stored[PN_ADDRESSES_PER_PEER];
-    size_t n = pn_store_addresses(node->store, &peer->key, stored);
+    size_t n = pn_store_addresses(
+        pn_full(node)->trust.store, &peer->key, stored);
 
-    for (size_t i = 0; i < n; i++) {
+    /* The registry tries the last hint first, so the hints are given in reverse
+     * order. */
+    for (size_t i = n; i-- > 0;) {
         pn_address address;
 
+        if (stored[i].is_manual) {
+            pn_peer_set_name(node, peer, stored[i].text);
+        }
         if (pn_peer_address_parse(stored[i].text, &address) == PN_OK) {
-            (void)pn_registry_hint(node->registry, &peer->key, &address,
+            (void)pn_registry_hint(pn_full(node)->registry, &peer->key,
+                &address,
                 stored[i].is_manual ? PN_REG_MANUAL : PN_REG_REMEMBERED,
                 pn_node_now(node));
         }
@@ -139,18 +183,33 @@ static int by_age(const void *a, const void *b)
            - (p->added_at_us > q->added_at_us);
 }
 
-/* Makes memory what the store's list says. Both locks held. */
-static pn_err peers_sync(pn_node *node)
+/* Unpaired and paired again between two looks at the file: the unpairing ended
+ * its link and its grants. */
+static bool is_paired_anew(const pn_peer *peer, const pn_trust_entry *entry)
 {
-    const pn_trust_list *list = pn_store_trust(node->store);
+    return PN_REFUSE_IF(
+        reload_paired_anew, peer->added_at_us != entry->added_at_us);
+}
+
+/* Updates the peers in memory from the store's list. is_change: differences are
+ * reported as changes; false when the node opens. Both locks held. */
+static pn_err peers_sync(pn_node *node, bool is_change)
+{
+    const pn_trust_list *list = pn_store_trust(pn_full(node)->trust.store);
+    pn_node_peers *peers = &pn_full(node)->peers;
     pn_err err = PN_OK;
 
-    for (size_t i = 0; i < node->n_peers; i++) {
-        node->peers[i]->seen_in_reload = false;
+    assert_locked(node);
+    for (size_t i = 0; i < peers->n; i++) {
+        peers->list[i]->seen_in_reload = false;
     }
     for (size_t i = 0; i < list->n_entries; i++) {
         pn_peer *peer = pn_node_find_peer(node, &list->entries[i].key);
 
+        if (peer != NULL && is_paired_anew(peer, &list->entries[i])) {
+            peer_remove(node, peer);
+            peer = NULL;
+        }
         if (peer == NULL) {
             pn_err one = peer_add(node, &list->entries[i]);
 
@@ -158,20 +217,23 @@ static pn_err peers_sync(pn_node *node)
             if (one != PN_OK) {
                 continue;
             }
-            peer = node->peers[node->n_peers - 1];
+            peer = peers->list[peers->n - 1];
+            if (is_change) {
+                peer_event(node, peer, "paired", PN_REASON_NONE);
+            }
         } else {
-            (void)label_replace(peer, list->entries[i].label);
+            peer_rename(node, peer, list->entries[i].label);
         }
         peer->seen_in_reload = true;
         peer_hint_stored(node, peer);
     }
-    for (size_t i = node->n_peers; i-- > 0;) {
-        if (!node->peers[i]->seen_in_reload) {
-            peer_remove(node, node->peers[i]);
+    for (size_t i = peers->n; i-- > 0;) {
+        if (!peers->list[i]->seen_in_reload) {
+            peer_remove(node, peers->list[i]);
         }
     }
-    if (node->n_peers > 1) {
-        qsort(node->peers, node->n_peers, sizeof(pn_peer *), by_age);
+    if (peers->n > 1) {
+        qsort(peers->list, peers->n, sizeof(pn_peer *), by_age);
     }
     pn_node_wake(node);
     return err;
@@ -182,94 +244,186 @@ pn_err pn_node_load_peers(pn_node *node)
     pn_err err;
 
     pn_node_lock(node);
-    err = peers_sync(node);
+    err = peers_sync(node, false);
     pn_node_unlock(node);
     return err;
 }
 
 void pn_node_peers_fini(pn_node *node)
 {
-    for (size_t i = 0; i < node->n_peers; i++) {
-        peer_free(node->peers[i]);
+    for (size_t i = 0; i < pn_full(node)->peers.n; i++) {
+        peer_free(pn_full(node)->peers.list[i]);
     }
-    free(node->peers);
-    node->peers = NULL;
-    node->n_peers = 0;
+    free(pn_full(node)->peers.list);
+    pn_full(node)->peers.list = NULL;
+    pn_full(node)->peers.n = 0;
 }
 
 /* Lets the loop do what it could not while the store was busy. */
 static void store_unlock(pn_node *node)
 {
-    (void)pthread_mutex_unlock(&node->store_lock);
+    (void)pthread_mutex_unlock(&pn_full(node)->trust.lock);
     pn_node_lock(node);
-    if (node->is_reload_due) {
+    if (pn_full(node)->trust.is_reload_due) {
         pn_node_wake(node);
     }
     pn_node_unlock(node);
 }
 
+/* Reports a failure once, and its end. Both locks held. */
+static void tell_reload(pn_node *node, pn_err err, const char *why)
+{
+    if (err == pn_full(node)->trust.reload_err) {
+        return;
+    }
+    pn_full(node)->trust.reload_err = err;
+    if (err == PN_OK) {
+        pn_node_log(node, &(pn_log_line){.level = PN_LOG_WARNING,
+                              .what = PN_LOG_TRUST_LIST,
+                              .text = pn_slice_of("it can be read now")});
+    } else {
+        pn_node_log(node,
+            &(pn_log_line){.level = PN_LOG_ERROR,
+                .what = PN_LOG_TRUST_LIST_NOT_READ,
+                .text = pn_slice_of(why[0] == '\0' ? pn_strerror(err) : why),
+                .reason = PN_REASON_SYSTEM});
+    }
+}
+
 static void reload_locked(pn_node *node)
 {
-    pn_store_error why;
-    pn_err err = pn_store_reload(node->store, NULL, &why);
+    pn_why why = {0};
+    pn_err err = pn_store_reload(pn_full(node)->trust.store, NULL, &why);
 
     pn_node_lock(node);
-    node->is_reload_due = false;
-    /* A list that cannot be read lets nobody new in; links that are up stay
-     * until the owner has looked at it (T22). */
-    node->is_trust_damaged = err != PN_OK;
+    pn_full(node)->trust.is_reload_due = false;
+    /* With a list that cannot be read no new peer is admitted; links that are
+     * up stay (T22). */
+    pn_full(node)->trust.is_damaged = err != PN_OK;
     if (err == PN_OK) {
-        err = peers_sync(node);
+        err = peers_sync(node, true);
     }
-    if (err != PN_OK) {
-        pn_node_log(node, PN_LOG_ERROR, "trust list not read", why.text,
-            PN_REASON_SYSTEM, 0);
-    }
+    tell_reload(node, err, why.text);
     pn_node_unlock(node);
 }
 
-void pn_node_reload_trust(pn_node *node)
+static bool on_reload(void *user, bool is_edit)
 {
-    /* First: whoever has the store looks at this when it lets go. */
+    pn_node *node = user;
+    bool is_read;
+
+    (void)is_edit;
+    assert_on_loop(node);
+    assert_unlocked(node);
+    /* This is set first, because the holder of the store checks it when it
+     * releases the store. */
     pn_node_lock(node);
-    node->is_reload_due = true;
+    pn_full(node)->trust.is_reload_due = true;
     pn_node_unlock(node);
-    if (pthread_mutex_trylock(&node->store_lock) == 0) {
+    if (pthread_mutex_trylock(&pn_full(node)->trust.lock) == 0) {
         reload_locked(node);
-        (void)pthread_mutex_unlock(&node->store_lock);
+        (void)pthread_mutex_unlock(&pn_full(node)->trust.lock);
     }
+    pn_node_lock(node);
+    is_read = pn_full(node)->trust.reload_err == PN_OK;
+    pn_node_unlock(node);
+    return is_read;
+}
+
+static void on_watched(void *user, const char *text, int sys_errno)
+{
+    pn_node *node = user;
+
+    pn_node_lock(node);
+    pn_node_log(node, &(pn_log_line){.level = PN_LOG_WARNING,
+                          .what = PN_LOG_TRUST_LIST,
+                          .text = pn_slice_of(text),
+                          .sys_errno = sys_errno});
+    pn_node_unlock(node);
+}
+
+pn_err pn_node_watch_trust(pn_node *node)
+{
+    static const pn_guarded_watch_ops ops = {
+        .is_wanted = pn_store_is_watched,
+        .reload = on_reload,
+        .tell = on_watched,
+    };
+
+    return pn_guarded_watch_start(&pn_full(node)->trust.watch, node->turn.loop,
+        pn_store_dir(pn_full(node)->trust.store), &ops, node);
 }
 
 /* ---- pairing ----------------------------------------------------------- */
 
 /* The sentence of a failed edit goes to the log: the functions return a code
  * only. Both locks held. */
-static void log_store_error(pn_node *node, const pn_store_error *why)
+static void log_store_error(
+    pn_node *node, pn_log_what what, pn_err err, const pn_why *why)
 {
     if (why->text[0] != '\0') {
-        pn_node_log(node, PN_LOG_ERROR, "trust list not written", why->text,
-            PN_REASON_SYSTEM, 0);
+        pn_node_log(node, &(pn_log_line){.level = PN_LOG_ERROR,
+                              .what = what,
+                              .text = pn_slice_of(why->text),
+                              .reason = err == PN_INVALID ? PN_REASON_NONE
+                                                          : PN_REASON_SYSTEM});
     }
+}
+
+/* The store, for an edit that may wait for another process. The caller holds a
+ * reference: the node may be closed meanwhile. Errors: PN_CLOSED. */
+static pn_err store_lock(pn_node *node)
+{
+    assert_unlocked(node);
+    (void)pthread_mutex_lock(&pn_full(node)->trust.lock);
+    if (pn_full(node)->trust.store == NULL) {
+        (void)pthread_mutex_unlock(&pn_full(node)->trust.lock);
+        return PN_CLOSED;
+    }
+    return PN_OK;
+}
+
+/* store_lock, and the reference. */
+static pn_err store_enter(pn_node *node)
+{
+    pn_err err = pn_node_enter(node);
+
+    if (err != PN_OK) {
+        return err;
+    }
+    err = store_lock(node);
+    if (err != PN_OK) {
+        pn_node_leave(node);
+    }
+    return err;
+}
+
+static void store_leave(pn_node *node)
+{
+    store_unlock(node);
+    pn_node_leave(node);
 }
 
 pn_err pn_pair_at(pn_node *node, const pn_public_key *key, const char *label,
     const char *address)
 {
-    pn_store_error why = {{0}};
-    pn_err err;
+    pn_why why = {0};
+    pn_err err = store_enter(node);
 
-    (void)pthread_mutex_lock(&node->store_lock);
-    err = pn_store_pair(node->store, key, label, address, &why);
+    if (err != PN_OK) {
+        return err;
+    }
+    err = pn_store_pair(pn_full(node)->trust.store, key, label, address, &why);
     pn_node_lock(node);
     if (err == PN_OK || err == PN_EXISTS) {
-        pn_err synced = peers_sync(node);
+        pn_err synced = peers_sync(node, true);
 
         err = synced == PN_OK ? err : synced;
     } else {
-        log_store_error(node, &why);
+        log_store_error(node, PN_LOG_NOT_PAIRED, err, &why);
     }
     pn_node_unlock(node);
-    store_unlock(node);
+    store_leave(node);
     return err;
 }
 
@@ -280,27 +434,39 @@ pn_err pn_pair(pn_node *node, const pn_public_key *key, const char *label)
 
 pn_err pn_unpair(pn_node *node, const pn_public_key *key)
 {
-    pn_store_error why = {{0}};
+    pn_why why = {0};
     pn_peer *peer;
     pn_err err;
 
-    /* Cut off first: the disk may be slow, or full. */
+    /* The peer's links are ended first, because the disk may be slow or
+     * full. */
     pn_node_lock(node);
+    if (node->closing.is_asked) {
+        pn_node_unlock(node);
+        return PN_CLOSED;
+    }
+    pn_node_ref(node); /* it may close while we wait */
     peer = pn_node_find_peer(node, key);
     if (peer != NULL) {
         peer_remove(node, peer);
+    } else {
+        forget_grants(node, key);
     }
     pn_node_unlock(node);
 
-    (void)pthread_mutex_lock(&node->store_lock);
-    err = pn_store_unpair(node->store, key, &why);
+    err = store_lock(node);
+    if (err != PN_OK) {
+        pn_node_leave(node);
+        return err;
+    }
+    err = pn_store_unpair(pn_full(node)->trust.store, key, &why);
     pn_node_lock(node);
     if (err != PN_OK && err != PN_NOT_FOUND) {
-        log_store_error(node, &why);
+        log_store_error(node, PN_LOG_TRUST_LIST_NOT_WRITTEN, err, &why);
     }
-    (void)peers_sync(node);
+    (void)peers_sync(node, true);
     pn_node_unlock(node);
-    store_unlock(node);
+    store_leave(node);
     return err;
 }
 
@@ -312,23 +478,33 @@ typedef struct remember_job {
     char address[PN_ADDRESS_TEXT_LEN];
 } remember_job;
 
+/* An address that cannot be written now is written with the next link. This
+ * does not wait for another edit, which may take long. */
 static void on_remember(pn_node *node, pn_job *job)
 {
     remember_job *r = (remember_job *)(void *)job;
+    pn_err err = PN_BUSY;
+    pn_peer *peer;
 
     pn_node_unlock(node);
-    (void)pthread_mutex_lock(&node->store_lock);
-    /* A hint: what cannot be kept is heard again. */
-    (void)!pn_store_remember(node->store, &r->key, r->address);
-    store_unlock(node);
-    free(r);
+    if (pthread_mutex_trylock(&pn_full(node)->trust.lock) == 0) {
+        err = pn_store_remember(
+            pn_full(node)->trust.store, &r->key, r->address);
+        store_unlock(node);
+    }
     pn_node_lock(node);
+    peer = err == PN_OK ? NULL : pn_node_find_peer(node, &r->key);
+    if (peer != NULL) {
+        peer->remembered = (pn_address){0};
+    }
+    free(r);
 }
 
 void pn_peer_remember(pn_node *node, pn_peer *peer, const pn_address *address)
 {
     remember_job *r;
 
+    assert_locked(node);
     if (pn_address_equal(&peer->remembered, address)) {
         return;
     }
@@ -345,7 +521,7 @@ void pn_peer_remember(pn_node *node, pn_peer *peer, const pn_address *address)
     }
 }
 
-/* ---- what the registry asks for (lock held) ---------------------------- */
+/* ---- callbacks of the registry ----------------------------------------- */
 
 static pn_reason on_dial(
     void *user, pn_reg_peer *reg, const pn_address *address)
@@ -353,7 +529,8 @@ static pn_reason on_dial(
     pn_node *node = user;
     pn_peer *peer = reg->user;
 
-    if (node->is_closing) {
+    assert_locked(node);
+    if (node->closing.is_asked) {
         return PN_REASON_LOCAL_CLOSE;
     }
     if (pn_link_new_dialled(peer, node, address, &peer->dial) != PN_OK) {
@@ -366,16 +543,17 @@ static pn_reason on_dial(
 static bool on_cancel_dial(void *user, pn_reg_peer *reg)
 {
     pn_peer *peer = reg->user;
-    pn_link *link = peer->dial;
+    pn_peer_link *link = peer->dial;
     bool was_connected;
 
     (void)user;
     if (link == NULL) {
         return false;
     }
-    was_connected = link->stage == PN_LINK_HANDSHAKE;
+    assert_locked(link->base.node);
+    was_connected = link->base.stage == PN_LINK_HANDSHAKE;
     peer->dial = NULL;
-    pn_link_end(link, PN_REASON_LOCAL_CLOSE);
+    pn_link_end(&link->base, PN_REASON_LOCAL_CLOSE);
     return was_connected;
 }
 
@@ -384,8 +562,8 @@ static void on_probe(void *user, pn_reg_peer *reg, void *link)
     pn_node *node = user;
 
     (void)reg;
-    /* One that has no room for a ping has traffic that shows the same. */
-    (void)!pn_session_ping(((pn_link *)link)->session, pn_node_now(node));
+    /* A link without room for a ping has traffic that shows the same. */
+    (void)!pn_session_ping(((pn_peer_link *)link)->session, pn_node_now(node));
 }
 
 static void on_close_link(
@@ -393,7 +571,7 @@ static void on_close_link(
 {
     (void)user;
     (void)reg;
-    pn_link_end(link, reason);
+    pn_link_end(&((pn_peer_link *)link)->base, reason);
 }
 
 const pn_reg_callbacks pn_node_registry_callbacks = {
@@ -403,82 +581,38 @@ const pn_reg_callbacks pn_node_registry_callbacks = {
     .close_link = on_close_link,
 };
 
-/* ---- connecting -------------------------------------------------------- */
+/* ---- what we call ourselves -------------------------------------------- */
 
-pn_err pn_connect(pn_node *node, const pn_public_key *key, const char *address)
+void pn_node_own_label(pn_node *node, const char *label)
 {
-    pn_address at;
-    pn_err err;
+    pn_kind *kind = &pn_full(node)->kind;
 
-    if (address != NULL && pn_peer_address_parse(address, &at) != PN_OK) {
+    memset(kind->label, 0, sizeof(kind->label));
+    if (label != NULL) {
+        memcpy(kind->label, label, strlen(label)); /* its length is checked */
+    }
+}
+
+pn_err pn_set_label(pn_node *node, const char *label)
+{
+    pn_err err = PN_OK;
+
+    if (label != NULL
+        && (label[0] == '\0'
+            || !pn_kind_label_is_valid(label, strlen(label)))) {
         return PN_INVALID;
     }
     pn_node_lock(node);
-    err = pn_registry_connect(
-        node->registry, key, address == NULL ? NULL : &at, pn_node_now(node));
-    pn_node_wake(node);
-    pn_node_unlock(node);
-    return err;
-}
-
-bool pn_connected(pn_node *node, const pn_public_key *key)
-{
-    const pn_reg_peer *reg;
-    bool up;
-
-    pn_node_lock(node);
-    reg = pn_registry_find(node->registry, key);
-    up = reg != NULL && reg->primary != NULL;
-    pn_node_unlock(node);
-    return up;
-}
-
-pn_err pn_wait_connected(pn_node *node, const pn_public_key *key,
-    uint32_t timeout_ms, pn_reason *ret_reason)
-{
-    struct timespec until;
-    pn_err err = PN_OK;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pn_node_lock(node);
-    if (pn_node_is_loop_thread(node)) {
-        pn_node_unlock(node);
-        return PN_STATE;
-    }
-    for (;;) {
-        const pn_reg_peer *reg = pn_registry_find(node->registry, key);
-        pn_reg_info info;
-
-        if (reg == NULL) {
-            err = PN_NOT_FOUND;
-            break;
+    if (node->closing.is_asked) {
+        err = PN_CLOSED;
+    } else {
+        pn_node_own_label(node, label);
+        PN_LIST_EACH(pn_link, link, &node->links.all, listed) {
+            if (link->ops == &pn_peer_link_ops && link->stage == PN_LINK_UP) {
+                pn_session_kind_changed(pn_peer_link_of(link)->session);
+                pn_link_touch(link);
+            }
         }
-        pn_registry_info(node->registry, reg, &info);
-        if (reg->primary != NULL) {
-            break;
-        }
-        if (ret_reason != NULL) {
-            *ret_reason = info.last_reason;
-        }
-        if (err != PN_OK || node->is_closing) {
-            err = node->is_closing ? PN_CLOSED : err;
-            break;
-        }
-        if (pthread_cond_timedwait(&node->state_changed, &node->lock, &until)
-            != 0) {
-            err = PN_TIMEOUT; /* and look once more */
-        }
-    }
-    if (err == PN_TIMEOUT) {
-        const pn_reg_peer *reg = pn_registry_find(node->registry, key);
-
-        err = reg != NULL && reg->primary != NULL ? PN_OK : PN_TIMEOUT;
     }
     pn_node_unlock(node);
     return err;
@@ -486,34 +620,31 @@ pn_err pn_wait_connected(pn_node *node, const pn_public_key *key,
 
 /* ---- telling ----------------------------------------------------------- */
 
-static pn_peer_state state_of(pn_reg_state state)
+/* kind NULL: it has not been recognised. */
+static void tell_kind(const pn_kind *kind, pn_peer_info *info)
 {
-    switch (state) {
-    case PN_REG_IDLE:
-        return PN_PEER_IDLE;
-    case PN_REG_WAITING:
-        return PN_PEER_WAITING;
-    case PN_REG_DIALLING:
-        return PN_PEER_DIALLING;
-    case PN_REG_UP:
-        return PN_PEER_UP;
+    if (kind != NULL) {
+        info->is_our_kind = true;
+        (void)strncpy(info->proposed_label, kind->label,
+            sizeof(info->proposed_label) - 1);
     }
-    return PN_PEER_IDLE;
 }
 
 static void peer_tell(
     pn_node *node, const pn_peer *peer, uint64_t now_us, pn_peer_info *info)
 {
-    const pn_link *link = peer->reg->primary;
+    const pn_peer_link *link = peer->reg->primary;
     pn_reg_info reg;
 
-    pn_registry_info(node->registry, peer->reg, &reg);
+    assert_locked(node);
+    pn_registry_info(pn_full(node)->registry, peer->reg, &reg);
     *info = (pn_peer_info){
         .key = peer->key,
-        .state = state_of(reg.state),
+        .state = reg.state,
         .dialled_by_us = reg.dialled_by_us,
         .last_seen_ms = peer->last_seen_ms,
         .last_reason = reg.last_reason,
+        .has_address_left = reg.has_address_left || peer->name[0] != '\0',
         .added_at_us = peer->added_at_us,
     };
     if (peer->label != NULL) {
@@ -522,36 +653,51 @@ static void peer_tell(
     if (reg.has_address) {
         pn_address_text(&reg.address, info->address);
     }
+    if (reg.rung != NULL) {
+        (void)strncpy(info->rung, reg.rung, sizeof(info->rung) - 1);
+    }
     if (link != NULL) {
         uint64_t seen = pn_session_last_received_us(link->session);
 
-        info->up_ms = (now_us - link->up_us) / PN_US_PER_MS + 1;
+        info->up_ms = (now_us - link->base.up_us) / PN_US_PER_MS + 1;
         info->rtt_us = pn_session_rtt_us(link->session);
-        if (seen < link->up_us) {
-            seen = link->up_us;
+        tell_kind(pn_session_kind(link->session), info);
+        if (seen < link->base.up_us) {
+            seen = link->base.up_us;
         }
         info->last_seen_ms = pn_wall_now_us() / 1000
                              - (int64_t)((now_us - seen) / PN_US_PER_MS);
     }
 }
 
-pn_err pn_list_peers(pn_node *node, pn_peer_info **ret_peers, size_t *ret_n)
+pn_err pn_get_peer(
+    pn_node *node, const pn_public_key *key, pn_peer_info *ret_peer)
 {
-    pn_peer_info *infos;
-    uint64_t now;
+    const pn_peer *peer;
 
     pn_node_lock(node);
-    infos = calloc(node->n_peers + 1, sizeof(*infos));
-    if (infos == NULL) {
-        pn_node_unlock(node);
-        return PN_NOMEM;
+    peer = pn_node_find_peer(node, key);
+    if (peer != NULL) {
+        peer_tell(node, peer, pn_node_now(node), ret_peer);
     }
-    now = pn_node_now(node);
-    for (size_t i = 0; i < node->n_peers; i++) {
-        peer_tell(node, node->peers[i], now, &infos[i]);
-    }
-    *ret_n = node->n_peers;
-    *ret_peers = infos;
     pn_node_unlock(node);
-    return PN_OK;
+    return peer == NULL ? PN_NOT_FOUND : PN_OK;
+}
+
+pn_err pn_list_peers(pn_node *node, pn_peer_info **ret_peers, size_t *ret_n)
+{
+    const pn_node_peers *peers = &pn_full(node)->peers;
+    pn_peer_info *infos;
+
+    pn_node_lock(node);
+    infos = calloc(peers->n + 1, sizeof(*infos));
+    for (size_t i = 0; infos != NULL && i < peers->n; i++) {
+        peer_tell(node, peers->list[i], pn_node_now(node), &infos[i]);
+    }
+    if (infos != NULL) {
+        *ret_n = peers->n;
+        *ret_peers = infos;
+    }
+    pn_node_unlock(node);
+    return infos == NULL ? PN_NOMEM : PN_OK;
 }

@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The links of a peer: which is primary, and which goes when there are two.
- * Follows RELIABILITY T19 and 2.8, policy 3; tests/model has the proof.
+ * Follows docs/THREATS.md, T19 and section 3, policy 3; tests/model has the
+ * proof.
  */
-#include <assert.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mutant.h"
 #include "node/reg_peer.h"
 
 #define CLOSE_INTERVAL_US (2 * PN_US_PER_S)
+/* A link that was up for this long starts the backoff again. */
+#define RESET_UP_US (30 * PN_US_PER_S)
 
-static uint64_t latest(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* True when both ends are known to have both links; then they agree about
- * them. Of two that one end dialled the newer says that the older is over: it
- * dials only without a link. */
+/* True when both ends are known to have both links; then they agree about them.
+ * If one end dialled both, the newer one means that the older has ended there,
+ * because a node dials only without a link. */
 static bool is_settled(const pn_reg_entry *p)
 {
     const pn_reg_link *a = &p->links[0];
@@ -30,7 +28,8 @@ static bool is_settled(const pn_reg_entry *p)
     if (a->is_ours == b->is_ours) {
         return b->is_received;
     }
-    return b->is_received && !PN_CHECK(registry_tie_received, !a->is_received);
+    return b->is_received
+           && !PN_REFUSE_IF(registry_tie_received, !a->is_received);
 }
 
 /* Of two links: the index of the one that stays (T19). */
@@ -50,13 +49,14 @@ uint64_t pn_reg_close_due_us(const pn_registry *r, const pn_reg_entry *p)
         return PN_TIME_NEVER;
     }
     due_us = p->links[1].up_us;
-    if (PN_CHECK(registry_tie_grace, r->config.grace_us > 0)) {
+    if (PN_REFUSE_IF(registry_tie_grace, r->config.grace_us > 0)) {
         due_us += r->config.grace_us;
     }
-    if (PN_CHECK(registry_close_interval, p->has_closed)) {
-        due_us = latest(due_us, p->closed_us + CLOSE_INTERVAL_US);
+    if (PN_REFUSE_IF(registry_close_interval, p->has_closed)) {
+        due_us = pn_later(due_us, p->closed_us + CLOSE_INTERVAL_US);
     }
-    if (PN_CHECK(registry_close_etiquette, pn_reg_etiquette_us(p) > due_us)) {
+    if (PN_REFUSE_IF(
+            registry_close_etiquette, pn_reg_etiquette_us(p) > due_us)) {
         due_us = pn_reg_etiquette_us(p);
     }
     return due_us;
@@ -64,6 +64,7 @@ uint64_t pn_reg_close_due_us(const pn_registry *r, const pn_reg_entry *p)
 
 static void take_link(pn_reg_entry *p, unsigned i)
 {
+    assert(i < p->n_links);
     p->n_links--;
     memmove(
         &p->links[i], &p->links[i + 1], (p->n_links - i) * sizeof(p->links[0]));
@@ -79,17 +80,23 @@ pn_reg_link *pn_reg_find_link(pn_reg_entry *p, const void *handle)
     return NULL;
 }
 
-/* The newest, until both ends can agree on one; then calls move over before
- * the other is closed. */
+/* The newest over which the peer has spoken, until both ends can agree on one;
+ * then calls move over before the other is closed. A link that we dialled may
+ * be of a peer that has not paired us: it is of no use before its first frame.
+ */
 static void choose_primary(const pn_registry *r, pn_reg_entry *p)
 {
     p->pub.is_probing = p->n_links == 2 && !is_settled(p);
-    if (p->n_links == 0) {
-        p->pub.primary = NULL;
-    } else if (is_settled(p)) {
+    p->pub.primary = NULL;
+    for (unsigned i = 0; i < p->n_links; i++) {
+        if (PN_REFUSE_IF(registry_link_proven, !p->links[i].is_proven)) {
+            p->pub.is_probing = true;
+        } else {
+            p->pub.primary = p->links[i].handle;
+        }
+    }
+    if (is_settled(p)) {
         p->pub.primary = p->links[keeper(r, p)].handle;
-    } else {
-        p->pub.primary = p->links[p->n_links - 1].handle;
     }
 }
 
@@ -118,7 +125,7 @@ pn_reg_peer *pn_registry_link_up(pn_registry *r, const pn_public_key *key,
     pn_reg_entry *p = pn_reg_find(r, key);
     uint64_t n_changes;
 
-    if (PN_CHECK(registry_unpaired_link, p == NULL)) {
+    if (PN_REFUSE_IF(registry_unpaired_link, p == NULL)) {
         return NULL;
     }
     assert(link != NULL && pn_reg_find_link(p, link) == NULL);
@@ -133,15 +140,22 @@ pn_reg_peer *pn_registry_link_up(pn_registry *r, const pn_public_key *key,
         .up_us = now_us,
         .is_ours = dialled_by_us,
         /* Its last handshake message was a frame. */
-        .is_received = !dialled_by_us};
+        .is_received = !dialled_by_us,
+        .is_proven = !dialled_by_us};
+    pn_reg_known_add(r, p, address);
+    p->pub.ends_freely = p->pub.ends_freely && p->n_links > 1;
+    p->has_given_way = false;
     p->step_us = PN_TIME_NEVER;
     for (unsigned i = 0; i < p->slots.n; i++) {
         p->slots.at[i].is_target = false;
     }
+    if (!dialled_by_us) {
+        pn_reg_slots_forget_told(&p->slots, false);
+    }
     choose_primary(r, p);
     pn_reg_set_timer(r, p);
     n_changes = r->n_changes;
-    if (PN_CHECK(registry_max_links, p->n_links > PN_REG_MAX_LINKS)) {
+    if (PN_REFUSE_IF(registry_max_links, p->n_links > PN_REG_MAX_LINKS)) {
         close_link(r, p, 0, PN_REASON_SUPERSEDED, now_us);
     }
     for (unsigned i = 0; r->n_changes == n_changes && p->n_links == 2 && i < 2;
@@ -153,18 +167,28 @@ pn_reg_peer *pn_registry_link_up(pn_registry *r, const pn_public_key *key,
     return pn_registry_find(r, key);
 }
 
-void pn_registry_link_received(
-    pn_registry *r, pn_reg_peer *peer, void *link, uint64_t now_us)
+void pn_registry_link_received(pn_registry *r, pn_reg_peer *peer, void *link)
 {
     pn_reg_entry *p = pn_reg_entry_of(peer);
     pn_reg_link *l = pn_reg_find_link(p, link);
 
-    (void)now_us;
     if (l != NULL && !l->is_received) {
         l->is_received = true;
+        l->is_proven = true;
+        pn_reg_slots_forget_told(&p->slots, false);
         choose_primary(r, p);
         pn_reg_set_timer(r, p);
     }
+}
+
+void pn_registry_ends_freely(pn_registry *r, pn_reg_peer *peer)
+{
+    pn_reg_entry *p = pn_reg_entry_of(peer);
+
+    p->pub.ends_freely = true;
+    p->ended.n = 0;
+    p->known_ended.n = 0;
+    pn_reg_set_timer(r, p);
 }
 
 void pn_registry_link_down(pn_registry *r, pn_reg_peer *peer, void *link,
@@ -176,7 +200,7 @@ void pn_registry_link_down(pn_registry *r, pn_reg_peer *peer, void *link,
     if (l == NULL) {
         return;
     }
-    if (now_us - l->up_us >= r->config.reset_up_us) {
+    if (now_us - l->up_us >= RESET_UP_US) {
         p->backoff_us = r->config.reconnect_min_us;
     }
     p->last_reason = reason;

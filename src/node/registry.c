@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry: see registry.h for what it promises. Every peer has one timer,
+ * The registry; registry.h states its guarantees. Every peer has one timer,
  * computed from its state by peer_due_us after each change; pn_registry_tick
  * does what is due, one act at a time. A callback is the last thing a function
  * does, because it may come back in and even remove the peer.
  *
- * Follows PeerNet wire sections 5 and 6, RELIABILITY T15, T19, T25, T34 and
- * the model in tests/model/dial.pml.
+ * Follows docs/PROTOCOL.md, sections 6 and 7, docs/THREATS.md, T15, T19, T25
+ * and T34, and the model in tests/model/dial.pml.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mutant.h"
 #include "node/reg_peer.h"
 
@@ -18,11 +19,6 @@
  * the larger, so that two that hear each other at once seldom both dial. */
 #define HINT_JITTER_US (100 * PN_US_PER_MS)
 #define HINT_LARGER_US (200 * PN_US_PER_MS)
-
-static uint64_t latest(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* 0 .. below - 1. Without randomness there is no jitter, which is no danger. */
 uint64_t pn_reg_draw(const pn_registry *r, uint64_t below)
@@ -65,11 +61,15 @@ static uint64_t peer_due_us(const pn_registry *r, pn_reg_entry *p)
     if (p->n_links == 0 && p->is_restart && !r->is_stopped) {
         return p->dialled_us + r->config.reconnect_min_us;
     }
+    if (p->is_dialling && pn_reg_give_way_us(r, p) != PN_TIME_NEVER) {
+        return pn_reg_give_way_us(r, p);
+    }
     return pn_reg_dial_due_us(r, p);
 }
 
 void pn_reg_set_timer(pn_registry *r, pn_reg_entry *p)
 {
+    assert(p->n_links <= PN_REG_MAX_LINKS + 1);
     pn_heap_set(&r->timers, &p->timer, peer_due_us(r, p));
 }
 
@@ -79,6 +79,8 @@ static void peer_act(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
         pn_reg_close_duplicate(r, p, now_us);
     } else if (p->n_links == 0 && p->is_restart) {
         pn_reg_restart_dial(r, p, now_us);
+    } else if (pn_reg_give_way_us(r, p) <= now_us) {
+        pn_reg_give_way(r, p, now_us);
     } else {
         pn_reg_dial_due(r, p, now_us);
     }
@@ -86,17 +88,10 @@ static void peer_act(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
 
 /* ---- life ---- */
 
-void pn_reg_config_default(pn_reg_config *config)
+static void entry_free(pn_reg_entry *p)
 {
-    *config = (pn_reg_config){
-        .max_peers = 1024,
-        .reconnect_min_us = PN_US_PER_S / 2,
-        .reconnect_max_us = 30 * PN_US_PER_S,
-        .grace_us = 2 * PN_US_PER_S,
-        .reset_up_us = 30 * PN_US_PER_S,
-        .new_address_interval_us = 5 * PN_US_PER_S,
-        .auto_connect = true,
-    };
+    pn_reg_candidates_fini(&p->candidates);
+    free(p);
 }
 
 pn_err pn_registry_new(const pn_reg_config *config,
@@ -129,9 +124,10 @@ void pn_registry_free(pn_registry *r)
         return;
     }
     while ((p = pn_map_next(&r->peers, &cursor)) != NULL) {
-        free(p);
+        entry_free(p);
     }
     pn_map_fini(&r->peers);
+    pn_hosts_fini(&r->hosts);
     pn_heap_fini(&r->timers);
     free(r);
 }
@@ -143,8 +139,7 @@ static void departed_save(pn_registry *r, const pn_reg_entry *p)
     pn_reg_departed *d = &r->departed[r->next_departed++ % PN_REG_N_DEPARTED];
 
     d->key = p->pub.key;
-    memcpy(d->ended_us, p->ended_us, sizeof(d->ended_us));
-    d->n_ended = p->n_ended;
+    d->ended = p->ended;
 }
 
 /* Unpairing and pairing again does not make its node forget. */
@@ -154,10 +149,10 @@ static void departed_load(const pn_registry *r, pn_reg_entry *p)
         const pn_reg_departed *d =
             &r->departed[(r->next_departed + i) % PN_REG_N_DEPARTED];
 
-        if (d->n_ended > 0
+        if (d->ended.n > 0
             && memcmp(&d->key, &p->pub.key, sizeof(d->key)) == 0) {
-            memcpy(p->ended_us, d->ended_us, sizeof(p->ended_us));
-            p->n_ended = d->n_ended;
+            p->ended = d->ended;
+            p->known_ended = d->ended;
         }
     }
 }
@@ -168,7 +163,7 @@ pn_err pn_registry_peer_add(pn_registry *r, const pn_public_key *key,
     pn_reg_entry *p = pn_reg_find(r, key);
     pn_err err;
 
-    if (PN_CHECK(registry_own_key, key_is_own(r, key))) {
+    if (PN_REFUSE_IF(registry_own_key, key_is_own(r, key))) {
         return PN_INVALID;
     }
     if (p != NULL) {
@@ -214,19 +209,20 @@ pn_err pn_registry_peer_remove(
         pn_reg_note_ended(p, now_us);
     }
     departed_save(r, p);
+    pn_reg_known_forget(r, p);
     p->pub.primary = NULL;
     was_dialling = p->is_dialling;
     p->is_dialling = false;
     p->is_wanted = false;
-    if (PN_CHECK(registry_unpair_dial, was_dialling)) {
+    if (PN_REFUSE_IF(registry_unpair_dial, was_dialling)) {
         (void)r->callbacks->cancel_dial(r->user, &p->pub);
     }
-    while (PN_CHECK(registry_unpair_links, p->n_links > 0)) {
+    while (PN_REFUSE_IF(registry_unpair_links, p->n_links > 0)) {
         void *handle = p->links[--p->n_links].handle;
 
         r->callbacks->close_link(r->user, &p->pub, handle, PN_REASON_UNPAIRED);
     }
-    free(p);
+    entry_free(p);
     return PN_OK;
 }
 
@@ -237,23 +233,11 @@ pn_reg_peer *pn_registry_find(const pn_registry *r, const pn_public_key *key)
     return p == NULL ? NULL : &p->pub;
 }
 
-pn_reg_peer *pn_registry_next(const pn_registry *r, size_t *cursor)
-{
-    pn_reg_entry *p = pn_map_next(&r->peers, cursor);
+/* ---- addresses to dial ---- */
 
-    return p == NULL ? NULL : &p->pub;
-}
-
-uint32_t pn_registry_count(const pn_registry *r)
-{
-    return (uint32_t)r->peers.n;
-}
-
-/* ---- what may be dialled ---- */
-
-/* Whether an announce says more than the backoff knows: a new address, one
- * that was silent and not refusing, or one not heard for a while. Everything
- * else would let announces undo the backoff. */
+/* True when an announce is news: a new address, one that did not answer but did
+ * not refuse, or one not heard for a while. With any other rule announces could
+ * undo the backoff. */
 static bool is_news(
     const pn_reg_entry *p, const pn_reg_slot *slot, uint64_t now_us)
 {
@@ -262,70 +246,98 @@ static bool is_news(
     }
     return slot->failure == PN_REASON_UNREACHABLE
            || slot->failure == PN_REASON_CONNECT_TIMEOUT
-           || (slot->is_tried && now_us - slot->heard_us > PN_REG_SILENCE_US);
+           || (slot->tried > 0 && now_us - slot->heard_us > PN_REG_SILENCE_US);
 }
 
-/* To be dialled out of turn, after a random wait in case the peer, who heard
- * us in the same moment, dials first (wire section 5). The wait runs from the
- * first of a series: later ones do not put it off. */
-static void make_fresh(
-    pn_registry *r, pn_reg_entry *p, pn_reg_slot *slot, uint64_t now_us)
+/* Something is about to be dialled out of turn, after a random wait in case the
+ * peer, who heard us in the same moment, dials first (docs/PROTOCOL.md, section
+ * 6). The wait runs from the first of a series, which later ones do not put
+ * off. */
+static void fresh_wait(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
 {
-    if (pn_reg_slots_fresh(&p->slots) == NULL) {
+    if (!pn_reg_has_fresh(p) && r->config.is_unheard) {
+        p->fresh_wait_us = now_us;
+    } else if (!pn_reg_has_fresh(p)) {
         p->fresh_wait_us = now_us + pn_reg_draw(r, HINT_JITTER_US);
         p->fresh_wait_us += pn_reg_own_is_smaller(r, p) ? 0 : HINT_LARGER_US;
     }
-    slot->is_fresh = true;
 }
 
-static void hint_heard(
-    pn_registry *r, pn_reg_entry *p, const pn_address *address, uint64_t now_us)
+static void hint_heard(pn_registry *r, pn_reg_entry *p,
+    const pn_address *address, const char *source, uint64_t now_us)
 {
     pn_reg_slot *slot = pn_reg_slots_find(&p->slots, address);
 
     p->is_wanted = true;
     if (slot == NULL) {
-        slot = pn_reg_slots_add(&p->slots, address, PN_REG_DISCOVERED, now_us);
-        make_fresh(r, p, slot, now_us);
-    } else {
-        if (!PN_CHECK(registry_hint_backoff, !is_news(p, slot, now_us))) {
-            make_fresh(r, p, slot, now_us);
-        }
-        slot->heard_us = now_us;
+        fresh_wait(r, p, now_us);
+        (void)pn_reg_candidates_add(
+            &p->candidates, address, source, r->config.max_candidates);
+        return;
     }
+    slot->source = source;
+    if (!PN_REFUSE_IF(registry_hint_backoff, !is_news(p, slot, now_us))) {
+        fresh_wait(r, p, now_us);
+        slot->is_fresh = true;
+    }
+    slot->heard_us = now_us;
 }
 
-/* Manual and remembered: ours to believe. */
+/* A manual or remembered address, which is trusted more than an announced
+ * one. */
 static pn_reg_slot *hint_told(pn_registry *r, pn_reg_entry *p,
     const pn_address *address, pn_reg_hint kind, uint64_t now_us)
 {
     pn_reg_slot *slot = pn_reg_slots_find(&p->slots, address);
 
+    pn_reg_known_add(r, p, address);
     p->is_wanted = p->is_wanted || r->config.auto_connect;
-    if (slot != NULL) {
-        pn_reg_slots_promote(&p->slots, slot, kind);
-    } else {
+    if (slot == NULL) {
+        (void)pn_reg_candidates_drop(&p->candidates, address);
         slot = pn_reg_slots_add(&p->slots, address, kind, now_us);
         if (kind == PN_REG_MANUAL || p->step_us == PN_TIME_NEVER) {
             pn_reg_step_now(p, now_us);
         }
+    } else if (kind > slot->kind) {
+        pn_reg_slots_promote(&p->slots, slot, kind);
+    } else {
+        return slot;
     }
-    return slot;
+    return pn_reg_slots_to_front(&p->slots, slot);
 }
 
-pn_err pn_registry_hint(pn_registry *r, const pn_public_key *key,
-    const pn_address *address, pn_reg_hint kind, uint64_t now_us)
+/* Manual ones, to be tried in this order before those told earlier: for the
+ * name of the peer, or because the owner wants them dialled now. */
+static void hint_list(pn_registry *r, pn_reg_entry *p,
+    const pn_address *addresses, size_t n, bool is_named, uint64_t now_us)
+{
+    for (size_t i = n; i-- > 0;) {
+        pn_reg_slot *slot = hint_told(
+            r, p, &addresses[i], PN_REG_MANUAL, now_us);
+
+        slot = pn_reg_slots_to_front(&p->slots, slot);
+        if (is_named) {
+            slot->is_named = true;
+        } else {
+            slot->is_target = p->n_links == 0;
+        }
+    }
+}
+
+static pn_err hint(pn_registry *r, const pn_public_key *key,
+    const pn_address *address, pn_reg_hint kind, const char *source,
+    uint64_t now_us)
 {
     pn_reg_entry *p = pn_reg_find(r, key);
 
     if (!pn_reg_address_is_dialable(address) || key_is_own(r, key)) {
         return PN_INVALID;
     }
-    if (PN_CHECK(registry_unpaired_hint, p == NULL)) {
+    if (PN_REFUSE_IF(registry_unpaired_hint, p == NULL)) {
         return PN_NOT_FOUND;
     }
     if (kind == PN_REG_DISCOVERED) {
-        hint_heard(r, p, address, now_us);
+        hint_heard(r, p, address, source, now_us);
     } else {
         (void)hint_told(r, p, address, kind, now_us);
     }
@@ -333,29 +345,81 @@ pn_err pn_registry_hint(pn_registry *r, const pn_public_key *key,
     return PN_OK;
 }
 
-void pn_registry_hint_lost(pn_registry *r, const pn_public_key *key,
-    const pn_address *address, uint64_t now_us)
+pn_err pn_registry_hint(pn_registry *r, const pn_public_key *key,
+    const pn_address *address, pn_reg_hint kind, uint64_t now_us)
+{
+    return hint(r, key, address, kind, NULL, now_us);
+}
+
+pn_err pn_registry_heard(pn_registry *r, const pn_public_key *key,
+    const pn_address *address, const char *source, uint64_t now_us)
+{
+    return hint(r, key, address, PN_REG_DISCOVERED, source, now_us);
+}
+
+static bool list_has(
+    const pn_address *addresses, size_t n, const pn_address *address)
+{
+    while (n > 0 && !pn_address_equal(&addresses[n - 1], address)) {
+        n--;
+    }
+    return n > 0;
+}
+
+pn_err pn_registry_name_is_at(pn_registry *r, const pn_public_key *key,
+    const pn_address *addresses, size_t n, uint64_t now_us)
+{
+    pn_reg_entry *p = pn_reg_find(r, key);
+    pn_address taken[PN_REG_MAX_MANUAL];
+    size_t n_taken = 0;
+
+    if (p == NULL) {
+        return PN_NOT_FOUND;
+    }
+    for (size_t i = 0; i < n && n_taken < PN_REG_MAX_MANUAL; i++) {
+        if (pn_reg_address_is_dialable(&addresses[i])) {
+            taken[n_taken++] = addresses[i];
+        }
+    }
+    for (unsigned i = p->slots.n; i-- > 0;) {
+        pn_reg_slot *slot = &p->slots.at[i];
+
+        if (slot->is_named && !slot->is_good
+            && !list_has(taken, n_taken, &slot->address)) {
+            pn_reg_slots_drop(&p->slots, slot);
+        }
+    }
+    hint_list(r, p, taken, n_taken, true, now_us);
+    if (p->slots.n == 0) {
+        p->step_us = PN_TIME_NEVER;
+    }
+    pn_reg_set_timer(r, p);
+    return PN_OK;
+}
+
+void pn_registry_hint_lost(
+    pn_registry *r, const pn_public_key *key, const pn_address *address)
 {
     pn_reg_entry *p = pn_reg_find(r, key);
     pn_reg_slot *slot;
 
-    (void)now_us;
     if (p == NULL) {
         return;
     }
     slot = pn_reg_slots_find(&p->slots, address);
-    if (slot == NULL || slot->kind != PN_REG_DISCOVERED || slot->is_good) {
+    if (slot != NULL && pn_reg_slot_is_hearsay(slot)) {
+        pn_reg_slots_drop(&p->slots, slot);
+        if (p->slots.n == 0) {
+            p->step_us = PN_TIME_NEVER;
+        }
+    } else if (!pn_reg_candidates_drop(&p->candidates, address)) {
         return;
-    }
-    pn_reg_slots_drop(&p->slots, slot);
-    if (pn_reg_slots_preferred(&p->slots) == NULL) {
-        p->step_us = PN_TIME_NEVER;
     }
     pn_reg_set_timer(r, p);
 }
 
 pn_err pn_registry_connect(pn_registry *r, const pn_public_key *key,
-    const pn_address *address, uint64_t now_us)
+    const pn_address *addresses, size_t n, uint64_t now_us)
 {
     pn_reg_entry *p = pn_reg_find(r, key);
 
@@ -365,19 +429,24 @@ pn_err pn_registry_connect(pn_registry *r, const pn_public_key *key,
     if (p == NULL) {
         return PN_NOT_FOUND;
     }
-    if (address != NULL) {
-        if (!pn_reg_address_is_dialable(address)) {
+    if (PN_REFUSE_IF(registry_connect_max, n > PN_REG_MAX_MANUAL)) {
+        return PN_INVALID;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!pn_reg_address_is_dialable(&addresses[i])) {
             return PN_INVALID;
         }
-        hint_told(r, p, address, PN_REG_MANUAL, now_us)->is_target = p->n_links
-                                                                     == 0;
     }
+    hint_list(r, p, addresses, n, false, now_us);
     p->is_wanted = true;
-    if (p->slots.n == 0) {
+    if (p->pub.primary == NULL) {
+        pn_reg_slots_forget_told(&p->slots, true);
+    }
+    if (p->slots.n == 0 && p->candidates.n == 0) {
         return PN_NOT_CONNECTED;
     }
     p->backoff_us = r->config.reconnect_min_us;
-    if (pn_reg_slots_preferred(&p->slots) != NULL) {
+    if (p->slots.n > 0) {
         pn_reg_step_now(p, now_us);
     }
     pn_reg_set_timer(r, p);
@@ -392,12 +461,11 @@ void pn_registry_network_changed(pn_registry *r, uint64_t now_us)
     while ((p = pn_map_next(&r->peers, &cursor)) != NULL) {
         p->backoff_us = r->config.reconnect_min_us;
         p->is_restart = p->is_dialling && p->n_links == 0;
-        if (p->n_links == 0 && !p->is_dialling
-            && pn_reg_slots_preferred(&p->slots) != NULL) {
+        if (p->n_links == 0 && !p->is_dialling && p->slots.n > 0) {
             /* However often networks change, not faster than the backoff. */
             pn_reg_step_now(p, now_us);
             if (p->dial_seq > 0) {
-                p->step_us = latest(
+                p->step_us = pn_later(
                     now_us, p->dialled_us + r->config.reconnect_min_us);
             }
         }
@@ -454,16 +522,19 @@ static const pn_reg_link *primary_link(pn_reg_entry *p)
     return p->pub.primary == NULL ? NULL : pn_reg_find_link(p, p->pub.primary);
 }
 
-static const pn_reg_slot *best_slot(const pn_reg_slots *s)
+static bool has_address_left(const pn_reg_entry *p)
 {
-    const pn_reg_slot *best = NULL;
+    for (unsigned i = 0; i < p->slots.n; i++) {
+        const pn_reg_slot *slot = &p->slots.at[i];
 
-    for (unsigned i = 0; i < s->n; i++) {
-        if (best == NULL || pn_reg_slot_before(&s->at[i], best)) {
-            best = &s->at[i];
+        /* It is dialled once more after the owner has asked. */
+        if (slot->is_asked
+            || (slot->failure != PN_REASON_KEY_MISMATCH
+                && slot->failure != PN_REASON_OWN_KEY)) {
+            return true;
         }
     }
-    return best;
+    return p->candidates.n > 0;
 }
 
 void pn_registry_info(
@@ -471,49 +542,37 @@ void pn_registry_info(
 {
     pn_reg_entry *p = pn_reg_entry_of(peer);
     const pn_reg_link *link = primary_link(p);
-    const pn_reg_slot *slot = best_slot(&p->slots);
+    const pn_reg_slot *slot = pn_reg_slots_preferred(&p->slots, false);
     pn_reg_info info = {.next_dial_us = PN_TIME_NEVER,
         .last_reason = p->last_reason,
-        .n_links = p->n_links};
+        .has_address_left = has_address_left(p),
+        .n_links = p->n_links,
+        .rung = p->rung};
 
     if (link != NULL) {
-        info.state = PN_REG_UP;
+        info.state = PN_PEER_UP;
         info.has_address = true;
         info.address = link->address;
         info.dialled_by_us = link->is_ours;
-        info.up_us = link->up_us;
+    } else if (p->n_links > 0) {
+        /* Authenticated, and not yet heard from. */
+        info.state = PN_PEER_DIALLING;
+        info.has_address = true;
+        info.address = p->links[p->n_links - 1].address;
+        info.dialled_by_us = true;
     } else if (p->is_dialling) {
-        info.state = PN_REG_DIALLING;
+        info.state = PN_PEER_DIALLING;
         info.has_address = true;
         info.address = p->dialled;
     } else {
         info.next_dial_us = pn_reg_dial_due_us(r, p);
-        info.state = info.next_dial_us == PN_TIME_NEVER ? PN_REG_IDLE
-                                                        : PN_REG_WAITING;
-        info.has_address = slot != NULL;
-        if (slot != NULL) {
-            info.address = slot->address;
+        info.state = info.next_dial_us == PN_TIME_NEVER ? PN_PEER_IDLE
+                                                        : PN_PEER_WAITING;
+        info.has_address = slot != NULL || p->candidates.n > 0;
+        if (info.has_address) {
+            info.address = slot != NULL ? slot->address
+                                        : p->candidates.at[0].address;
         }
     }
     *ret_info = info;
-}
-
-size_t pn_registry_addresses(const pn_registry *r, const pn_reg_peer *peer,
-    pn_address *ret_addresses, size_t cap)
-{
-    pn_reg_slots left = pn_reg_entry_of(peer)->slots;
-    size_t n = 0;
-
-    (void)r;
-
-    while (left.n > 0) {
-        const pn_reg_slot *best = best_slot(&left);
-
-        if (n < cap) {
-            ret_addresses[n] = best->address;
-        }
-        n++;
-        pn_reg_slots_drop(&left, &left.at[best - left.at]);
-    }
-    return n;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Discovery by UDP broadcast; see udp.h. RELIABILITY T15, T16, T17. */
+/* Discovery by UDP broadcast; see udp_discovery.h. docs/THREATS.md, T15 to T17.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mutant.h"
-#include "discovery/udp.h"
-#include "os/interfaces.h"
+#include "discovery/pace.h"
+#include "os/interface_names.h"
 #include "os/udp.h"
+#include "udp_discovery.h"
 #include "wire/announce.h"
 
 enum { PACKETS_PER_S = 200 };
@@ -19,11 +21,14 @@ struct pn_udp_discovery {
     pn_loop *loop;
     const pn_env *env;
     pn_heard_rules rules;
-    bool has_address;
-    pn_address address;
+    pn_address addresses[PN_UDP_DISCOVERY_MAX];
+    size_t n_addresses;
+    bool is_everywhere;
+    bool is_every_interface;
+    const char *names; /* of interfaces; NULL: by the rule for names */
     uint16_t port;
-    uint64_t interval_us;
     uint32_t packets_per_s;
+    pn_pace pace;
 
     const pn_discovery_sink *sink; /* NULL: stopped */
     pn_udp *udp;
@@ -31,7 +36,7 @@ struct pn_udp_discovery {
     pn_timer *resume;   /* armed while too much has come */
     uint8_t packet[PN_ANNOUNCE_LEN];
 
-    pn_interface *interfaces;
+    pn_interface *interfaces; /* those that are used, and loopback */
     size_t n_interfaces;
     uint64_t interfaces_us; /* when they were read; 0: never */
     uint64_t second_us;     /* begin of the second being counted */
@@ -56,13 +61,54 @@ static void interfaces_refresh(pn_udp_discovery *d)
         free(d->interfaces);
         d->interfaces = interfaces;
         d->n_interfaces = n;
+        if (PN_REFUSE_IF(discovery_interface, !d->is_every_interface)) {
+            d->n_interfaces = pn_interfaces_keep_used(d->names, interfaces, n);
+        }
     }
 }
 
-/* ---- hearing ---------------------------------------------------------- */
+static bool is_addressed(const pn_udp_discovery *d, const pn_interface *entry)
+{
+    for (size_t i = 0; i < d->n_addresses; i++) {
+        if (d->addresses[i].in.sin_addr.s_addr == htonl(INADDR_BROADCAST)
+            || pn_interfaces_is_on_link(entry, 1, 0, &d->addresses[i])) {
+            return true;
+        }
+    }
+    return false;
+}
 
-/* More than so many in a second wait in the kernel until it is over, and most
- * of them are dropped there, unread. */
+const char *pn_udp_discovery_unused(
+    const pn_udp_discovery *d, const pn_interface *entry)
+{
+    const char *unused;
+
+    if (d->is_everywhere) {
+        unused = pn_interface_unused(d->names, entry);
+        if (unused != NULL) {
+            return unused;
+        }
+    } else if (!entry->is_up) {
+        return "down";
+    } else if (entry->address.any.sa_family == AF_UNSPEC) {
+        return "no-address";
+    } else if (!d->is_every_interface && !entry->is_loopback
+               && !pn_interface_is_used(d->names, entry->name)) {
+        return "not-named";
+    }
+    if (entry->address.any.sa_family != AF_INET) {
+        return "ipv6-only";
+    }
+    if (d->is_everywhere) {
+        return entry->has_broadcast ? NULL : "no-broadcast";
+    }
+    return is_addressed(d, entry) ? NULL : "not-addressed";
+}
+
+/* ---- receiving -------------------------------------------------------- */
+
+/* Datagrams over the limit of a second wait in the kernel until the second is
+ * over; the kernel drops those that do not fit. */
 static void count_packet(pn_udp_discovery *d)
 {
     uint64_t now_us = pn_loop_now_us(d->loop);
@@ -73,7 +119,7 @@ static void count_packet(pn_udp_discovery *d)
         d->second_us = now_us;
         d->n_second = 0;
     }
-    if (PN_CHECK(discovery_rate, ++d->n_second >= d->packets_per_s)) {
+    if (PN_REFUSE_IF(discovery_rate, ++d->n_second >= d->packets_per_s)) {
         pn_udp_set_reading(d->udp, false);
         pn_timer_set(d->resume, d->second_us + PN_US_PER_S);
     }
@@ -109,7 +155,7 @@ static void on_resume(void *user)
     }
 }
 
-/* ---- saying ----------------------------------------------------------- */
+/* ---- announcing ------------------------------------------------------- */
 
 static void send_to(pn_udp_discovery *d, const pn_address *host)
 {
@@ -125,47 +171,53 @@ static void send_to(pn_udp_discovery *d, const pn_address *host)
     }
 }
 
-/* The limited broadcast leaves by the default route alone; the others reach
- * the networks that are not behind it. */
+/* The limited broadcast leaves by the default route, which may be a tunnel's.
+ * Without a route it fails, and is counted. */
+static bool is_limited_used(
+    const pn_udp_discovery *d, const pn_address *limited)
+{
+    pn_address source;
+
+    return d->names == NULL
+           && (pn_udp_source(limited, &source) != PN_OK
+               || pn_interfaces_is_own(
+                   d->interfaces, d->n_interfaces, &source));
+}
+
+/* The interfaces' broadcast addresses reach the networks where no default route
+ * leads. */
 static void send_everywhere(pn_udp_discovery *d)
 {
     pn_address limited = {.in6 = {0}};
 
     limited.in.sin_family = AF_INET;
     limited.in.sin_addr.s_addr = htonl(INADDR_BROADCAST);
-    send_to(d, &limited);
+    pn_address_set_port(&limited, d->port);
     interfaces_refresh(d);
+    if (is_limited_used(d, &limited)) {
+        send_to(d, &limited);
+    }
     for (size_t k = 0; k < d->n_interfaces; k++) {
         const pn_interface *i = &d->interfaces[k];
 
-        if (i->is_up && i->has_broadcast && !i->is_loopback) {
+        if (pn_udp_discovery_unused(d, i) == NULL) {
             send_to(d, &i->broadcast);
         }
     }
-}
-
-/* An interval, 20 % shorter to 20 % longer. */
-static uint64_t jittered(const pn_udp_discovery *d)
-{
-    uint64_t fifth = d->interval_us / 5;
-    uint32_t r;
-
-    if (d->env->random(d->env->user, (uint8_t *)&r, sizeof(r)) != PN_OK) {
-        r = 500;
-    }
-    return d->interval_us - fifth + 2 * fifth * (r % 1001) / 1000;
 }
 
 static void on_announce(void *user)
 {
     pn_udp_discovery *d = user;
 
-    if (d->has_address) {
-        send_to(d, &d->address);
-    } else {
+    for (size_t i = 0; i < d->n_addresses; i++) {
+        send_to(d, &d->addresses[i]);
+    }
+    if (d->is_everywhere) {
         send_everywhere(d);
     }
-    pn_timer_set(d->announce, pn_loop_now_us(d->loop) + jittered(d));
+    pn_pace_sent(&d->pace, d->env, pn_loop_now_us(d->loop));
+    pn_timer_set(d->announce, d->pace.next_us);
 }
 
 static pn_err udp_announce(void *user, const pn_public_key *key, uint16_t port)
@@ -176,18 +228,14 @@ static pn_err udp_announce(void *user, const pn_public_key *key, uint16_t port)
         return PN_STATE;
     }
     if (port == 0) {
-        pn_timer_set(d->announce, PN_TIME_NEVER);
-        return PN_OK;
+        pn_pace_stop(&d->pace);
+    } else {
+        pn_announce_write(&(pn_announce){.port = port, .key = *key}, d->packet);
+        pn_pace_begin(&d->pace, pn_loop_update_now(d->loop));
+        d->interfaces_us = 0; /* an address may have come */
     }
-    pn_announce_write(&(pn_announce){.port = port, .key = *key}, d->packet);
-    pn_timer_set(d->announce, pn_loop_update_now(d->loop) + jittered(d));
+    pn_timer_set(d->announce, d->pace.next_us);
     return PN_OK;
-}
-
-void pn_udp_discovery_network_changed(pn_udp_discovery *d)
-{
-    d->interfaces_us = 0;
-    pn_timer_set(d->announce, PN_TIME_NEVER);
 }
 
 /* ---- life ------------------------------------------------------------- */
@@ -240,10 +288,14 @@ pn_err pn_udp_discovery_new(
 {
     pn_udp_discovery *d;
 
-    if (config->interval_ms == 0
-        || (config->address != NULL
-            && config->address->any.sa_family != AF_INET)) {
+    if (config->interval_ms == 0 || config->n_addresses > PN_UDP_DISCOVERY_MAX
+        || !pn_interface_names_check(config->interfaces)) {
         return PN_INVALID;
+    }
+    for (size_t i = 0; i < config->n_addresses; i++) {
+        if (config->addresses[i].any.sa_family != AF_INET) {
+            return PN_INVALID;
+        }
     }
     d = calloc(1, sizeof(*d));
     if (d == NULL
@@ -256,13 +308,22 @@ pn_err pn_udp_discovery_new(
     d->env = config->env;
     d->rules.own_key = config->own_key;
     d->rules.min_port = config->min_port;
-    d->has_address = config->address != NULL;
-    if (d->has_address) {
-        d->address = *config->address;
-        d->rules.is_loopback = pn_address_is_loopback(&d->address);
+    d->is_everywhere = config->is_everywhere;
+    d->is_every_interface = !d->is_everywhere && config->interfaces == NULL;
+    d->names = config->interfaces;
+    d->n_addresses = config->n_addresses;
+    d->rules.listed = d->addresses;
+    d->rules.n_listed = d->n_addresses;
+    d->rules.is_lan = d->is_everywhere;
+    for (size_t i = 0; i < d->n_addresses; i++) {
+        bool is_loopback = pn_address_is_loopback(&config->addresses[i]);
+
+        d->addresses[i] = config->addresses[i];
+        d->rules.is_loopback = d->rules.is_loopback || is_loopback;
+        d->rules.is_lan = d->rules.is_lan || !is_loopback;
     }
     d->port = config->port;
-    d->interval_us = config->interval_ms * PN_US_PER_MS;
+    d->pace.interval_us = config->interval_ms * PN_US_PER_MS;
     d->packets_per_s = config->packets_per_s != 0 ? config->packets_per_s
                                                   : PACKETS_PER_S;
     *ret_discovery = d;
