@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The helper process, from the side of the source; see embed.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/wait.h>
+
+#include "embed.h"
+#include "os/clock.h"
+#include "os/interface_names.h"
+
+/* Between two starts of the helper: doubled after each that ended soon. */
+enum { RESTART_MIN_MS = 500, RESTART_MAX_MS = 60000 };
+/* A helper that has run this long starts at once again. */
+enum { LONG_RUN_MS = 60000 };
+/* From the end of its input until a helper is killed, and what free waits. */
+enum { LEAVE_MS = 1000, FREE_MS = 250 };
+/* Until its record has left the caches of others. */
+enum { CLEAR_MS = 1000 };
+/* The longest line of the helper: two words, a key and an address. */
+enum { LINE_CAP = 256 };
+
+struct pn_dnssd_embed {
+    pn_dnssd_embed_config config;
+    pid_t pid; /* 0: no helper */
+    int to;    /* its input; -1: closed */
+    int from;  /* its output */
+    AvahiWatch *watch;
+    char line[LINE_CAP];
+    size_t len;
+    bool is_wanted;
+    bool is_broken;    /* it ended, or said what it must not */
+    uint64_t begin_ms; /* when it was started */
+    uint64_t leave_ms; /* when it is killed; 0: it is not leaving */
+    uint64_t ended_ms; /* 0: none has run */
+    uint64_t restart_ms;
+    uint64_t pause_ms;
+    pn_dnssd_record record;
+    bool has_record;
+    pn_dnssd_status status;
+};
+
+/* ---- what it says ------------------------------------------------------ */
+
+/* "KEY ADDRESS". False: something else. */
+static bool read_place(
+    char *text, pn_public_key *ret_key, const char **ret_address)
+{
+    char *space = strchr(text, ' ');
+
+    if (space == NULL) {
+        return false;
+    }
+    *space = '\0';
+    *ret_address = space + 1;
+    return pn_key_parse(text, ret_key) == PN_OK;
+}
+
+static bool read_counters(pn_dnssd_embed *e, const char *text)
+{
+    unsigned long long n[5];
+
+    if (sscanf(
+            text, "%llu %llu %llu %llu %llu", &n[0], &n[1], &n[2], &n[3], &n[4])
+        != 5) {
+        return false;
+    }
+    e->status.services = (uint32_t)n[0];
+    e->status.services_seen = n[1];
+    e->status.services_evicted = n[2];
+    e->status.addresses_dropped = n[3];
+    e->status.refused = n[4];
+    return true;
+}
+
+static bool starts_with(const char *line, const char *word)
+{
+    return strncmp(line, word, strlen(word)) == 0;
+}
+
+/* False: the helper is broken. */
+static bool on_line(pn_dnssd_embed *e, char *line)
+{
+    const pn_dnssd_embed_config *c = &e->config;
+    pn_public_key key;
+    const char *address;
+
+    if (starts_with(line, "found ")) {
+        if (!read_place(line + 6, &key, &address)) {
+            return false;
+        }
+        c->reports->found(c->reports_user, &key, address);
+        return true;
+    }
+    if (starts_with(line, "lost ")) {
+        if (!read_place(line + 5, &key, &address)) {
+            return false;
+        }
+        c->reports->lost(c->reports_user, &key, address);
+        return true;
+    }
+    if (starts_with(line, "published ")) {
+        e->status.is_published = line[10] == '1';
+        return true;
+    }
+    return starts_with(line, "counters ") && read_counters(e, line + 9);
+}
+
+/* False: a line is too long, or not one of the helper's. */
+static bool take_bytes(pn_dnssd_embed *e, const char *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (data[i] == '\n') {
+            e->line[e->len] = '\0';
+            e->len = 0;
+            if (!on_line(e, e->line)) {
+                return false;
+            }
+        } else if (e->len + 1 < sizeof(e->line)) {
+            e->line[e->len++] = data[i];
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void on_output(
+    AvahiWatch *watch, int fd, AvahiWatchEvent event, void *user)
+{
+    pn_dnssd_embed *e = user;
+    char data[2048];
+    ssize_t n = read(fd, data, sizeof(data));
+
+    (void)watch;
+    (void)event;
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+        return;
+    }
+    if (n <= 0 || !take_bytes(e, data, (size_t)n)) {
+        e->is_broken = true;
+    }
+}
+
+/* ---- telling it -------------------------------------------------------- */
+
+static void tell(pn_dnssd_embed *e)
+{
+    char key[PN_BASE32_LEN + 1];
+    char line[LINE_CAP];
+    int n;
+
+    if (e->to < 0 || !e->has_record) {
+        return;
+    }
+    pn_key_to_base32(&e->record.key, key);
+    n = snprintf(line, sizeof(line), "publish %u %s%s%s\n",
+        (unsigned)e->record.port, key, e->record.label != NULL ? " " : "",
+        e->record.label != NULL ? e->record.label : "");
+    /* Signals are blocked on this thread, SIGPIPE too. */
+    if (write(e->to, line, (size_t)n) != n) {
+        e->is_broken = true;
+    }
+}
+
+void pn_dnssd_embed_publish(pn_dnssd_embed *e, const pn_dnssd_record *record)
+{
+    e->record = *record;
+    e->has_record = true;
+    tell(e);
+}
+
+/* ---- starting it ------------------------------------------------------- */
+
+/* A helper gets one variable of the environment, since others may hold secrets.
+ */
+static int spawn(pn_dnssd_embed *e, posix_spawn_file_actions_t *actions,
+    const posix_spawnattr_t *attr)
+{
+    const pn_dnssd_options *o = e->config.options;
+    char numbers[4][12];
+    const char *path = e->config.library_path;
+    /* posix_spawn writes to none of these. */
+    char *environment[] = {
+        path[0] == '\0' ? NULL : (char *)(uintptr_t)path, NULL};
+    char name[] = "peernet-mdns";
+    char interfaces[PN_INTERFACE_NAMES_CAP] = "";
+    char *argv[] = {name, numbers[0], numbers[1], numbers[2], numbers[3],
+        o->interfaces == NULL ? NULL : interfaces, NULL};
+
+    (void)snprintf(numbers[0], sizeof(numbers[0]), "%u", o->max_services);
+    (void)snprintf(numbers[1], sizeof(numbers[1]), "%u", o->max_addresses);
+    (void)snprintf(numbers[2], sizeof(numbers[2]), "%u", o->min_port);
+    (void)snprintf(numbers[3], sizeof(numbers[3]), "%u", o->repeat_ms);
+    if (o->interfaces != NULL) {
+        (void)snprintf(interfaces, sizeof(interfaces), "%s", o->interfaces);
+    }
+    return posix_spawn(&e->pid, o->helper, actions, attr, argv, environment);
+}
+
+/* A process group of its own: an interrupt from the terminal is the node's, and
+ * the helper withdraws its record when the node leaves. */
+static int spawn_with(pn_dnssd_embed *e, int input, int output)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t none;
+    sigset_t all;
+    int err;
+
+    (void)sigemptyset(&none);
+    (void)sigfillset(&all);
+    (void)posix_spawn_file_actions_init(&actions);
+    (void)posix_spawn_file_actions_adddup2(&actions, input, 0);
+    (void)posix_spawn_file_actions_adddup2(&actions, output, 1);
+    (void)posix_spawn_file_actions_addopen(
+        &actions, 2, "/dev/null", O_WRONLY, 0);
+    (void)posix_spawnattr_init(&attr);
+    (void)posix_spawnattr_setflags(&attr,
+        POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+    (void)posix_spawnattr_setsigmask(&attr, &none);
+    (void)posix_spawnattr_setsigdefault(&attr, &all);
+    (void)posix_spawnattr_setpgroup(&attr, 0);
+    err = spawn(e, &actions, &attr);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    (void)posix_spawnattr_destroy(&attr);
+    return err;
+}
+
+static void close_pair(int fds[2])
+{
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
+/* False: it could not be started. */
+static bool helper_start(pn_dnssd_embed *e, uint64_t now_ms)
+{
+    const AvahiPoll *poll = e->config.poll;
+    int input[2];
+    int output[2];
+
+    if (pipe2(input, O_CLOEXEC) != 0) {
+        return false;
+    }
+    if (pipe2(output, O_CLOEXEC) != 0) {
+        close_pair(input);
+        return false;
+    }
+    (void)fcntl(input[1], F_SETFL, O_NONBLOCK);
+    (void)fcntl(output[0], F_SETFL, O_NONBLOCK);
+    e->watch = poll->watch_new(poll, output[0], AVAHI_WATCH_IN, on_output, e);
+    if (e->watch == NULL || spawn_with(e, input[0], output[1]) != 0) {
+        if (e->watch != NULL) {
+            poll->watch_free(e->watch);
+            e->watch = NULL;
+        }
+        e->pid = 0;
+        close_pair(input);
+        close_pair(output);
+        return false;
+    }
+    (void)close(input[0]);
+    (void)close(output[1]);
+    e->to = input[1];
+    e->from = output[0];
+    e->len = 0;
+    e->is_broken = false;
+    e->begin_ms = now_ms;
+    e->leave_ms = 0;
+    e->status = (pn_dnssd_status){.state = PN_DNSSD_EMBEDDED};
+    tell(e);
+    return true;
+}
+
+/* ---- ending it --------------------------------------------------------- */
+
+static void close_input(pn_dnssd_embed *e)
+{
+    if (e->to >= 0) {
+        (void)close(e->to);
+        e->to = -1;
+    }
+}
+
+/* An application may have reaped the child with a wait for any; the number can
+ * belong to another process then. */
+static void kill_child(pid_t pid)
+{
+    siginfo_t info;
+
+    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
+        return;
+    }
+    (void)kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+}
+
+/* It has ended, or ends now. */
+static void helper_reap(pn_dnssd_embed *e, uint64_t now_ms)
+{
+    bool is_long = now_ms - e->begin_ms >= LONG_RUN_MS;
+
+    close_input(e);
+    kill_child(e->pid);
+    e->config.poll->watch_free(e->watch);
+    e->watch = NULL;
+    (void)close(e->from);
+    e->pid = 0;
+    e->ended_ms = now_ms;
+    e->pause_ms = is_long ? RESTART_MIN_MS : e->pause_ms;
+    e->restart_ms = now_ms + e->pause_ms;
+    e->pause_ms = e->pause_ms * 2 < RESTART_MAX_MS ? e->pause_ms * 2
+                                                   : RESTART_MAX_MS;
+    e->status = (pn_dnssd_status){.state = PN_DNSSD_STOPPED};
+}
+
+void pn_dnssd_embed_want(pn_dnssd_embed *e, bool is_wanted)
+{
+    e->is_wanted = is_wanted;
+}
+
+static uint64_t step_helper(pn_dnssd_embed *e, uint64_t now_ms)
+{
+    if (!e->is_wanted && e->leave_ms == 0) {
+        close_input(e);
+        e->leave_ms = now_ms + LEAVE_MS;
+    }
+    if (e->is_broken || (e->leave_ms != 0 && now_ms >= e->leave_ms)) {
+        helper_reap(e, now_ms);
+        return now_ms;
+    }
+    return e->leave_ms != 0 ? e->leave_ms : UINT64_MAX;
+}
+
+uint64_t pn_dnssd_embed_step(pn_dnssd_embed *e, uint64_t now_ms)
+{
+    if (e->pid != 0) {
+        return step_helper(e, now_ms);
+    }
+    if (!e->is_wanted) {
+        return pn_dnssd_embed_is_clear(e, now_ms) ? UINT64_MAX
+                                                  : e->ended_ms + CLEAR_MS;
+    }
+    if (now_ms >= e->restart_ms && !helper_start(e, now_ms)) {
+        e->restart_ms = now_ms + RESTART_MAX_MS;
+    }
+    return e->pid != 0 ? UINT64_MAX : e->restart_ms;
+}
+
+bool pn_dnssd_embed_is_running(const pn_dnssd_embed *e)
+{
+    return e->pid != 0;
+}
+
+bool pn_dnssd_embed_is_clear(const pn_dnssd_embed *e, uint64_t now_ms)
+{
+    return e->pid == 0
+           && (e->ended_ms == 0 || now_ms >= e->ended_ms + CLEAR_MS);
+}
+
+void pn_dnssd_embed_status(const pn_dnssd_embed *e, pn_dnssd_status *status)
+{
+    *status = e->status;
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+pn_err pn_dnssd_embed_new(
+    const pn_dnssd_embed_config *config, pn_dnssd_embed **ret_embed)
+{
+    pn_dnssd_embed *e = calloc(1, sizeof(*e));
+
+    if (e == NULL) {
+        return PN_NOMEM;
+    }
+    e->config = *config;
+    e->to = -1;
+    e->pause_ms = RESTART_MIN_MS;
+    *ret_embed = e;
+    return PN_OK;
+}
+
+/* The end of its output is the end of the helper. */
+static void wait_for_end(pn_dnssd_embed *e)
+{
+    struct pollfd fd = {.fd = e->from, .events = POLLIN};
+    uint64_t end = pn_monotonic_now_us() / 1000 + FREE_MS;
+    char data[2048];
+
+    for (;;) {
+        uint64_t now = pn_monotonic_now_us() / 1000;
+        ssize_t n;
+
+        if (now >= end || poll(&fd, 1, (int)(end - now)) <= 0) {
+            return;
+        }
+        n = read(e->from, data, sizeof(data));
+        if (n == 0 || (n < 0 && errno != EAGAIN)) {
+            return;
+        }
+    }
+}
+
+void pn_dnssd_embed_free(pn_dnssd_embed *e)
+{
+    if (e == NULL) {
+        return;
+    }
+    if (e->pid != 0) {
+        close_input(e);
+        wait_for_end(e);
+        helper_reap(e, e->begin_ms);
+    }
+    free(e);
+}
