@@ -1,69 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes and nodes of the cluster that we watch. */
+/* Monitors of processes and nodes of the cluster. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "barrel_internal.h"
 
-/* Lock held. */
-static pn_err monitor_signal(pn_barrel_link *link, const pn_barrel_op *op)
+static void tell_down(pn_call_op *call, pn_term reason)
 {
-    pn_dist_signal signal = {.op = PN_DIST_MONITOR_P, .to = op->process_pid};
-    pn_term_writer name = {0};
-    pn_barrel_op_terms t;
-    pn_err err;
+    pn_barrel_op *op = pn_barrel_op_of(call);
 
-    if (op->process == NULL && op->process_pid.len == 0) {
-        return PN_OK; /* the node: the end of the link tells */
-    }
-    err = pn_barrel_op_terms_init(link->barrel, op, &t);
-    if (err == PN_OK && op->process != NULL) {
-        err = pn_barrel_atom_term(&name, op->process, &signal.to);
-    }
-    if (err == PN_OK) {
-        signal.from = t.pid;
-        signal.ref = t.ref;
-        err = pn_barrel_emit(link, &signal);
-    }
-    pn_term_writer_free(&name);
-    pn_barrel_op_terms_fini(&t);
-    return err;
+    op->down(call->user, op->id, reason);
+    pn_barrel_op_free(op);
 }
 
-/* Takes process and pid over. */
-static pn_err monitor_start(pn_barrel *barrel, const char *name, char *process,
-    pn_term pid, pn_barrel_down *down, void *user, uint64_t *ret_monitor)
+/* target: a name, a pid, or empty for the node. */
+static pn_err monitor_start(pn_barrel *barrel, const char *name, pn_term target,
+    pn_barrel_down *down, void *user, uint64_t *ret_monitor)
 {
     pn_barrel_op *op = calloc(1, sizeof(*op));
     pn_barrel_link *link;
-    pn_err err = PN_OK;
+    pn_err err = PN_NOT_CONNECTED;
 
     if (op == NULL) {
-        free(process);
-        free((uint8_t *)(uintptr_t)pid.data);
         return PN_NOMEM;
     }
     pn_barrel_op_init(barrel, op, PN_BARREL_OP_MONITOR);
-    pn_node_lock(barrel->node);
-    op->process = process;
-    op->process_pid = pid;
     op->down = down;
-    op->user = user;
+    op->call.tell = tell_down;
+    op->call.user = user;
+    op->call.wants_value = true;
+    pn_node_lock(barrel->node);
     link = pn_barrel_find_up(barrel, name);
-    if (link == NULL) {
-        err = PN_NOT_CONNECTED;
-    } else if (link->n_ops >= barrel->opt.max_calls) {
-        err = PN_BUSY;
-    } else {
-        err = monitor_signal(link, op);
+    if (link != NULL && target.len > 0) {
+        err = pn_barrel_present_pid(link, target, &op->target);
+    } else if (link != NULL) {
+        err = PN_OK;
+    }
+    if (err == PN_OK) {
+        err = pn_barrel_op_monitor(link, op);
     }
     if (err == PN_OK) {
         *ret_monitor = op->id;
-        pn_barrel_op_append(link, op);
-    } else {
-        pn_barrel_op_free(op);
     }
     pn_node_unlock(barrel->node);
+    if (err != PN_OK) {
+        pn_barrel_op_free(op);
+    }
     return err;
 }
 
@@ -71,71 +52,65 @@ pn_err pn_barrel_monitor(pn_barrel *barrel, const char *name,
     const char *process, pn_barrel_down *down, void *user,
     uint64_t *ret_monitor)
 {
-    char *copy = process == NULL ? NULL : strdup(process);
+    pn_term_writer w = {0};
+    pn_term target = {0};
+    pn_err err = down == NULL ? PN_INVALID : PN_OK;
 
-    if (down == NULL || (process != NULL && process[0] == '\0')) {
-        free(copy);
-        return PN_INVALID;
+    if (err == PN_OK && process != NULL) {
+        err = pn_barrel_atom_term(&w, process, &target);
     }
-    if (process != NULL && copy == NULL) {
-        return PN_NOMEM;
+    if (err == PN_OK) {
+        err = monitor_start(barrel, name, target, down, user, ret_monitor);
     }
-    return monitor_start(
-        barrel, name, copy, (pn_term){0}, down, user, ret_monitor);
+    pn_term_writer_free(&w);
+    return err;
 }
 
 pn_err pn_barrel_monitor_pid(pn_barrel *barrel, pn_term pid,
     pn_barrel_down *down, void *user, uint64_t *ret_monitor)
 {
     char *name = pn_barrel_node_of_pid(pid);
-    pn_term copy;
-    pn_err err;
+    pn_err err = PN_INVALID;
 
-    if (name == NULL || down == NULL) {
-        free(name);
-        return PN_INVALID;
-    }
-    err = pn_term_copy(pid, &copy);
-    if (err == PN_OK) {
-        err = monitor_start(barrel, name, NULL, copy, down, user, ret_monitor);
+    if (name != NULL && down != NULL) {
+        err = monitor_start(barrel, name, pid, down, user, ret_monitor);
     }
     free(name);
     return err;
 }
 
+static pn_barrel_op *find_monitor(const pn_list *calls, uint64_t monitor)
+{
+    PN_LIST_EACH(pn_call_op, c, calls, item) {
+        if (c->tell == tell_down && pn_barrel_op_of(c)->id == monitor) {
+            return pn_barrel_op_of(c);
+        }
+    }
+    return NULL;
+}
+
 pn_err pn_barrel_demonitor(pn_barrel *barrel, uint64_t monitor)
 {
     pn_node *node = barrel->node;
-    pn_err err = PN_NOT_FOUND;
+    pn_link *link = NULL;
+    pn_barrel_op *op;
 
     pn_node_lock(node);
-    for (pn_barrel_op **at = &barrel->downs; *at != NULL; at = &(*at)->next) {
-        if ((*at)->id == monitor) {
-            pn_barrel_op *op = *at;
-
-            *at = op->next;
-            pn_barrel_op_free(op);
-            err = PN_OK;
-            break;
+    op = find_monitor(&node->calls.finished, monitor);
+    PN_LIST_EACH(pn_link, l, &node->links.all, listed) {
+        if (op == NULL && pn_barrel_is_link(l, barrel)) {
+            link = l;
+            op = find_monitor(
+                &((pn_barrel_link *)(void *)l)->monitors, monitor);
         }
     }
-    for (pn_link *l = node->links; l != NULL && err != PN_OK; l = l->next) {
-        pn_barrel_link *link = (pn_barrel_link *)(void *)l;
-        pn_barrel_op *op;
-
-        if (!pn_barrel_is_link(l, barrel)) {
-            continue;
+    if (op != NULL) {
+        pn_list_remove(&op->call.item);
+        if (link != NULL) {
+            pn_barrel_op_demonitor((pn_barrel_link *)(void *)link, op);
         }
-        for (op = link->ops; op != NULL && op->id != monitor; op = op->next) {}
-        if (op != NULL && op->kind == PN_BARREL_OP_MONITOR) {
-            pn_barrel_op_remove(link, op);
-            if (op->process != NULL || op->process_pid.len > 0) {
-                pn_barrel_op_demonitor(link, op);
-            }
-            pn_barrel_op_free(op);
-            err = PN_OK;
-        }
+        pn_barrel_op_free(op);
     }
     pn_node_unlock(node);
-    return err;
+    return op == NULL ? PN_NOT_FOUND : PN_OK;
 }

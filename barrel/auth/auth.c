@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Both state machines; barrel-wire sections 6 and 7, and what is stricter. */
+/* Both state machines; docs/BARREL-PROTOCOL.md, sections 6 and 7. */
 #include "auth/auth.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/mutant.h"
+#include "base/slice.h"
 
 typedef enum auth_state {
     WAIT_HELLO,
@@ -33,7 +35,7 @@ struct pn_auth {
     pn_auth_challenge ours;
     pn_auth_challenge theirs;
     pn_auth_pin pin;
-    pn_public_key peer_key;
+    pn_ed25519_key peer_key;
     uint8_t peer_name[PN_NODE_NAME_MAX];
     size_t peer_name_len;
     uint8_t rejected_with[PN_AUTH_MESSAGE_MAX];
@@ -55,37 +57,11 @@ const char *pn_auth_reason_text(pn_auth_reason reason)
     return texts[reason];
 }
 
-static pn_slice text_slice(const char *text)
-{
-    return (pn_slice){(const uint8_t *)text, strlen(text)};
-}
-
 /* ---- the end ------------------------------------------------------------ */
-
-/* Upstream says nothing about an attempt of a stranger that failed (D10). A
- * name has been checked before it is kept: it needs no escaping. */
-static void report(const pn_auth *a)
-{
-    const pn_env *env = a->config.env;
-    char name[PN_NODE_NAME_MAX + 1];
-    pn_log_event event = {
-        .size = sizeof(event),
-        .level = PN_LOG_WARNING,
-        .what = a->config.initiator ? "Barrel authentication failed"
-                                    : "Barrel authentication refused",
-        .text = pn_auth_reason_text(a->reason),
-    };
-
-    memcpy(name, a->peer_name, a->peer_name_len);
-    name[a->peer_name_len] = '\0';
-    event.peer = a->peer_name_len == 0 ? NULL : name;
-    if (env->log != NULL) {
-        env->log(env->user, &event);
-    }
-}
 
 static void over(pn_auth *a, pn_auth_outcome outcome)
 {
+    assert(outcome != PN_AUTH_RUNNING);
     a->state = OVER;
     a->outcome = outcome;
     a->deadline_us = PN_TIME_NEVER;
@@ -98,7 +74,6 @@ static void fail(pn_auth *a, pn_auth_reason reason)
     }
     a->reason = reason;
     over(a, PN_AUTH_FAILED);
-    report(a);
 }
 
 /* The three reasons that a responder tells. */
@@ -106,17 +81,17 @@ static void fail_aloud(pn_auth *a, pn_auth_reason reason)
 {
     if (!a->config.initiator) {
         a->out_len += pn_auth_encode_fail(
-            a->out + a->out_len, text_slice(pn_auth_reason_text(reason)));
+            a->out + a->out_len, pn_slice_of(pn_auth_reason_text(reason)));
     }
     fail(a, reason);
 }
 
-/* ---- what we say -------------------------------------------------------- */
+/* ---- messages of ours --------------------------------------------------- */
 
 static void say_hello(pn_auth *a)
 {
     a->out_len += pn_auth_encode_hello(a->out + a->out_len,
-        text_slice(a->config.name), &a->config.identity->public_key);
+        pn_slice_of(a->config.name), &a->config.identity->public_key);
 }
 
 static bool say_challenge(pn_auth *a, uint64_t now_us, uint64_t wall_ms)
@@ -135,7 +110,7 @@ static bool say_challenge(pn_auth *a, uint64_t now_us, uint64_t wall_ms)
 
 static bool say_response(pn_auth *a)
 {
-    const pn_key_pair *identity = a->config.identity;
+    const pn_ed25519_pair *identity = a->config.identity;
     uint8_t bytes[PN_AUTH_SIGNED_LEN];
     uint8_t signature[PN_SIGNATURE_LEN];
 
@@ -150,7 +125,7 @@ static bool say_response(pn_auth *a)
     return true;
 }
 
-/* ---- what we hear ------------------------------------------------------- */
+/* ---- messages of the peer ----------------------------------------------- */
 
 static bool is_cookie_only(const pn_auth *a, pn_slice name)
 {
@@ -158,33 +133,27 @@ static bool is_cookie_only(const pn_auth *a, pn_slice name)
         a->config.cookie_only, a->config.n_cookie_only, name.data, name.len);
 }
 
-static bool slice_is(pn_slice slice, const char *text)
-{
-    return slice.len == strlen(text)
-           && memcmp(slice.data, text, slice.len) == 0;
-}
-
-/* What no honest peer says of itself (D1, D2). */
+/* True for a HELLO that no honest peer sends (D1, D2). */
 static pn_auth_reason hello_is_strange(
     const pn_auth *a, const pn_auth_message *m)
 {
-    if (PN_CHECK(auth_own_key,
-            pn_secret_equal(m->key.bytes, a->config.identity->public_key.bytes,
-                PN_KEY_LEN))) {
+    if (PN_REFUSE_IF(auth_own_key,
+            pn_ed25519_key_equal(&m->key, &a->config.identity->public_key))) {
         return PN_AUTH_REASON_OWN_KEY;
     }
-    if (PN_CHECK(auth_own_name, slice_is(m->name, a->config.name))) {
+    if (PN_REFUSE_IF(auth_own_name, pn_slice_is(m->name, a->config.name))) {
         return PN_AUTH_REASON_OWN_NAME;
     }
-    if (PN_CHECK(auth_dialled_name,
+    if (PN_REFUSE_IF(auth_dialled_name,
             a->config.initiator
-                && !slice_is(m->name, a->config.dialled_name))) {
+                && !pn_slice_is(m->name, a->config.dialled_name))) {
         return PN_AUTH_REASON_NAME_MISMATCH;
     }
     return PN_AUTH_REASON_NONE;
 }
 
-/* Section 9.1: a pin that differs is refused in every mode. */
+/* docs/BARREL-PROTOCOL.md, section 9.1: a pin that differs is refused in every
+ * mode. */
 static pn_auth_reason pin_verdict(pn_auth *a, const pn_auth_message *m)
 {
     a->pin = a->config.pins->look_up(a->config.pins_user, m->name, &m->key);
@@ -192,22 +161,22 @@ static pn_auth_reason pin_verdict(pn_auth *a, const pn_auth_message *m)
     case PN_AUTH_PIN_EQUAL:
         return PN_AUTH_REASON_NONE;
     case PN_AUTH_PIN_ABSENT:
-        if (PN_CHECK(auth_strict, a->config.mode != PN_AUTH_TOFU)) {
+        if (PN_REFUSE_IF(auth_strict, a->config.mode != PN_AUTH_TOFU)) {
             return PN_AUTH_REASON_UNTRUSTED_KEY;
         }
         return PN_AUTH_REASON_NONE;
     case PN_AUTH_PIN_DIFFERS:
         break;
     }
-    return PN_CHECK(auth_pin_differs, true) ? PN_AUTH_REASON_KEY_MISMATCH
-                                            : PN_AUTH_REASON_NONE;
+    return PN_SAFEGUARD(auth_pin_differs) ? PN_AUTH_REASON_KEY_MISMATCH
+                                          : PN_AUTH_REASON_NONE;
 }
 
 /* A HELLO is the last message of such a peer: it hears of no success when more
  * is behind it. */
 static void let_through(pn_auth *a)
 {
-    if (PN_CHECK(auth_cookie_only_trailing, a->has_more)) {
+    if (PN_REFUSE_IF(auth_cookie_only_trailing, a->has_more)) {
         fail(a, PN_AUTH_REASON_TRAILING_BYTES);
         return;
     }
@@ -228,7 +197,7 @@ static void on_hello(
         return;
     }
     if (!a->config.initiator && is_cookie_only(a, m->name)
-        && !PN_CHECK(auth_pin_first,
+        && !PN_REFUSE_IF(auth_pin_first,
             a->config.pins->look_up(a->config.pins_user, m->name, &m->key)
                 != PN_AUTH_PIN_ABSENT)) {
         let_through(a);
@@ -247,19 +216,20 @@ static void on_hello(
     }
 }
 
-/* An initiator may be told at once that its name is enough, if it agrees. */
+/* A responder may accept the name alone; an initiator goes on if its own
+ * configuration does, too. */
 static void on_early_ok(pn_auth *a)
 {
-    static const pn_public_key none;
+    static const pn_ed25519_key none;
     pn_slice dialled;
 
     if (!a->config.initiator) {
         fail(a, PN_AUTH_REASON_UNEXPECTED_MESSAGE);
         return;
     }
-    dialled = text_slice(a->config.dialled_name);
-    if (PN_CHECK(auth_early_ok, !is_cookie_only(a, dialled))
-        || PN_CHECK(auth_early_ok_pinned,
+    dialled = pn_slice_of(a->config.dialled_name);
+    if (PN_REFUSE_IF(auth_early_ok, !is_cookie_only(a, dialled))
+        || PN_REFUSE_IF(auth_early_ok_pinned,
             a->config.pins->look_up(a->config.pins_user, dialled, &none)
                 != PN_AUTH_PIN_ABSENT)) {
         fail(a, PN_AUTH_REASON_UNEXPECTED_OK);
@@ -275,19 +245,21 @@ static void on_challenge(pn_auth *a, uint64_t wall_ms, const pn_auth_message *m)
     uint64_t theirs = m->challenge.wall_ms;
     uint64_t skew = wall_ms > theirs ? wall_ms - theirs : theirs - wall_ms;
 
-    if (PN_CHECK(auth_skew, skew > 2 * a->config.window_ms)) {
+    if (PN_REFUSE_IF(auth_skew, skew > 2 * a->config.window_ms)) {
         fail(a, PN_AUTH_REASON_PEER_TS_SKEW);
         return;
     }
-    if (PN_CHECK(auth_own_nonce, pn_secret_equal(m->challenge.nonce,
-                                     a->ours.nonce, sizeof(a->ours.nonce)))) {
+    if (PN_REFUSE_IF(auth_own_nonce,
+            memcmp(m->challenge.nonce, a->ours.nonce, sizeof(a->ours.nonce))
+                == 0)) {
         fail(a, PN_AUTH_REASON_OWN_NONCE);
         return;
     }
     a->theirs = m->challenge;
-    /* A responder signs nothing for somebody who has proven nothing; its own
+    /* A responder signs only after the initiator has proven its key; its own
      * RESPONSE follows the initiator's. */
-    if (!PN_CHECK(auth_sign_last, !a->config.initiator) && !say_response(a)) {
+    if (!PN_REFUSE_IF(auth_sign_last, !a->config.initiator)
+        && !say_response(a)) {
         return;
     }
     a->state = WAIT_RESPONSE;
@@ -298,7 +270,7 @@ static bool response_is_good(
 {
     uint8_t bytes[PN_AUTH_SIGNED_LEN];
 
-    if (PN_CHECK(auth_response_window,
+    if (PN_REFUSE_IF(auth_response_window,
             now_us - a->challenged_us > a->config.window_ms * PN_US_PER_MS)) {
         return false;
     }
@@ -307,7 +279,7 @@ static bool response_is_good(
            == PN_OK;
 }
 
-/* A new pin is kept before anybody is told that all is well. */
+/* A new pin is stored before the peer or the owner learns of a success. */
 static bool keep_pin(pn_auth *a)
 {
     if (a->pin == PN_AUTH_PIN_EQUAL) {
@@ -324,7 +296,7 @@ static bool keep_pin(pn_auth *a)
 
 static void on_response(pn_auth *a, uint64_t now_us, const pn_auth_message *m)
 {
-    if (PN_CHECK(auth_signature, !response_is_good(a, now_us, m))) {
+    if (PN_REFUSE_IF(auth_signature, !response_is_good(a, now_us, m))) {
         fail_aloud(a, PN_AUTH_REASON_SIGNATURE_INVALID);
         return;
     }
@@ -332,7 +304,7 @@ static void on_response(pn_auth *a, uint64_t now_us, const pn_auth_message *m)
         a->state = WAIT_OK;
         return;
     }
-    if (PN_CHECK(auth_pin_kept, !keep_pin(a))) {
+    if (PN_REFUSE_IF(auth_pin_kept, !keep_pin(a))) {
         return;
     }
     if (say_response(a)) {
@@ -347,7 +319,7 @@ static void on_ok(pn_auth *a)
         on_early_ok(a);
     } else if (a->state != WAIT_OK) {
         fail(a, PN_AUTH_REASON_UNEXPECTED_MESSAGE);
-    } else if (!PN_CHECK(auth_pin_kept, !keep_pin(a))) {
+    } else if (!PN_REFUSE_IF(auth_pin_kept, !keep_pin(a))) {
         over(a, PN_AUTH_DONE);
     }
 }
@@ -407,13 +379,15 @@ static void take_message(
     pn_auth_message m;
     size_t whole = PN_AUTH_HEADER_LEN + len;
 
+    assert(whole <= a->in_len);
     a->decoded = pn_auth_decode(a->in + PN_AUTH_HEADER_LEN, len, &m);
     if (a->decoded != PN_AUTH_DECODED) {
         fail(a, PN_AUTH_REASON_BAD_MESSAGE);
         return;
     }
     a->has_more = a->in_len > whole;
-    if (PN_CHECK(auth_trailing, is_last_message(a, m.type) && a->has_more)) {
+    if (PN_REFUSE_IF(
+            auth_trailing, is_last_message(a, m.type) && a->has_more)) {
         fail(a, PN_AUTH_REASON_TRAILING_BYTES);
         return;
     }
@@ -422,13 +396,13 @@ static void take_message(
     memmove(a->in, a->in + whole, a->in_len);
 }
 
-/* As far as what has come goes. */
+/* Takes the messages that are complete. */
 static void take_messages(pn_auth *a, uint64_t now_us, uint64_t wall_ms)
 {
     while (a->state != OVER && a->in_len >= PN_AUTH_HEADER_LEN) {
         size_t len = pn_load_be16(a->in);
 
-        if (PN_CHECK(auth_message_max, len > PN_AUTH_MESSAGE_MAX)) {
+        if (PN_REFUSE_IF(auth_message_max, len > PN_AUTH_MESSAGE_MAX)) {
             fail(a, PN_AUTH_REASON_MESSAGE_TOO_LONG);
             return;
         }
@@ -447,6 +421,7 @@ void pn_auth_input(pn_auth *a, uint64_t now_us, uint64_t wall_ms,
         size_t room = sizeof(a->in) - a->in_len;
         size_t n = len < room ? len : room;
 
+        assert(room > 0); /* a full one has been taken, or has failed */
         memcpy(a->in + a->in_len, data, n);
         a->in_len += n;
         data += n;
@@ -454,13 +429,13 @@ void pn_auth_input(pn_auth *a, uint64_t now_us, uint64_t wall_ms,
         take_messages(a, now_us, wall_ms);
     }
     /* More behind what was the last message. */
-    if (PN_CHECK(auth_after_end, a->state == OVER
-                                     && a->outcome != PN_AUTH_FAILED
-                                     && (a->in_len > 0 || len > 0))) {
+    if (PN_REFUSE_IF(auth_after_end, a->state == OVER
+                                         && a->outcome != PN_AUTH_FAILED
+                                         && (a->in_len > 0 || len > 0))) {
         fail(a, PN_AUTH_REASON_TRAILING_BYTES);
     }
     /* Upstream notices only at its deadline (D17). */
-    if (PN_CHECK(auth_finished, is_last && a->state != OVER)) {
+    if (PN_REFUSE_IF(auth_finished, is_last && a->state != OVER)) {
         fail(a, PN_AUTH_REASON_STREAM_FINISHED);
     }
 }
@@ -476,7 +451,7 @@ void pn_auth_reset(pn_auth *a)
 
 void pn_auth_tick(pn_auth *a, uint64_t now_us)
 {
-    if (PN_CHECK(auth_deadline, now_us >= a->deadline_us)) {
+    if (PN_REFUSE_IF(auth_deadline, now_us >= a->deadline_us)) {
         fail(a, PN_AUTH_REASON_TIMEOUT);
     }
 }
@@ -488,40 +463,28 @@ uint64_t pn_auth_deadline(const pn_auth *a)
 
 /* ---- life --------------------------------------------------------------- */
 
-static const char *config_wrong(const pn_auth_config *c)
+static bool config_is_valid(const pn_auth_config *c)
 {
-    if (!pn_node_name_is_valid(c->name, strlen(c->name))) {
-        return "expected our own node name as NAME@HOST, letters, digits and "
-               "_ . - in both";
-    }
-    if (c->initiator
-        && !pn_node_name_is_valid(c->dialled_name, strlen(c->dialled_name))) {
-        return "expected the name of the node to dial as NAME@HOST";
-    }
-    if (c->initiator && strcmp(c->name, c->dialled_name) == 0) {
-        return "expected another node than this one to dial";
-    }
-    if (PN_CHECK(auth_timeout_max, c->timeout_us > PN_AUTH_TIMEOUT_MAX_US)) {
-        return "expected a deadline of at most 120 seconds: there is always "
-               "one";
-    }
-    if (PN_CHECK(auth_window_max, c->window_ms > PN_AUTH_WINDOW_MAX_MS)) {
-        return "expected a time window of at most 600 seconds";
-    }
-    if (PN_CHECK(
-            auth_mode, c->mode != PN_AUTH_STRICT && c->mode != PN_AUTH_TOFU)) {
-        return "expected strict or tofu: authentication cannot be left out";
-    }
-    return NULL;
+    bool can_dial =
+        !c->initiator
+        || (pn_node_name_is_valid(c->dialled_name, strlen(c->dialled_name))
+            && strcmp(c->name, c->dialled_name) != 0);
+
+    return pn_node_name_is_valid(c->name, strlen(c->name)) && can_dial
+           && !PN_REFUSE_IF(
+               auth_timeout_max, c->timeout_us > PN_AUTH_TIMEOUT_MAX_US)
+           && !PN_REFUSE_IF(
+               auth_window_max, c->window_ms > PN_AUTH_WINDOW_MAX_MS)
+           && !PN_REFUSE_IF(
+               auth_mode, c->mode != PN_AUTH_STRICT && c->mode != PN_AUTH_TOFU);
 }
 
-pn_err pn_auth_new(const pn_auth_config *config, uint64_t now_us,
-    pn_auth **ret_auth, const char **ret_why)
+pn_err pn_auth_new(
+    const pn_auth_config *config, uint64_t now_us, pn_auth **ret_auth)
 {
     pn_auth *a;
 
-    *ret_why = config_wrong(config);
-    if (*ret_why != NULL) {
+    if (!config_is_valid(config)) {
         return PN_INVALID;
     }
     a = calloc(1, sizeof(*a));
@@ -529,14 +492,8 @@ pn_err pn_auth_new(const pn_auth_config *config, uint64_t now_us,
         return PN_NOMEM;
     }
     a->config = *config;
-    if (a->config.timeout_us == 0) {
-        a->config.timeout_us = PN_AUTH_TIMEOUT_DEFAULT_US;
-    }
-    if (a->config.window_ms == 0) {
-        a->config.window_ms = PN_AUTH_WINDOW_DEFAULT_MS;
-    }
     a->deadline_us = now_us + a->config.timeout_us;
-    if (PN_CHECK(auth_binding, config->binding == NULL)) {
+    if (PN_REFUSE_IF(auth_binding, config->binding == NULL)) {
         fail(a, PN_AUTH_REASON_CHANNEL_BINDING_FAILED);
     } else if (config->initiator) {
         say_hello(a);
@@ -557,6 +514,7 @@ void pn_auth_free(pn_auth *a)
 
 pn_slice pn_auth_output(const pn_auth *a)
 {
+    assert(a->out_written <= a->out_len && a->out_len <= sizeof(a->out));
     return (pn_slice){a->out + a->out_written, a->out_len - a->out_written};
 }
 
@@ -592,7 +550,7 @@ pn_slice pn_auth_peer_name(const pn_auth *a)
     return (pn_slice){a->peer_name, a->peer_name_len};
 }
 
-const pn_public_key *pn_auth_peer_key(const pn_auth *a)
+const pn_ed25519_key *pn_auth_peer_key(const pn_auth *a)
 {
     return a->outcome == PN_AUTH_DONE ? &a->peer_key : NULL;
 }

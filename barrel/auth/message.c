@@ -16,15 +16,15 @@ static pn_auth_decoded decode_hello(
     if (len == 1) {
         return PN_AUTH_UNKNOWN_MESSAGE_TYPE;
     }
-    if (PN_CHECK(auth_version, p[1] != PN_AUTH_VERSION) || len == 2) {
+    if (PN_REFUSE_IF(auth_version, p[1] != PN_AUTH_VERSION) || len == 2) {
         return PN_AUTH_UNSUPPORTED_VERSION;
     }
     n = len < 4 ? 0 : pn_load_be16(p + 2);
-    if (PN_CHECK(auth_hello_length, len != 4 + n + PN_KEY_LEN)) {
+    if (PN_REFUSE_IF(auth_hello_length, len != 4 + n + PN_KEY_LEN)) {
         return PN_AUTH_INVALID_HELLO_PAYLOAD;
     }
     m->name = (pn_slice){p + 4, n};
-    if (PN_CHECK(auth_hello_name, !pn_node_name_is_valid(p + 4, n))) {
+    if (PN_REFUSE_IF(auth_hello_name, !pn_node_name_is_valid(p + 4, n))) {
         return PN_AUTH_INVALID_NODE_NAME;
     }
     memcpy(m->key.bytes, p + 4 + n, PN_KEY_LEN);
@@ -34,7 +34,7 @@ static pn_auth_decoded decode_hello(
 static pn_auth_decoded decode_challenge(
     const uint8_t *p, size_t len, pn_auth_message *m)
 {
-    if (PN_CHECK(auth_challenge_length, len != 1 + PN_AUTH_NONCE_LEN + 8)) {
+    if (PN_REFUSE_IF(auth_challenge_length, len != 1 + PN_AUTH_NONCE_LEN + 8)) {
         return PN_AUTH_INVALID_CHALLENGE_PAYLOAD;
     }
     memcpy(m->challenge.nonce, p + 1, PN_AUTH_NONCE_LEN);
@@ -45,7 +45,7 @@ static pn_auth_decoded decode_challenge(
 static pn_auth_decoded decode_response(
     const uint8_t *p, size_t len, pn_auth_message *m)
 {
-    if (PN_CHECK(auth_response_length, len != 1 + PN_SIGNATURE_LEN)) {
+    if (PN_REFUSE_IF(auth_response_length, len != 1 + PN_SIGNATURE_LEN)) {
         return PN_AUTH_INVALID_RESPONSE_PAYLOAD;
     }
     m->signature = p + 1;
@@ -55,7 +55,7 @@ static pn_auth_decoded decode_response(
 static pn_auth_decoded decode_fail(
     const uint8_t *p, size_t len, pn_auth_message *m)
 {
-    if (PN_CHECK(auth_fail_length,
+    if (PN_REFUSE_IF(auth_fail_length,
             len < 3 || len != 3 + (size_t)pn_load_be16(p + 1))) {
         return PN_AUTH_INVALID_FAIL_PAYLOAD;
     }
@@ -113,7 +113,7 @@ static size_t finish(uint8_t *out, size_t message_len)
 }
 
 size_t pn_auth_encode_hello(
-    uint8_t *out, pn_slice name, const pn_public_key *key)
+    uint8_t *out, pn_slice name, const pn_ed25519_key *key)
 {
     uint8_t *p = out + PN_AUTH_HEADER_LEN;
 
@@ -163,7 +163,7 @@ size_t pn_auth_encode_fail(uint8_t *out, pn_slice reason)
 }
 
 void pn_auth_signed_bytes(uint8_t out[static PN_AUTH_SIGNED_LEN],
-    const pn_auth_challenge *challenge, const pn_public_key *signer,
+    const pn_auth_challenge *challenge, const pn_ed25519_key *signer,
     const uint8_t binding[static PN_AUTH_BINDING_LEN])
 {
     memcpy(out, challenge->nonce, PN_AUTH_NONCE_LEN);

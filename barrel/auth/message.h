@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The five messages of the auth stream; barrel-wire sections 3 to 5. */
+/* The five messages of the auth stream; docs/BARREL-PROTOCOL.md, sections 3 to
+ * 5. */
 #ifndef PN_BARREL_AUTH_MESSAGE_H
 #define PN_BARREL_AUTH_MESSAGE_H
 
 #include "crypto/crypto.h"
-#include "trust/node_name.h"
+#include "keys/ed25519.h"
+#include "keys/node_name.h"
 
 /* On the wire in front of each: how many bytes it has, big-endian. */
 #define PN_AUTH_HEADER_LEN 2
@@ -23,7 +25,7 @@ typedef enum pn_auth_type {
     PN_AUTH_FAIL = 5
 } pn_auth_type;
 
-/* What is wrong with a message; local, never sent. The names are upstream's. */
+/* The defects of a message; local, never sent. The names are upstream's. */
 typedef enum pn_auth_decoded {
     PN_AUTH_DECODED,
     PN_AUTH_MALFORMED_MESSAGE,
@@ -44,8 +46,8 @@ typedef struct pn_auth_challenge {
 /* Slices point into the decoded bytes. */
 typedef struct pn_auth_message {
     pn_auth_type type;
-    pn_slice name;     /* HELLO */
-    pn_public_key key; /* HELLO: Ed25519 */
+    pn_slice name;      /* HELLO */
+    pn_ed25519_key key; /* HELLO: Ed25519 */
     pn_auth_challenge challenge;
     const uint8_t *signature; /* RESPONSE: PN_SIGNATURE_LEN bytes */
     pn_slice reason;          /* FAIL */
@@ -62,7 +64,7 @@ const char *pn_auth_decoded_text(pn_auth_decoded decoded);
  * reason is shorter than 256 bytes.
  */
 size_t pn_auth_encode_hello(
-    uint8_t *out, pn_slice name, const pn_public_key *key);
+    uint8_t *out, pn_slice name, const pn_ed25519_key *key);
 size_t pn_auth_encode_challenge(
     uint8_t *out, const pn_auth_challenge *challenge);
 size_t pn_auth_encode_response(
@@ -70,10 +72,10 @@ size_t pn_auth_encode_response(
 size_t pn_auth_encode_ok(uint8_t *out);
 size_t pn_auth_encode_fail(uint8_t *out, pn_slice reason);
 
-/* What a RESPONSE signs: the other side's challenge, the signer's own key, the
- * binding to the channel. Section 5.1. */
+/* The bytes that a RESPONSE signs: the other side's challenge, the signer's own
+ * key, the binding to the channel. docs/BARREL-PROTOCOL.md, section 5.1. */
 void pn_auth_signed_bytes(uint8_t out[static PN_AUTH_SIGNED_LEN],
-    const pn_auth_challenge *challenge, const pn_public_key *signer,
+    const pn_auth_challenge *challenge, const pn_ed25519_key *signer,
     const uint8_t binding[static PN_AUTH_BINDING_LEN]);
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Life, time and output of one connection's distribution; barrel-wire sections
- * 14 and 15. */
+/* Life, time and output of one connection's distribution;
+ * docs/BARREL-PROTOCOL.md, sections 14 and 15. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mutant.h"
+#include "base/slice.h"
 #include "dist/dist_internal.h"
-#include "trust/node_name.h"
+#include "keys/node_name.h"
 
 /* Old caches, atom cache, fragments, what is local to a VM, NAME_ME: we could
  * not keep what they promise. */
@@ -14,15 +16,6 @@
     (UINT64_C(1) << 1 | UINT64_C(1) << 6 | UINT64_C(1) << 13                   \
         | UINT64_C(1) << 21 | UINT64_C(1) << 23 | UINT64_C(1) << 33            \
         | UINT64_C(1) << 36)
-
-const char *pn_dist_reason_text(pn_dist_reason reason)
-{
-#define TEXT(name, text) [PN_DIST_REASON_##name] = (text),
-    static const char *const texts[] = {PN_DIST_REASONS(TEXT)};
-#undef TEXT
-
-    return texts[reason];
-}
 
 /* ---- the ends of the handshake ------------------------------------------ */
 
@@ -66,6 +59,7 @@ pn_dist_said *pn_dist_say(pn_dist *d)
 {
     pn_dist_said *said = &d->out[d->n_out++];
 
+    assert(d->n_out <= PN_DIST_OUT_MAX);
     said->len = 0;
     return said;
 }
@@ -76,13 +70,15 @@ void pn_dist_say_status(pn_dist *d, const char *status)
 
     said->data[0] = 's';
     said->len = 1 + strlen(status);
+    assert(said->len <= PN_DIST_STATUS_MAX);
     memcpy(said->data + 1, status, said->len - 1);
 }
 
-/* Section 14.1: upstream takes whatever has arrived as one message. */
+/* docs/BARREL-PROTOCOL.md, section 14.1: upstream takes whatever has arrived as
+ * one message. */
 static bool is_withheld(const pn_dist *d)
 {
-    return PN_CHECK(dist_withhold, d->n_acked < d->n_sent);
+    return PN_REFUSE_IF(dist_withhold, d->n_acked < d->n_sent);
 }
 
 pn_slice pn_dist_output(const pn_dist *d)
@@ -114,7 +110,7 @@ void pn_dist_acked(pn_dist *d, uint64_t total)
 /* Once up there are ticks and nothing else on stream 0. */
 static void take_tick(pn_dist *d, uint8_t byte)
 {
-    if (PN_CHECK(dist_control_after_up, byte != 0)) {
+    if (PN_REFUSE_IF(dist_control_after_up, byte != 0)) {
         pn_dist_fail(d, PN_DIST_REASON_BAD_FRAME);
     }
 }
@@ -143,14 +139,23 @@ void pn_dist_data_input(pn_dist *d, uint64_t now_us, int64_t stream,
 
 void pn_dist_tick(pn_dist *d, uint64_t now_us)
 {
-    if (PN_CHECK(dist_deadline, now_us >= d->deadline_us)) {
+    d->now_us = now_us;
+    if (PN_REFUSE_IF(dist_deadline, now_us >= d->deadline_us)) {
         pn_dist_fail(d, PN_DIST_REASON_TIMEOUT);
+    }
+    if (d->state == PN_DIST_UP
+        && PN_REFUSE_IF(
+            dist_drain_deadline, now_us >= pn_dist_streams_deadline(d))) {
+        pn_dist_fail(d, PN_DIST_REASON_TOO_LARGE);
     }
 }
 
 uint64_t pn_dist_deadline(const pn_dist *d)
 {
-    return d->deadline_us;
+    uint64_t drain_us = d->state == PN_DIST_UP ? pn_dist_streams_deadline(d)
+                                               : PN_TIME_NEVER;
+
+    return drain_us < d->deadline_us ? drain_us : d->deadline_us;
 }
 
 /* ---- life --------------------------------------------------------------- */
@@ -164,32 +169,18 @@ static bool names_are_valid(const pn_dist_config *c)
         return c->role == PN_DIST_RESPONDER;
     }
     return pn_node_name_is_valid(c->peer_name.data, c->peer_name.len)
-           && (c->peer_name.len != strlen(c->name)
-               || memcmp(c->peer_name.data, c->name, c->peer_name.len) != 0);
+           && !pn_slice_is(c->peer_name, c->name);
 }
 
 static bool config_is_valid(const pn_dist_config *c)
 {
     return names_are_valid(c) && c->cookie.len >= 1
            && c->cookie.len <= PN_DIST_COOKIE_MAX && c->creation >= 4
-           && !PN_CHECK(dist_flags_never, (c->flags & FLAGS_NEVER) != 0)
+           && !PN_REFUSE_IF(dist_flags_never, (c->flags & FLAGS_NEVER) != 0)
            && pn_dist_flags_are_enough(c->flags)
-           && !PN_CHECK(
+           && !PN_REFUSE_IF(
                dist_handshake_max, c->handshake_us > PN_DIST_HANDSHAKE_MAX_US)
-           && c->max_message <= INT32_MAX;
-}
-
-static void set_defaults(pn_dist_config *c)
-{
-    if (c->flags == 0) {
-        c->flags = PN_DIST_FLAGS;
-    }
-    if (c->handshake_us == 0) {
-        c->handshake_us = PN_DIST_HANDSHAKE_DEFAULT_US;
-    }
-    if (c->max_message == 0) {
-        c->max_message = PN_DIST_MESSAGE_DEFAULT_MAX;
-    }
+           && c->max_message <= INT32_MAX && c->max_drain <= INT32_MAX;
 }
 
 static pn_err keep_cookie(pn_dist *d)
@@ -206,8 +197,8 @@ static pn_err keep_cookie(pn_dist *d)
     return PN_OK;
 }
 
-/* A term over a limit ends the link for everybody, so the limits are those of
- * the format; max_message bounds them all. */
+/* A term over a limit ends the link with all its calls, so the limits are those
+ * of the format; max_message bounds them all. */
 static void set_limits(pn_dist *d)
 {
     pn_term_limits_init(&d->limits);
@@ -219,18 +210,16 @@ static void set_limits(pn_dist *d)
 pn_err pn_dist_new(
     const pn_dist_config *config, uint64_t now_us, pn_dist **ret_dist)
 {
-    pn_dist_config c = *config;
     pn_dist *d;
 
-    set_defaults(&c);
-    if (!config_is_valid(&c)) {
+    if (!config_is_valid(config)) {
         return PN_INVALID;
     }
     d = calloc(1, sizeof(*d));
     if (d == NULL) {
         return PN_NOMEM;
     }
-    d->config = c;
+    d->config = *config;
     if (keep_cookie(d) != PN_OK) {
         free(d);
         return PN_NOMEM;
@@ -251,7 +240,7 @@ void pn_dist_free(pn_dist *d)
     }
 }
 
-/* ---- what it is --------------------------------------------------------- */
+/* ---- queries ------------------------------------------------------------ */
 
 pn_dist_state pn_dist_state_of(const pn_dist *d)
 {
@@ -266,11 +255,6 @@ pn_dist_reason pn_dist_reason_of(const pn_dist *d)
 pn_slice pn_dist_peer_name(const pn_dist *d)
 {
     return (pn_slice){d->peer_name, d->peer_name_len};
-}
-
-uint64_t pn_dist_flags(const pn_dist *d)
-{
-    return d->flags;
 }
 
 uint32_t pn_dist_peer_creation(const pn_dist *d)

@@ -2,8 +2,8 @@
 /*
  * Erlang distribution over one authenticated connection, without I/O:
  * handshake on stream 0, framing on the data streams, control messages;
- * barrel-wire sections 14 to 16. Bytes and the time go in; messages for
- * stream 0 and signals come out.
+ * docs/BARREL-PROTOCOL.md, sections 14 to 16. Bytes and the time go in;
+ * messages for stream 0 and signals come out.
  */
 #ifndef PN_BARREL_DIST_DIST_H
 #define PN_BARREL_DIST_DIST_H
@@ -17,22 +17,25 @@
 #define PN_DIST_FLAG_PUBLISHED UINT64_C(1)
 #define PN_DIST_COOKIE_MAX 255
 #define PN_DIST_NAME_MAX 255
-#define PN_DIST_HANDSHAKE_DEFAULT_US (7 * PN_US_PER_S)
-#define PN_DIST_MESSAGE_DEFAULT_MAX ((size_t)16 * 1024 * 1024)
 #define PN_DIST_HANDSHAKE_MAX_US (120 * PN_US_PER_S)
 /* A node uses this many streams for data: 4, 8, .. 64 an initiator, 1, 5, .. 61
  * a responder; 0 is the handshake's. All below these numbers are reserved. */
 #define PN_DIST_N_STREAMS 16
 #define PN_DIST_RESERVED_EVEN 68
 #define PN_DIST_RESERVED_ODD 65
-/* What may arrive on data streams before the handshake is over, in all. */
+/* The most bytes that may arrive on data streams before the handshake is
+ * over. */
 #define PN_DIST_EARLY_MAX ((size_t)64 * 1024)
+/* Bytes kept of a message that is drained: enough to answer its caller. */
+#define PN_DIST_HEAD_MAX 4096
+/* It ends the connection unless this much of it comes in drain_us. */
+#define PN_DIST_DRAIN_STEP ((uint64_t)64 * 1024)
 /* Messages of max_message bytes that may be incomplete at the same time. */
 #define PN_DIST_BUFFERED_MESSAGES 4
 
 typedef enum pn_dist_role { PN_DIST_INITIATOR, PN_DIST_RESPONDER } pn_dist_role;
 
-/* What else there is between us and a node that dials us. */
+/* Another connection between us and a node that dials us. */
 typedef enum pn_dist_rival {
     PN_DIST_RIVAL_NONE,
     PN_DIST_RIVAL_DIAL, /* a dial of ours, not up yet */
@@ -62,7 +65,6 @@ typedef enum pn_dist_reason {
     PN_DIST_REASONS(PN_DIST_REASON_ENUM) PN_DIST_N_REASONS
 } pn_dist_reason;
 #undef PN_DIST_REASON_ENUM
-const char *pn_dist_reason_text(pn_dist_reason reason);
 
 typedef enum pn_dist_state {
     PN_DIST_HANDSHAKE,
@@ -90,6 +92,11 @@ typedef struct pn_dist_callbacks {
     /* One control message; everything in it lives until the callback
      * returns. Unknown operations are not shown. */
     void (*on_signal)(void *user, const pn_dist_signal *signal);
+    /* A message over max_message has come and was not kept: its first
+     * PN_DIST_HEAD_MAX bytes, which live until the callback returns
+     * (pn_dist_head_read), and how long it was. May be NULL. */
+    void (*on_drained)(
+        void *user, const uint8_t *head, size_t head_len, size_t len);
 } pn_dist_callbacks;
 
 /* Everything is borrowed until pn_dist_free, but the cookie: it is copied, and
@@ -102,11 +109,15 @@ typedef struct pn_dist_config {
     pn_slice peer_name;
     bool is_claimed; /* peer_name is only what it says: no key was proven */
     pn_slice cookie;
-    uint64_t flags;        /* 0: PN_DIST_FLAGS; all of those but SPAWN stay */
+    uint64_t flags;        /* PN_DIST_FLAGS and more; all but SPAWN stay */
     uint32_t creation;     /* ours, >= 4 */
-    uint64_t handshake_us; /* 0: the default; as net_setuptime, for each step */
-    size_t max_message;    /* 0: the default */
-    const pn_env *env;     /* randomness of the challenge */
+    uint64_t handshake_us; /* for each step, PN_DIST_HANDSHAKE_MAX_US at most */
+    size_t max_message;    /* 2^31-1 at most */
+    /* Longer ones up to this are drained; what is longer ends the connection.
+     * 0: every message over max_message does. */
+    size_t max_drain;
+    uint64_t drain_us;
+    const pn_env *env; /* randomness of the challenge */
     const pn_dist_callbacks *callbacks;
     void *user;
 } pn_dist_config;
@@ -126,12 +137,16 @@ void pn_dist_control_input(
 void pn_dist_data_input(pn_dist *dist, uint64_t now_us, int64_t stream,
     const uint8_t *data, size_t len);
 void pn_dist_tick(pn_dist *dist, uint64_t now_us);
+/* The owner stops or goes on giving the peer credit for data. Without it the
+ * peer cannot send on, so no message that is drained is late; afterwards each
+ * has its whole time again. */
+void pn_dist_set_reading(pn_dist *dist, uint64_t now_us, bool is_reading);
 uint64_t pn_dist_deadline(const pn_dist *dist);
 
-/* What is to be written to stream 0 now, as one piece in one frame (section
- * 14.1); empty: nothing. The next message comes once the one before was
- * acknowledged by the peer's QUIC, so that no two are coalesced. Also of a
- * handshake that failed: the status that says no. */
+/* The bytes to write to stream 0 now, as one piece in one frame
+ * (docs/BARREL-PROTOCOL.md, section 14.1); empty: nothing. The next message
+ * comes once the one before was acknowledged by the peer's QUIC, so that no two
+ * are coalesced. Also of a handshake that failed: the status that says no. */
 pn_slice pn_dist_output(const pn_dist *dist);
 void pn_dist_written(pn_dist *dist);
 /* That many bytes of stream 0 have arrived in all. */
@@ -141,7 +156,6 @@ pn_dist_state pn_dist_state_of(const pn_dist *dist);
 pn_dist_reason pn_dist_reason_of(const pn_dist *dist);
 /* Once up. */
 pn_slice pn_dist_peer_name(const pn_dist *dist);
-uint64_t pn_dist_flags(const pn_dist *dist); /* agreed: both have them */
 uint32_t pn_dist_peer_creation(const pn_dist *dist);
 /* Bytes of messages that have come in part. */
 size_t pn_dist_held(const pn_dist *dist);

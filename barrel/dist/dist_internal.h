@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the engine share: dist.c is its life, handshake.c stream 0,
- * frames.c the data streams. */
+/* Shared by the files of the engine: dist.c is its life, dist_handshake.c
+ * stream 0, frames.c the data streams. */
 #ifndef PN_BARREL_DIST_INTERNAL_H
 #define PN_BARREL_DIST_INTERNAL_H
 
@@ -31,8 +31,18 @@ typedef struct pn_dist_said {
     size_t len;
 } pn_dist_said;
 
+/* A data stream of the peer. */
+typedef struct pn_dist_stream {
+    pn_buf in;         /* of a message that is incomplete, or its head */
+    size_t left;       /* to be drained; 0: nothing is */
+    size_t len;        /* of the message that is drained */
+    size_t step_left;  /* until the deadline moves */
+    uint64_t until_us; /* that deadline */
+} pn_dist_stream;
+
 struct pn_dist {
     pn_dist_config config;
+    bool is_paused;  /* the peer has no credit */
     uint8_t *cookie; /* until the handshake is over */
     size_t cookie_len;
     pn_dist_state state;
@@ -54,14 +64,17 @@ struct pn_dist {
     uint64_t n_sent; /* bytes in all */
     uint64_t n_acked;
     /* The peer's data streams, by half their number. */
-    pn_buf streams[PN_DIST_SLOTS];
+    pn_dist_stream streams[PN_DIST_SLOTS];
     size_t n_buffered; /* bytes in all of them */
+    unsigned n_draining;
+    size_t n_heads;  /* bytes of heads of those, not in n_buffered */
+    uint64_t now_us; /* of the input that is taken */
     pn_term_limits limits;
 };
 
-/* Nothing more is said or taken; the cookie is forgotten. */
+/* Nothing more is sent or read; the cookie is wiped. */
 void pn_dist_fail(pn_dist *d, pn_dist_reason reason);
-/* The same, with a status word to be said. */
+/* The same, with a status word to send. */
 void pn_dist_refuse(pn_dist *d, pn_dist_reason reason, const char *status);
 /* Room for one more message. */
 pn_dist_said *pn_dist_say(pn_dist *d);
@@ -78,5 +91,7 @@ void pn_dist_streams_begin(pn_dist *d);
 void pn_dist_stream_input(
     pn_dist *d, int64_t stream, const uint8_t *data, size_t len);
 void pn_dist_streams_fini(pn_dist *d);
+/* When the slowest message that is drained ends the connection. */
+uint64_t pn_dist_streams_deadline(const pn_dist *d);
 
 #endif

@@ -3,18 +3,16 @@
  * another node may still come with the old tag. */
 #include "base/bytes.h"
 #include "base/mutant.h"
+#include "base/slice.h"
 #include "dist/signal.h"
 #include "term/tags.h"
-#include "term/writer_internal.h"
 
 #include <string.h>
 
 enum {
     PID_LEN = 12,    /* id, serial, creation */
     OLD_PID_LEN = 9, /* the same with a creation of one byte */
-    NODE_MAX = 255,
-    REF_LEN = 4 + 4 * PN_DIST_REF_WORDS,
-    ID_MAX = 1 + 2 + 2 + NODE_MAX + REF_LEN
+    REF_LEN = 4 + 4 * PN_DIST_REF_WORDS
 };
 
 /* The name of a node at at, and all that follows it. False: no atom, or one
@@ -27,11 +25,6 @@ static bool take_node(pn_term at, pn_slice *ret_node, pn_slice *ret_rest)
     *ret_node = pn_term_read_atom(&r);
     *ret_rest = (pn_slice){r.at, (size_t)(r.end - r.at)};
     return r.err == PN_OK;
-}
-
-static bool is_name(pn_slice node, const char *name)
-{
-    return node.len == strlen(name) && memcmp(node.data, name, node.len) == 0;
 }
 
 /* The part behind a tag and head bytes more. */
@@ -66,8 +59,8 @@ bool pn_dist_pid_read(
 
     if (term.len == 0 || term.data[0] != TAG_NEW_PID
         || !take_node(after(term, 1), &node, &rest) || rest.len != PID_LEN
-        || !is_name(node, name)
-        || PN_CHECK(
+        || !pn_slice_is(node, name)
+        || PN_REFUSE_IF(
             dist_pid_creation, pn_load_be32(rest.data + 8) != creation)) {
         return false;
     }
@@ -85,8 +78,9 @@ bool pn_dist_ref_read(
     if (term.len < 3 || term.data[0] != TAG_NEWER_REFERENCE
         || pn_load_be16(term.data + 1) != PN_DIST_REF_WORDS
         || !take_node(after(term, 3), &node, &rest) || rest.len != REF_LEN
-        || !is_name(node, name)
-        || PN_CHECK(dist_ref_creation, pn_load_be32(rest.data) != creation)) {
+        || !pn_slice_is(node, name)
+        || PN_REFUSE_IF(
+            dist_ref_creation, pn_load_be32(rest.data) != creation)) {
         return false;
     }
     ret_ref->creation = creation;
@@ -96,49 +90,56 @@ bool pn_dist_ref_read(
     return true;
 }
 
-/* Appends name as an atom; the bytes there are then, 0: it cannot be one. */
-static size_t put_node(uint8_t *out, size_t at, const char *name)
+/* Puts name as an atom behind at bytes; how many bytes there are then, or 0 for
+ * a name that is too long. */
+static size_t put_atom(pn_dist_room *room, size_t at, const char *name)
 {
-    pn_slice node = {(const uint8_t *)name, strlen(name)};
+    size_t len = strlen(name);
 
-    if (node.len > NODE_MAX) {
+    if (len > PN_DIST_ATOM_MAX) {
         return 0;
     }
-    out[at] = TAG_SMALL_ATOM_UTF8;
-    out[at + 1] = (uint8_t)node.len;
-    memcpy(out + at + 2, node.data, node.len);
-    return at + 2 + node.len;
+    room->bytes[at] = TAG_SMALL_ATOM_UTF8;
+    room->bytes[at + 1] = (uint8_t)len;
+    memcpy(room->bytes + at + 2, name, len);
+    return at + 2 + len;
 }
 
-void pn_dist_write_pid(
-    pn_term_writer *w, const char *name, const pn_dist_pid *pid)
+pn_term pn_dist_atom_term(pn_dist_room *room, const char *name)
 {
-    uint8_t bytes[ID_MAX] = {TAG_NEW_PID};
-    size_t n = put_node(bytes, 1, name);
-
-    if (n == 0) {
-        pn_term_writer_fail(w, PN_INVALID);
-        return;
-    }
-    pn_store_be32(bytes + n, pid->id);
-    pn_store_be32(bytes + n + 4, pid->serial);
-    pn_store_be32(bytes + n + 8, pid->creation);
-    pn_term_write_opaque(w, (pn_term){bytes, n + PID_LEN});
+    return (pn_term){room->bytes, put_atom(room, 0, name)};
 }
 
-void pn_dist_write_ref(
-    pn_term_writer *w, const char *name, const pn_dist_ref *ref)
+pn_term pn_dist_pid_term(
+    pn_dist_room *room, const char *name, const pn_dist_pid *pid)
 {
-    uint8_t bytes[ID_MAX] = {TAG_NEWER_REFERENCE, 0, PN_DIST_REF_WORDS};
-    size_t n = put_node(bytes, 3, name);
+    size_t n = put_atom(room, 1, name);
+    uint8_t *p = room->bytes + n;
 
     if (n == 0) {
-        pn_term_writer_fail(w, PN_INVALID);
-        return;
+        return (pn_term){0};
     }
-    pn_store_be32(bytes + n, ref->creation);
+    room->bytes[0] = TAG_NEW_PID;
+    pn_store_be32(p, pid->id);
+    pn_store_be32(p + 4, pid->serial);
+    pn_store_be32(p + 8, pid->creation);
+    return (pn_term){room->bytes, n + PID_LEN};
+}
+
+pn_term pn_dist_ref_term(
+    pn_dist_room *room, const char *name, const pn_dist_ref *ref)
+{
+    size_t n = put_atom(room, 3, name);
+    uint8_t *p = room->bytes + n;
+
+    if (n == 0) {
+        return (pn_term){0};
+    }
+    room->bytes[0] = TAG_NEWER_REFERENCE;
+    pn_store_be16(room->bytes + 1, PN_DIST_REF_WORDS);
+    pn_store_be32(p, ref->creation);
     for (size_t i = 0; i < PN_DIST_REF_WORDS; i++) {
-        pn_store_be32(bytes + n + 4 + 4 * i, ref->words[i]);
+        pn_store_be32(p + 4 + 4 * i, ref->words[i]);
     }
-    pn_term_write_opaque(w, (pn_term){bytes, n + REF_LEN});
+    return (pn_term){room->bytes, n + REF_LEN};
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control messages; barrel-wire sections 15.3 and 16, and Erlang's document
- * "Distribution Protocol" for the variants. One table says what the elements of
- * each tuple are; reading, checking and writing go by it.
+ * Control messages; docs/BARREL-PROTOCOL.md, sections 15.3 and 16, and Erlang's
+ * document "Distribution Protocol" for the variants. One table says what the
+ * elements of each tuple are; reading, checking and writing go by it.
  */
 #include "dist/signal.h"
 
@@ -11,7 +11,6 @@
 #include "base/bytes.h"
 #include "base/mutant.h"
 #include "term/check.h"
-#include "term/scan.h"
 #include "term/tags.h"
 #include "term/writer_internal.h"
 
@@ -88,49 +87,40 @@ static char behind(const op_row *row)
     return last == 'M' || last == 'X' ? last : '\0';
 }
 
-/* Where the element is kept; NULL: nowhere, or it is a number. */
+/* The kinds of an element; several may be allowed, and 0 allows any. */
+enum { PID = 1, NAME = 2, REFERENCE = 4, MFA = 8, LIST = 16 };
+
+typedef struct element {
+    unsigned kinds;
+    size_t at; /* where in a pn_dist_signal it is kept; 0: nowhere */
+} element;
+
+#define AT(member) offsetof(pn_dist_signal, member)
+static const element elements[] = {
+    ['f'] = {PID, AT(from)},
+    ['F'] = {PID | NAME, AT(from)},
+    ['t'] = {PID, AT(to)},
+    ['T'] = {PID | NAME, AT(to)},
+    ['N'] = {NAME, AT(to)},
+    ['A'] = {REFERENCE, AT(to)},
+    ['r'] = {REFERENCE, AT(ref)},
+    ['x'] = {0, AT(reason)},
+    ['X'] = {0, AT(reason)},
+    ['s'] = {PID | NAME, AT(reason)},
+    ['l'] = {PID, AT(leader)},
+    ['m'] = {MFA, AT(mfa)},
+    ['o'] = {LIST, AT(options)},
+    ['M'] = {0, AT(message)},
+    ['y'] = {0, 0},
+};
+#undef AT
+
+/* NULL: the element is kept nowhere, or is a number. */
 static pn_term *place(pn_dist_signal *s, char letter)
 {
-    switch (letter) {
-    case 'f':
-    case 'F':
-        return &s->from;
-    case 't':
-    case 'T':
-    case 'N':
-    case 'A':
-        return &s->to;
-    case 'r':
-        return &s->ref;
-    case 'x':
-    case 's':
-    case 'X':
-        return &s->reason;
-    case 'l':
-        return &s->leader;
-    case 'm':
-        return &s->mfa;
-    case 'o':
-        return &s->options;
-    case 'M':
-        return &s->message;
-    default:
-        return NULL;
-    }
-}
+    size_t at = elements[(uint8_t)letter].at;
 
-/* ---- what an element may be --------------------------------------------- */
-
-static bool is_pid(pn_term term)
-{
-    return term.data[0] == TAG_NEW_PID || term.data[0] == TAG_PID;
-}
-
-static bool is_reference(pn_term term)
-{
-    return term.data[0] == TAG_NEWER_REFERENCE
-           || term.data[0] == TAG_NEW_REFERENCE
-           || term.data[0] == TAG_REFERENCE;
+    return at == 0 ? NULL : (pn_term *)(void *)((uint8_t *)s + at);
 }
 
 static bool is_mfa(pn_term term)
@@ -152,31 +142,29 @@ static bool is_mfa(pn_term term)
 }
 
 /* term is one whole term. */
+static unsigned kind_of(pn_term term)
+{
+    switch (term.data[0]) {
+    case TAG_NEW_PID:
+    case TAG_PID:
+        return PID;
+    case TAG_NEWER_REFERENCE:
+    case TAG_NEW_REFERENCE:
+    case TAG_REFERENCE:
+        return REFERENCE;
+    default:
+        return pn_term_type_of(term) == PN_TERM_ATOM   ? NAME
+               : pn_term_type_of(term) == PN_TERM_LIST ? LIST
+               : is_mfa(term)                          ? MFA
+                                                       : 0;
+    }
+}
+
 static bool fits(char letter, pn_term term)
 {
-    pn_term_type type = pn_term_type_of(term);
+    unsigned kinds = elements[(uint8_t)letter].kinds;
 
-    switch (letter) {
-    case 'f':
-    case 't':
-    case 'l':
-        return is_pid(term);
-    case 'F':
-    case 'T':
-    case 's':
-        return is_pid(term) || type == PN_TERM_ATOM;
-    case 'N':
-        return type == PN_TERM_ATOM;
-    case 'A':
-    case 'r':
-        return is_reference(term);
-    case 'm':
-        return is_mfa(term);
-    case 'o':
-        return type == PN_TERM_LIST;
-    default:
-        return true;
-    }
+    return kinds == 0 || (kinds & kind_of(term)) != 0;
 }
 
 /* ---- reading ------------------------------------------------------------ */
@@ -187,6 +175,16 @@ typedef struct signal_parts {
     pn_term control;
     pn_term payload;
 } signal_parts;
+
+/* The end of the term at p; NULL: it is not whole. */
+static const uint8_t *end_of_term(const uint8_t *p, const uint8_t *end)
+{
+    pn_term_reader r;
+
+    pn_term_reader_init(&r, (pn_term){p, (size_t)(end - p)});
+    pn_term_read_skip(&r);
+    return r.err == PN_OK ? r.at : NULL;
+}
 
 /* Splits by where the first term ends; the terms are checked after that. */
 static bool split(const uint8_t *data, size_t len, signal_parts *ret_parts)
@@ -203,7 +201,7 @@ static bool split(const uint8_t *data, size_t len, signal_parts *ret_parts)
             || data[2] != 0)) {
         return false;
     }
-    p = pn_term_scan(data + head, end, NULL);
+    p = end_of_term(data + head, end);
     if (p == NULL) {
         return false;
     }
@@ -229,7 +227,7 @@ static pn_err check_parts(
     if (err == PN_NOMEM) {
         return err;
     }
-    return PN_CHECK(dist_signal_term, err != PN_OK) ? PN_CORRUPT : PN_OK;
+    return PN_REFUSE_IF(dist_signal_term, err != PN_OK) ? PN_CORRUPT : PN_OK;
 }
 
 static bool read_element(pn_term_reader *r, char letter, pn_dist_signal *s)
@@ -242,7 +240,8 @@ static bool read_element(pn_term_reader *r, char letter, pn_dist_signal *s)
         return r->err == PN_OK && (letter == 'g' || s->id != 0);
     }
     term = pn_term_read_any(r);
-    if (r->err != PN_OK || PN_CHECK(dist_signal_element, !fits(letter, term))) {
+    if (r->err != PN_OK
+        || PN_REFUSE_IF(dist_signal_element, !fits(letter, term))) {
         return false;
     }
     if (at != NULL) {
@@ -255,10 +254,11 @@ static bool read_elements(pn_term_reader *r, const op_row *row, uint32_t n,
     const signal_parts *parts, pn_dist_signal *s)
 {
     bool has_payload = behind(row) != '\0';
+    pn_term *last = place(s, behind(row));
     size_t n_shape = strlen(row->shape) - (has_payload ? 1 : 0);
 
-    if (PN_CHECK(dist_signal_arity, n != 1 + n_shape)
-        || PN_CHECK(
+    if (PN_REFUSE_IF(dist_signal_arity, n != 1 + n_shape)
+        || PN_REFUSE_IF(
             dist_signal_payload, has_payload != (parts->payload.len > 0))) {
         return false;
     }
@@ -268,31 +268,22 @@ static bool read_elements(pn_term_reader *r, const op_row *row, uint32_t n,
             return false;
         }
     }
-    if (has_payload) {
-        *place(s, behind(row)) = parts->payload;
+    if (last != NULL) {
+        *last = parts->payload;
     }
     return true;
 }
 
-pn_err pn_dist_signal_read(const uint8_t *data, size_t len,
-    const pn_term_limits *limits, pn_dist_signal *ret_signal)
+/* Both parts are checked. */
+static pn_err read_parts(const signal_parts *parts, pn_dist_signal *ret_signal)
 {
-    signal_parts parts;
     pn_dist_signal s = {0};
     pn_term_reader r;
     const op_row *row;
     uint64_t op;
     uint32_t n;
-    pn_err err;
 
-    if (!split(data, len, &parts)) {
-        return PN_CORRUPT;
-    }
-    err = check_parts(&parts, limits);
-    if (err != PN_OK) {
-        return err;
-    }
-    pn_term_reader_init(&r, parts.control);
+    pn_term_reader_init(&r, parts->control);
     n = pn_term_read_tuple(&r);
     op = pn_term_read_uint64(&r);
     if (r.err != PN_OK) {
@@ -302,10 +293,156 @@ pn_err pn_dist_signal_read(const uint8_t *data, size_t len,
     if (row == NULL) {
         return PN_NOT_FOUND;
     }
-    if (!read_elements(&r, row, n, &parts, &s)) {
+    if (!read_elements(&r, row, n, parts, &s)) {
         return PN_CORRUPT;
     }
     *ret_signal = s;
+    return PN_OK;
+}
+
+pn_err pn_dist_signal_read(const uint8_t *data, size_t len,
+    const pn_term_limits *limits, pn_dist_signal *ret_signal)
+{
+    signal_parts parts;
+    pn_err err;
+
+    if (!split(data, len, &parts)) {
+        return PN_CORRUPT;
+    }
+    err = check_parts(&parts, limits);
+    return err == PN_OK ? read_parts(&parts, ret_signal) : err;
+}
+
+/* ---- the head of a message that was not kept ----------------------------- */
+
+/* The term at *at, which is moved behind it; false: it is not whole, or none
+ * that may come from there. */
+static bool head_term(const uint8_t **at, const uint8_t *end, pn_term *ret_term)
+{
+    const uint8_t *p = end_of_term(*at, end);
+
+    if (p == NULL) {
+        return false;
+    }
+    *ret_term = (pn_term){*at, (size_t)(p - *at)};
+    *at = p;
+    return pn_check_bare(*ret_term, NULL) == PN_OK;
+}
+
+static bool head_tuple(const uint8_t **at, const uint8_t *end, uint8_t arity)
+{
+    if (end - *at < 2 || (*at)[0] != TAG_SMALL_TUPLE || (*at)[1] != arity) {
+        return false;
+    }
+    *at += 2;
+    return true;
+}
+
+static bool head_list(const uint8_t **at, const uint8_t *end, uint32_t *ret_n)
+{
+    if (end - *at < 5 || (*at)[0] != TAG_LIST) {
+        return false;
+    }
+    *ret_n = pn_load_be32(*at + 1);
+    *at += 5;
+    return true;
+}
+
+/* Module, Function, [a list of arguments. */
+static void head_apply(
+    const uint8_t *at, const uint8_t *end, pn_dist_head *head)
+{
+    pn_term module;
+    pn_term function;
+    uint32_t arity = 0;
+
+    if (head_term(&at, end, &module) && head_term(&at, end, &function)
+        && head_list(&at, end, &arity)) {
+        head->module = module;
+        head->function = function;
+        head->arity = arity;
+    }
+}
+
+/* [Res, Module, Function, Args]: what erpc spawns. */
+static void head_spawn(pn_term payload, pn_dist_head *head)
+{
+    const uint8_t *at = payload.data;
+    const uint8_t *end = payload.data + payload.len;
+    pn_term res;
+    uint32_t n;
+
+    if (head_list(&at, end, &n) && n == 4 && head_term(&at, end, &res)) {
+        head_apply(at, end, head);
+    }
+}
+
+/* {call, Module, Function, Args, _} and its kin, as rex takes them. */
+static void head_request(
+    const uint8_t *at, const uint8_t *end, pn_dist_head *head)
+{
+    pn_term word;
+
+    if (head_tuple(&at, end, 5) && head_term(&at, end, &word)
+        && (pn_term_is_atom(word, "call") || pn_term_is_atom(word, "block_call")
+            || pn_term_is_atom(word, "cast"))) {
+        head_apply(at, end, head);
+    }
+}
+
+/* {'$gen_call', {Pid, Tag}, Request}, {'$gen_cast', Request}: a message that
+ * goes on beyond end. */
+static void head_message(pn_term payload, pn_dist_head *head)
+{
+    const uint8_t *at = payload.data;
+    const uint8_t *end = payload.data + payload.len;
+    pn_term word;
+    pn_term caller;
+    pn_term tag;
+
+    if (head_tuple(&at, end, 2)) {
+        if (head_term(&at, end, &word) && pn_term_is_atom(word, "$gen_cast")) {
+            head_request(at, end, head);
+        }
+        return;
+    }
+    if (head_tuple(&at, end, 3) && head_term(&at, end, &word)
+        && pn_term_is_atom(word, "$gen_call") && head_tuple(&at, end, 2)
+        && head_term(&at, end, &caller) && head_term(&at, end, &tag)
+        && kind_of(caller) == PID) {
+        head->caller = caller;
+        head->tag = tag;
+        head_request(at, end, head);
+    }
+}
+
+pn_err pn_dist_head_read(
+    const uint8_t *data, size_t len, pn_dist_head *ret_head)
+{
+    signal_parts parts;
+    pn_dist_head head = {.caller = {0}};
+    pn_term payload;
+    pn_err err;
+
+    if (!split(data, len, &parts) || parts.payload.len == 0) {
+        return PN_NOT_FOUND;
+    }
+    payload = parts.payload;
+    parts.payload = parts.control; /* whatever is whole: it is not shown */
+    err = check_parts(&parts, NULL);
+    if (err == PN_OK) {
+        err = read_parts(&parts, &head.signal);
+    }
+    if (err != PN_OK) {
+        return err;
+    }
+    head.signal.message = (pn_term){0};
+    if (head.signal.op == PN_DIST_SPAWN_REQUEST) {
+        head_spawn(payload, &head);
+    } else {
+        head_message(payload, &head);
+    }
+    *ret_head = head;
     return PN_OK;
 }
 
@@ -314,7 +451,7 @@ pn_err pn_dist_signal_read(const uint8_t *data, size_t len,
 static bool is_whole(pn_term term)
 {
     return term.len > 0
-           && pn_term_scan(term.data, term.data + term.len, NULL)
+           && end_of_term(term.data, term.data + term.len)
                   == term.data + term.len;
 }
 
@@ -386,7 +523,7 @@ static pn_err write_frame(
         return err;
     }
     len = pn_buf_used(out) - start - LENGTH_LEN;
-    if (PN_CHECK(dist_write_size, len > max)) {
+    if (PN_REFUSE_IF(dist_write_size, len > max)) {
         return PN_TOO_LARGE;
     }
     pn_store_be32(out->data + out->off + start, (uint32_t)len);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Control messages of Erlang distribution: read from and written to their
- * frames (u32 length, 112, control tuple, message); barrel-wire sections 15.2,
- * 15.3 and 16, and the pids and references in them.
+ * frames (u32 length, 112, control tuple, message); docs/BARREL-PROTOCOL.md,
+ * sections 15.2, 15.3 and 16, and the pids and references in them.
  */
 #ifndef PN_BARREL_DIST_SIGNAL_H
 #define PN_BARREL_DIST_SIGNAL_H
@@ -65,6 +65,23 @@ typedef struct pn_dist_signal {
 PN_MUST_USE pn_err pn_dist_signal_read(const uint8_t *data, size_t len,
     const pn_term_limits *limits, pn_dist_signal *ret_signal);
 
+/* The first bytes of a message that was not kept. caller and tag
+ * are those of a {'$gen_call', {Pid, Tag}, _} in it, module, function and arity
+ * what an rpc or erpc asks for; or empty. */
+typedef struct pn_dist_head {
+    pn_dist_signal signal; /* without message */
+    pn_term caller;
+    pn_term tag;
+    pn_term module;
+    pn_term function;
+    unsigned arity;
+} pn_dist_head;
+
+/* Errors: PN_NOT_FOUND as above, or the control tuple is not whole in data;
+ * PN_CORRUPT; PN_NOMEM. */
+PN_MUST_USE pn_err pn_dist_head_read(
+    const uint8_t *data, size_t len, pn_dist_head *ret_head);
+
 /* Our own processes and references: is this term one, and which? name is our
  * node's. A term of another incarnation of this node is none. */
 bool pn_dist_pid_read(
@@ -75,12 +92,19 @@ bool pn_dist_ref_read(
  * tag. */
 bool pn_dist_pid_node(pn_term term, pn_slice *ret_node);
 
-/* As terms, for a control tuple or inside a message. name has at most 255
- * bytes, or PN_INVALID is set. */
-void pn_dist_write_pid(
-    pn_term_writer *w, const char *name, const pn_dist_pid *pid);
-void pn_dist_write_ref(
-    pn_term_writer *w, const char *name, const pn_dist_ref *ref);
+/* Room for a process, a reference or an atom as a term. */
+#define PN_DIST_ATOM_MAX 255
+typedef struct pn_dist_room {
+    uint8_t bytes[3 + 2 + PN_DIST_ATOM_MAX + 4 + 4 * PN_DIST_REF_WORDS];
+} pn_dist_room;
+
+/* The term lies in room, for a control tuple or to be copied into a message;
+ * it is empty when name has more than PN_DIST_ATOM_MAX bytes. */
+pn_term pn_dist_atom_term(pn_dist_room *room, const char *name);
+pn_term pn_dist_pid_term(
+    pn_dist_room *room, const char *name, const pn_dist_pid *pid);
+pn_term pn_dist_ref_term(
+    pn_dist_room *room, const char *name, const pn_dist_ref *ref);
 
 /* Appends a whole frame to out. Terms are copied as they are, opaque ones too;
  * message is what a SEND carries. Only the fields of op are looked at, in the

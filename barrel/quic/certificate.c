@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The node's certificate; see certificate.h. Unlike upstream's, both files are
- * 0600 from the start, and half a pair is never completed: whoever lost one
- * file would silently become somebody else.
+ * 0600 from the start, and half a pair is never completed, because a node that
+ * lost one file would silently change its certificate.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,14 +17,12 @@
 
 #include "base/buf.h"
 #include "base/mutant.h"
-#include "os/file.h"
-#include "quic/quic_impl.h"
-#include "trust/backup.h"
+#include "quic_internal.h"
+#include "trust/guarded_pair.h"
 
 #define CRT_FILE "node.crt"
 #define KEY_FILE "node.key"
 #define CRT_BAK CRT_FILE ".bak"
-#define KEY_BAK KEY_FILE ".bak"
 #define BEGIN "-----BEGIN "
 
 enum {
@@ -60,23 +58,11 @@ void pn_certificate_free(pn_certificate *certificate)
     }
 }
 
-const uint8_t *pn_certificate_hash(const pn_certificate *certificate)
-{
-    return certificate->hash;
-}
-
-int64_t pn_certificate_expires_s(const pn_certificate *certificate)
-{
-    return certificate->expires_s;
-}
-
 /* ---- from PEM --------------------------------------------------------- */
 
-static pn_err import_error(
-    const char *file, const char *what, char ret_why[PN_CERTIFICATE_WHY_MAX])
+static pn_err import_error(const char *file, const char *what, pn_why *ret_why)
 {
-    (void)snprintf(ret_why, PN_CERTIFICATE_WHY_MAX, "%s %s", file, what);
-    return PN_CORRUPT;
+    return pn_why_fail(ret_why, PN_CORRUPT, "%s %s", file, what);
 }
 
 static unsigned count_begins(const pn_buf *pem)
@@ -94,22 +80,21 @@ static unsigned count_begins(const pn_buf *pem)
 
 static gnutls_datum_t datum(const pn_buf *pem)
 {
-    return (gnutls_datum_t){
-        pem->data + pem->off, (unsigned)(pem->len - pem->off)};
+    return (gnutls_datum_t){pn_buf_head(pem), (unsigned)pn_buf_used(pem)};
 }
 
 /* One certificate and nothing else: a peer of upstream's refuses a chain. */
 static pn_err import_pair(const pn_buf *crt_pem, const pn_buf *key_pem,
-    x509_pair *pair, char ret_why[PN_CERTIFICATE_WHY_MAX])
+    x509_pair *pair, pn_why *ret_why)
 {
     gnutls_datum_t crt = datum(crt_pem);
     gnutls_datum_t key = datum(key_pem);
 
-    if (PN_CHECK(certificate_one, count_begins(crt_pem) != 1)) {
+    if (PN_REFUSE_IF(certificate_one, count_begins(crt_pem) != 1)) {
         return import_error(
             CRT_FILE, "does not hold exactly one certificate", ret_why);
     }
-    if (PN_CHECK(certificate_one_key, count_begins(key_pem) != 1)) {
+    if (PN_REFUSE_IF(certificate_one_key, count_begins(key_pem) != 1)) {
         return import_error(KEY_FILE, "does not hold exactly one key", ret_why);
     }
     if (gnutls_x509_crt_init(&pair->crt) != 0
@@ -130,18 +115,17 @@ static pn_err import_pair(const pn_buf *crt_pem, const pn_buf *key_pem,
 static pn_err hash_crt(gnutls_x509_crt_t crt, uint8_t ret_hash[PN_HASH_LEN])
 {
     gnutls_datum_t der;
-    pn_err err;
+    int failed;
 
     if (gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_DER, &der) != 0) {
         return PN_NOMEM;
     }
-    err = pn_sha256(ret_hash, der.data, der.size, NULL, 0);
+    failed = gnutls_hash_fast(GNUTLS_DIG_SHA256, der.data, der.size, ret_hash);
     gnutls_free(der.data);
-    return err;
+    return failed == 0 ? PN_OK : PN_SYS;
 }
 
-static pn_err use_pair(
-    pn_certificate *c, x509_pair *pair, char ret_why[PN_CERTIFICATE_WHY_MAX])
+static pn_err use_pair(pn_certificate *c, x509_pair *pair, pn_why *ret_why)
 {
     int r = gnutls_certificate_allocate_credentials(&c->credentials);
 
@@ -151,7 +135,7 @@ static pn_err use_pair(
     }
     r = gnutls_certificate_set_x509_key(
         c->credentials, &pair->crt, 1, pair->key);
-    if (PN_CHECK(certificate_pair, r < 0)) {
+    if (PN_REFUSE_IF(certificate_pair, r < 0)) {
         return import_error(
             CRT_FILE, "is not of the key in " KEY_FILE, ret_why);
     }
@@ -160,7 +144,7 @@ static pn_err use_pair(
 }
 
 static pn_err from_pem(const pn_buf *crt_pem, const pn_buf *key_pem,
-    pn_certificate **ret_certificate, char ret_why[PN_CERTIFICATE_WHY_MAX])
+    pn_certificate **ret_certificate, pn_why *ret_why)
 {
     static const char label[] = "stateless reset";
     pn_certificate *c = calloc(1, sizeof(*c));
@@ -173,9 +157,11 @@ static pn_err from_pem(const pn_buf *crt_pem, const pn_buf *key_pem,
     if (err == PN_OK) {
         err = use_pair(c, &pair, ret_why);
     }
-    if (err == PN_OK) {
-        err = pn_hmac_sha256(c->reset_secret, key_pem->data + key_pem->off,
-            pn_buf_used(key_pem), (const uint8_t *)label, sizeof(label));
+    if (err == PN_OK
+        && gnutls_hmac_fast(GNUTLS_MAC_SHA256, key_pem->data + key_pem->off,
+               pn_buf_used(key_pem), label, sizeof(label), c->reset_secret)
+               != 0) {
+        err = PN_SYS;
     }
     pair_fini(&pair);
     if (err != PN_OK) {
@@ -188,6 +174,14 @@ static pn_err from_pem(const pn_buf *crt_pem, const pn_buf *key_pem,
 
 /* ---- a new one -------------------------------------------------------- */
 
+/* Where time_t has 32 bits it ends in 2038, and so does the certificate. */
+static time_t to_time(int64_t wall_s)
+{
+    time_t t = (time_t)wall_s;
+
+    return (int64_t)t == wall_s ? t : INT32_MAX;
+}
+
 static int pair_describe(gnutls_x509_crt_t crt, int64_t wall_s)
 {
     static const char name[] = "peernet-node";
@@ -198,8 +192,8 @@ static int pair_describe(gnutls_x509_crt_t crt, int64_t wall_s)
         crt, GNUTLS_OID_X520_COMMON_NAME, 0, name, sizeof(name) - 1);
     r |= gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_ORGANIZATION_NAME,
         0, organization, sizeof(organization) - 1);
-    r |= gnutls_x509_crt_set_activation_time(crt, (time_t)(wall_s - BEFORE_S));
-    r |= gnutls_x509_crt_set_expiration_time(crt, (time_t)(wall_s + VALID_S));
+    r |= gnutls_x509_crt_set_activation_time(crt, to_time(wall_s - BEFORE_S));
+    r |= gnutls_x509_crt_set_expiration_time(crt, to_time(wall_s + VALID_S));
     r |= gnutls_x509_crt_set_basic_constraints(crt, 0, -1);
     r |= gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE);
     r |= gnutls_x509_crt_set_key_purpose_oid(crt, GNUTLS_KP_TLS_WWW_SERVER, 0);
@@ -266,29 +260,6 @@ static pn_err make_pem(int64_t wall_s, pn_buf *crt_pem, pn_buf *key_pem)
     return err;
 }
 
-static void wipe_buf(pn_buf *b)
-{
-    if (b->data != NULL) {
-        pn_wipe(b->data, b->cap);
-    }
-    pn_buf_fini(b);
-}
-
-pn_err pn_certificate_make(int64_t wall_s, pn_certificate **ret_certificate)
-{
-    char why[PN_CERTIFICATE_WHY_MAX];
-    pn_buf crt_pem = {0};
-    pn_buf key_pem = {0};
-    pn_err err = make_pem(wall_s, &crt_pem, &key_pem);
-
-    if (err == PN_OK) {
-        err = from_pem(&crt_pem, &key_pem, ret_certificate, why);
-    }
-    wipe_buf(&key_pem);
-    pn_buf_fini(&crt_pem);
-    return err;
-}
-
 /* ---- files ------------------------------------------------------------ */
 
 typedef struct pem_pair {
@@ -298,11 +269,11 @@ typedef struct pem_pair {
 
 static void pem_fini(pem_pair *pem)
 {
-    wipe_buf(&pem->key);
+    pn_guarded_wipe(&pem->key);
     pn_buf_fini(&pem->crt);
 }
 
-static bool is_there(const pn_data_dir *dir, const char *file)
+static bool is_there(const pn_guarded_dir *dir, const char *file)
 {
     struct stat st;
 
@@ -312,7 +283,7 @@ static bool is_there(const pn_data_dir *dir, const char *file)
 
 /* A key that others could read has to be thought of as known to them: it is
  * not quietly made private. */
-static bool is_readable_by_others(const pn_data_dir *dir, const char *file)
+static bool is_readable_by_others(const pn_guarded_dir *dir, const char *file)
 {
     struct stat st;
 
@@ -320,93 +291,96 @@ static bool is_readable_by_others(const pn_data_dir *dir, const char *file)
            && S_ISREG(st.st_mode) && (st.st_mode & 0077) != 0;
 }
 
-static pn_err read_file(const pn_data_dir *dir, const char *file, pn_buf *out,
-    pn_store_error *error)
+/* PEM is parsed once both files are there. */
+static pn_err take_pem(const void *owner, const uint8_t *data, size_t len,
+    void *ret_pem, pn_why *ret_why)
 {
-    bool tightened;
-    int why = 0;
-    pn_err err = pn_buf_reserve(out, FILE_MAX + 1);
+    (void)owner;
+    (void)ret_why;
+    return pn_buf_append(ret_pem, data, len);
+}
 
-    if (err == PN_OK) {
-        err = pn_file_read(dir->fd, file, FILE_MAX, out, &tightened, &why);
-    }
-    return err == PN_OK ? PN_OK
-                        : pn_data_dir_fail_file(dir, error, err, file, why);
+static pn_err read_file(const pn_guarded_dir *dir, const char *file,
+    pn_guarded_access access, pn_buf *out, pn_why *ret_why)
+{
+    const pn_guarded_format format = {.access = access, .parse = take_pem};
+    pn_err err = pn_guarded_load(
+        dir, file, &format, NULL, FILE_MAX, out, ret_why, NULL);
+
+    return err == PN_NOT_FOUND ? pn_guarded_fail(
+               dir, ret_why, err, file, "%s", pn_strerror(err))
+                               : err;
 }
 
 static pn_err read_both(
-    const pn_data_dir *dir, pem_pair *pem, pn_store_error *error)
+    const pn_guarded_dir *dir, pem_pair *pem, pn_why *ret_why)
 {
     pn_err err;
 
-    if (PN_CHECK(certificate_key_mode, is_readable_by_others(dir, KEY_FILE))) {
-        return pn_data_dir_fail(dir, error, PN_PERMISSION, KEY_FILE,
+    if (PN_REFUSE_IF(
+            certificate_key_mode, is_readable_by_others(dir, KEY_FILE))) {
+        return pn_guarded_fail(dir, ret_why, PN_PERMISSION, KEY_FILE,
             "others may read this private key; remove both files for a new "
             "pair, or make it 0600 if nobody has read it");
     }
-    err = read_file(dir, KEY_FILE, &pem->key, error);
-    if (err != PN_OK) {
-        return err;
-    }
-    return read_file(dir, CRT_FILE, &pem->crt, error);
+    err = read_file(
+        dir, KEY_FILE, PN_GUARDED_OURS_OR_MOUNTED, &pem->key, ret_why);
+    return err == PN_OK
+               ? read_file(dir, CRT_FILE, PN_GUARDED_OURS, &pem->crt, ret_why)
+               : err;
 }
 
-static pn_err create_file(const pn_data_dir *dir, const char *file,
-    const pn_buf *pem, pn_store_error *error)
+static pn_guarded_file file_of(const char *name, const pn_buf *pem)
 {
-    int why = 0;
-    pn_err err = pn_file_create(
-        dir->fd, file, pem->data + pem->off, pn_buf_used(pem), &why);
-
-    return err == PN_OK ? PN_OK
-                        : pn_data_dir_fail_file(dir, error, err, file, why);
+    return (pn_guarded_file){name, pn_buf_head(pem), pn_buf_used(pem)};
 }
 
-static pn_err create_both(const pn_data_dir *dir, int64_t wall_s, pem_pair *pem,
-    pn_store_error *error)
+static pn_err create_both(
+    const pn_guarded_dir *dir, int64_t wall_s, pem_pair *pem, pn_why *ret_why)
 {
     pn_err err = make_pem(wall_s, &pem->crt, &pem->key);
 
     if (err != PN_OK) {
-        return pn_data_dir_fail(dir, error, err, CRT_FILE, "could not be made");
+        return pn_guarded_fail(
+            dir, ret_why, err, CRT_FILE, "could not be made");
     }
-    err = create_file(dir, KEY_FILE, &pem->key, error);
-    if (err == PN_OK) {
-        err = create_file(dir, CRT_FILE, &pem->crt, error);
-        if (err != PN_OK) {
-            (void)unlinkat(dir->fd, KEY_FILE, 0); /* ours, seconds old */
-        }
-    }
-    return err;
+    err = pn_guarded_create(dir,
+        (const pn_guarded_file[]){
+            file_of(KEY_FILE, &pem->key), file_of(CRT_FILE, &pem->crt)},
+        PN_PAIR_FILES, ret_why);
+    return err == PN_EXISTS
+               ? pn_guarded_fail(dir, ret_why, err, "", "%s", pn_strerror(err))
+               : err;
 }
 
-static pn_err read_or_create(const pn_data_dir *dir, int64_t wall_s,
-    bool may_create, pem_pair *pem, pn_store_error *error)
+static pn_err read_or_create(const pn_guarded_dir *dir, int64_t wall_s,
+    bool may_create, pem_pair *pem, pn_why *ret_why)
 {
     bool has_crt = is_there(dir, CRT_FILE);
     bool has_key = is_there(dir, KEY_FILE);
 
-    if (PN_CHECK(certificate_half, has_crt != has_key)) {
-        return pn_data_dir_fail(dir, error, PN_NOT_FOUND,
+    if (PN_REFUSE_IF(certificate_half, has_crt != has_key)) {
+        return pn_guarded_fail(dir, ret_why, PN_NOT_FOUND,
             has_crt ? KEY_FILE : CRT_FILE,
             "is missing while its other half is there; put it back, or remove "
             "both for a new pair");
     }
     if (!(has_crt && has_key) && may_create) {
-        return create_both(dir, wall_s, pem, error);
+        return create_both(dir, wall_s, pem, ret_why);
     }
-    return read_both(dir, pem, error);
+    return read_both(dir, pem, ret_why);
 }
 
-static pn_err use_files(const pn_data_dir *dir, const pem_pair *pem,
-    pn_certificate **ret_certificate, pn_store_error *error)
+static pn_err use_files(const pn_guarded_dir *dir, const pem_pair *pem,
+    pn_certificate **ret_certificate, pn_why *ret_why)
 {
-    char why[PN_CERTIFICATE_WHY_MAX] = "";
-    pn_err err = from_pem(&pem->crt, &pem->key, ret_certificate, why);
+    pn_why why = {0};
+    pn_err err = from_pem(&pem->crt, &pem->key, ret_certificate, &why);
 
     if (err != PN_OK) {
-        return pn_data_dir_fail(dir, error, err, "",
-            why[0] != '\0' ? why : "the certificate could not be used");
+        return pn_guarded_fail(dir, ret_why, err, "", "%s",
+            why.text[0] != '\0' ? why.text
+                                : "the certificate could not be used");
     }
     return PN_OK;
 }
@@ -414,37 +388,33 @@ static pn_err use_files(const pn_data_dir *dir, const pem_pair *pem,
 /* A rotation that did not finish has left the new certificate beside the old
  * key, and the old one as node.crt.bak: that comes back. */
 static pn_err mend_rotation(
-    const pn_data_dir *dir, pem_pair *pem, pn_certificate **ret_certificate)
+    const pn_guarded_dir *dir, pem_pair *pem, pn_certificate **ret_certificate)
 {
-    pn_store_error ignored;
-    int why;
     pn_err err;
 
-    if (!is_there(dir, CRT_BAK)) {
-        return PN_CORRUPT;
-    }
     pn_buf_consume(&pem->crt, pn_buf_used(&pem->crt));
-    err = read_file(dir, CRT_BAK, &pem->crt, &ignored);
+    err = read_file(dir, CRT_BAK, PN_GUARDED_OURS, &pem->crt, NULL);
     if (err == PN_OK) {
-        err = use_files(dir, pem, ret_certificate, &ignored);
+        err = use_files(dir, pem, ret_certificate, NULL);
     }
-    if (err == PN_OK && pn_file_restore(dir->fd, CRT_FILE, &why) != PN_OK) {
+    if (err == PN_OK && pn_guarded_restore(dir, CRT_FILE) != PN_OK) {
         pn_certificate_free(*ret_certificate);
         err = PN_CORRUPT;
     }
     return err;
 }
 
-static pn_err open_locked(const pn_data_dir *dir, int64_t wall_s,
-    pn_certificate **ret_certificate, pn_store_error *error)
+static pn_err open_locked(const pn_guarded_dir *dir, int64_t wall_s,
+    pn_certificate **ret_certificate, pn_why *ret_why)
 {
     pem_pair pem = {0};
-    pn_err err = read_or_create(dir, wall_s, true, &pem, error);
+    pn_err err = read_or_create(dir, wall_s, true, &pem, ret_why);
 
     if (err == PN_OK) {
-        err = use_files(dir, &pem, ret_certificate, error);
+        err = use_files(dir, &pem, ret_certificate, ret_why);
         if (err == PN_CORRUPT
             && mend_rotation(dir, &pem, ret_certificate) == PN_OK) {
+            pn_why_clear(ret_why);
             err = PN_OK;
         }
     }
@@ -452,114 +422,77 @@ static pn_err open_locked(const pn_data_dir *dir, int64_t wall_s,
     return err;
 }
 
-static pn_err lock_dir(const char *path, pn_data_dir *ret_dir, int *ret_lock,
-    pn_store_error *error)
+static pn_err lock_dir(
+    const char *path, pn_guarded_dir *ret_dir, int *ret_lock, pn_why *ret_why)
 {
-    pn_err err = pn_data_dir_open(path, ret_dir, error);
+    pn_err err = pn_guarded_open(path, NULL, ret_dir, ret_why);
 
     if (err == PN_OK) {
-        err = pn_data_dir_lock(ret_dir, true, ret_lock, error);
+        err = pn_guarded_lock(ret_dir, true, ret_lock, ret_why);
     }
     return err;
 }
 
 pn_err pn_certificate_open(const char *dir, int64_t wall_s,
-    pn_certificate **ret_certificate, char ret_why[PN_CERTIFICATE_WHY_MAX])
+    pn_certificate **ret_certificate, pn_why *ret_why)
 {
-    pn_store_error error = {.text = ""};
-    pn_data_dir at;
+    pn_guarded_dir at;
     int lock_fd;
-    pn_err err = lock_dir(dir, &at, &lock_fd, &error);
+    pn_err err;
 
+    pn_why_clear(ret_why);
+    err = lock_dir(dir, &at, &lock_fd, ret_why);
     if (err == PN_OK) {
-        err = open_locked(&at, wall_s, ret_certificate, &error);
+        err = open_locked(&at, wall_s, ret_certificate, ret_why);
         (void)close(lock_fd);
     }
-    pn_data_dir_close(&at);
-    (void)snprintf(
-        ret_why, PN_CERTIFICATE_WHY_MAX, "%s", err == PN_OK ? "" : error.text);
+    pn_guarded_close(&at);
     return err;
 }
 
 /* ---- rotation --------------------------------------------------------- */
 
-static pn_err replace_file(const pn_data_dir *dir, const char *file,
-    const pn_buf *pem, pn_store_error *error)
+static pn_err rotate_locked(const pn_guarded_dir *dir, int64_t wall_us,
+    char **ret_backup, pn_why *ret_why)
 {
-    int why = 0;
-    pn_err err = pn_file_replace(
-        dir->fd, file, pem->data + pem->off, pn_buf_used(pem), &why);
-
-    return err == PN_OK ? PN_OK
-                        : pn_data_dir_fail_file(dir, error, err, file, why);
-}
-
-static pn_err replace_both(const pn_data_dir *dir, const pem_pair *old,
-    const pem_pair *new, pn_store_error *error)
-{
-    pn_store_error ignored;
-    int why;
-    pn_err err = replace_file(dir, CRT_FILE, &new->crt, error);
-
-    if (err != PN_OK) {
-        return err;
-    }
-    err = replace_file(dir, KEY_FILE, &new->key, error);
-    if (err != PN_OK && pn_file_restore(dir->fd, CRT_FILE, &why) != PN_OK) {
-        (void)!replace_file(dir, CRT_FILE, &old->crt, &ignored);
-    }
-    /* The copies that replacing leaves beside the files; backups has them. */
-    (void)!pn_file_remove(dir->fd, KEY_BAK, &why);
-    (void)!pn_file_remove(dir->fd, CRT_BAK, &why);
-    return err;
-}
-
-static pn_err rotate_locked(const pn_data_dir *dir, int64_t wall_us,
-    char **ret_backup, pn_store_error *error)
-{
-    static const char *const names[PN_BACKUP_FILES] = {CRT_FILE, KEY_FILE};
     pn_certificate *old_certificate = NULL;
     pem_pair old = {0};
     pem_pair new = {0};
-    char *backup = NULL;
-    pn_err err = read_or_create(dir, 0, false, &old, error);
+    pn_err err = read_or_create(dir, 0, false, &old, ret_why);
 
     if (err == PN_OK) {
-        err = use_files(dir, &old, &old_certificate, error);
+        err = use_files(dir, &old, &old_certificate, ret_why);
     }
     if (err == PN_OK) {
         err = make_pem(wall_us / 1000000, &new.crt, &new.key);
     }
     if (err == PN_OK) {
-        err = pn_backup_make(dir, names, wall_us, &backup, error);
-    }
-    if (err == PN_OK) {
-        err = replace_both(dir, &old, &new, error);
+        const pn_guarded_file old_crt = file_of(CRT_FILE, &old.crt);
+        const pn_guarded_file files[PN_PAIR_FILES] = {
+            file_of(CRT_FILE, &new.crt), file_of(KEY_FILE, &new.key)};
+
+        err = pn_pair_rotate(
+            dir, files, &old_crt, wall_us, ret_backup, ret_why);
     }
     pn_certificate_free(old_certificate);
     pem_fini(&old);
     pem_fini(&new);
-    if (err != PN_OK) {
-        free(backup);
-        return err;
-    }
-    *ret_backup = backup;
-    return PN_OK;
+    return err;
 }
 
-pn_err pn_certificate_rotate(const char *dir, int64_t wall_us,
-    char **ret_backup, pn_store_error *ret_error)
+pn_err pn_certificate_rotate(
+    const char *dir, int64_t wall_us, char **ret_backup, pn_why *ret_why)
 {
-    pn_data_dir at;
+    pn_guarded_dir at;
     int lock_fd;
     pn_err err;
 
-    pn_store_error_clear(ret_error);
-    err = lock_dir(dir, &at, &lock_fd, ret_error);
+    pn_why_clear(ret_why);
+    err = lock_dir(dir, &at, &lock_fd, ret_why);
     if (err == PN_OK) {
-        err = rotate_locked(&at, wall_us, ret_backup, ret_error);
+        err = rotate_locked(&at, wall_us, ret_backup, ret_why);
         (void)close(lock_fd);
     }
-    pn_data_dir_close(&at);
+    pn_guarded_close(&at);
     return err;
 }

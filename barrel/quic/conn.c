@@ -11,22 +11,27 @@
 #include <string.h>
 
 #include "base/mutant.h"
-#include "quic/quic_impl.h"
+#include "os/clock.h"
+#include "quic_internal.h"
 
 enum {
-    /* So many repeat their last word for who asks; more say it once. */
+    /* At most this many closing connections retransmit CONNECTION_CLOSE; others
+     * send it once. */
     CLOSING_MAX = 256
 };
 
 #define LINGER_US (3 * PN_US_PER_S)
-/* So long the last word waits for a socket that is full. */
+/* CONNECTION_CLOSE waits this long for a socket that is full. */
 #define FULL_US PN_US_PER_S
-/* Whoever left so much behind is not waited for: nobody counts it then. */
+/* From an ICMP error to the end, unless a packet of the peer comes. */
+#define REFUSED_US (2 * PN_US_PER_S)
+/* A closed connection that holds more memory does not linger, because its
+ * owner does not count that memory any more. */
 #define LINGER_MEMORY_MAX ((size_t)4 * 1024 * 1024)
 
-uint64_t pn_quic_now_ns(const pn_quic *quic)
+uint64_t pn_quic_now_ns(void)
 {
-    return pn_loop_update_now(quic->loop) * QUIC_NS_PER_US;
+    return pn_monotonic_now_us() * QUIC_NS_PER_US;
 }
 
 ngtcp2_path pn_quic_ngtcp2_path(quic_path *path)
@@ -45,22 +50,35 @@ static quic_path from_ngtcp2_path(const ngtcp2_path *path)
     return out;
 }
 
+/* ---- the path --------------------------------------------------------- */
+
+static void conn_set_path(pn_quic_conn *conn, const quic_path *path)
+{
+    pn_list *bucket = pn_quic_remote_bucket(conn->quic, &path->remote);
+
+    conn->path = *path;
+    if (conn->remote.list != bucket) {
+        pn_list_remove(&conn->remote);
+        pn_list_append(bucket, &conn->remote);
+    }
+}
+
 /* ---- the end ---------------------------------------------------------- */
 
 void pn_quic_conn_shook_hands(pn_quic_conn *conn)
 {
-    if (conn->is_handshake_counted) {
-        conn->is_handshake_counted = false;
+    if (conn->is_server) {
         conn->quic->n_handshakes--;
+        conn->quic->n_unproven -= conn->has_place ? 0 : 1;
     }
 }
 
-/* Everything but the ids and the last word. */
+/* Everything but the ids and the close packet. */
 static void conn_release(pn_quic_conn *conn)
 {
     for (size_t i = 0; i < QUIC_STREAM_BUCKETS; i++) {
-        while (conn->streams[i] != NULL) {
-            pn_quic_stream_free(conn->streams[i]);
+        PN_LIST_EACH(quic_stream, s, &conn->streams[i], listed) {
+            pn_quic_stream_free(s);
         }
     }
     ngtcp2_conn_del(conn->engine);
@@ -70,21 +88,28 @@ static void conn_release(pn_quic_conn *conn)
         gnutls_deinit(conn->session);
         conn->session = NULL;
     }
-    pn_quic_conn_shook_hands(conn);
-    if (conn->is_counted) {
-        conn->is_counted = false;
+    if (conn->state == QUIC_HANDSHAKE) {
+        pn_quic_conn_shook_hands(conn);
+    }
+    if (conn->state == QUIC_LINGER) {
+        conn->quic->n_lingering--;
+    } else {
         conn->quic->n_conns--;
+    }
+    if (conn->has_place) {
+        conn->has_place = false;
+        pn_quic_place_leave(conn->quic, &conn->from);
     }
 }
 
 static void conn_forget_ids(pn_quic_conn *conn)
 {
-    while (conn->cids != NULL) {
-        pn_quic_cid_remove(conn->quic, &conn->cids->cid);
+    PN_LIST_EACH(quic_cid, entry, &conn->cids, of_conn) {
+        pn_quic_cid_remove(conn->quic, &entry->cid);
     }
 }
 
-/* Nothing is sent or heard any more. */
+/* No packet is sent or read any more. */
 static void conn_gone(pn_quic_conn *conn)
 {
     if (conn->state == QUIC_CLOSING) {
@@ -118,26 +143,27 @@ void pn_quic_conn_end(
     conn_tell_end(conn, why, code, sys_errno);
 }
 
-/* The last word, once the socket takes it. */
+/* CONNECTION_CLOSE, once the socket takes it. */
 static void conn_say_close(pn_quic_conn *conn)
 {
     if (pn_quic_socket_send(
             conn->quic, &conn->path, conn->close_packet, conn->close_packet_len)
         && conn->owes_close) {
         conn->owes_close = false;
-        conn->until_us = pn_loop_now_us(conn->quic->loop) + conn->closing_us;
+        conn->until_us = pn_monotonic_now_us() + conn->closing_us;
     }
 }
 
-/* Sends the last word and keeps it, for whoever did not hear it. */
-static void conn_send_close(
-    pn_quic_conn *conn, const ngtcp2_connection_close_error *error)
+/* Sends CONNECTION_CLOSE and keeps the packet for a peer that did not get it.
+ */
+static void conn_send_close(pn_quic_conn *conn, const ngtcp2_ccerr *error)
 {
     pn_quic *quic = conn->quic;
     uint8_t out[QUIC_DATAGRAM_MAX];
-    uint64_t now_ns = pn_quic_now_ns(quic);
+    uint64_t now_ns = pn_quic_now_ns();
     uint64_t pto_ns = ngtcp2_conn_get_pto(conn->engine);
     ngtcp2_path_storage ps;
+    quic_path path;
     ngtcp2_ssize n;
 
     ngtcp2_path_storage_zero(&ps);
@@ -147,7 +173,8 @@ static void conn_send_close(
         conn_gone(conn);
         return;
     }
-    conn->path = from_ngtcp2_path(&ps.path);
+    path = from_ngtcp2_path(&ps.path);
+    conn_set_path(conn, &path);
     conn->close_packet = malloc((size_t)n);
     if (conn->close_packet == NULL || quic->n_closing >= CLOSING_MAX) {
         (void)pn_quic_socket_send(quic, &conn->path, out, (size_t)n);
@@ -177,11 +204,10 @@ static void conn_repeat_close(pn_quic_conn *conn)
 
 static void conn_close_now(pn_quic_conn *conn)
 {
-    ngtcp2_connection_close_error error;
+    ngtcp2_ccerr error;
 
-    ngtcp2_connection_close_error_default(&error);
-    ngtcp2_connection_close_error_set_application_error(
-        &error, conn->close_code, NULL, 0);
+    ngtcp2_ccerr_default(&error);
+    ngtcp2_ccerr_set_application_error(&error, conn->close_code, NULL, 0);
     conn_send_close(conn, &error);
 }
 
@@ -205,21 +231,19 @@ static pn_err class_of(const pn_quic_conn *conn, int liberr)
 /* ngtcp2 refuses to go on. */
 static void conn_fail(pn_quic_conn *conn, int liberr)
 {
-    ngtcp2_connection_close_error error;
+    ngtcp2_ccerr error;
     pn_err why = class_of(conn, liberr);
 
-    ngtcp2_connection_close_error_default(&error);
+    ngtcp2_ccerr_default(&error);
     if (conn->alert != 0) {
-        ngtcp2_connection_close_error_set_transport_error_tls_alert(
-            &error, conn->alert, NULL, 0);
+        ngtcp2_ccerr_set_tls_alert(&error, conn->alert, NULL, 0);
     } else if (liberr == NGTCP2_ERR_HANDSHAKE_TIMEOUT) {
         error.error_code = NGTCP2_NO_ERROR;
     } else if (liberr == NGTCP2_ERR_CRYPTO) {
-        ngtcp2_connection_close_error_set_transport_error_tls_alert(
+        ngtcp2_ccerr_set_tls_alert(
             &error, ngtcp2_conn_get_tls_alert(conn->engine), NULL, 0);
     } else {
-        ngtcp2_connection_close_error_set_transport_error_liberr(
-            &error, liberr, NULL, 0);
+        ngtcp2_ccerr_set_liberr(&error, liberr, NULL, 0);
     }
     if (liberr == NGTCP2_ERR_IDLE_CLOSE || liberr == NGTCP2_ERR_DROP_CONN
         || liberr == NGTCP2_ERR_RETRY) {
@@ -234,13 +258,11 @@ static void conn_fail(pn_quic_conn *conn, int liberr)
 /* The peer has closed. */
 static void conn_drained(pn_quic_conn *conn)
 {
-    ngtcp2_connection_close_error error;
-    bool is_tls;
+    ngtcp2_ccerr error = pn_quic_engine_received_close(conn);
+    bool is_tls = error.type == NGTCP2_CCERR_TYPE_TRANSPORT
+                  && (error.error_code & ~UINT64_C(0xff))
+                         == NGTCP2_CRYPTO_ERROR;
 
-    ngtcp2_connection_close_error_default(&error);
-    ngtcp2_conn_get_connection_close_error(conn->engine, &error);
-    is_tls = error.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_TRANSPORT
-             && (error.error_code & ~UINT64_C(0xff)) == NGTCP2_CRYPTO_ERROR;
     pn_quic_conn_end(conn, is_tls ? PN_AUTH : PN_CLOSED, error.error_code,
         conn->was_reset ? ECONNRESET : 0);
 }
@@ -272,6 +294,7 @@ void pn_quic_conn_read(
     pn_quic_conn *conn, const quic_path *path, const uint8_t *data, size_t len)
 {
     bool is_genuine;
+    quic_path now;
     int r;
 
     if (conn->state == QUIC_CLOSING) {
@@ -283,9 +306,13 @@ void pn_quic_conn_read(
     }
     r = pn_quic_engine_read(conn, path, data, len, &is_genuine);
     if (is_genuine) {
-        conn->last_received_us = pn_loop_now_us(conn->quic->loop);
+        conn->last_received_us = pn_monotonic_now_us();
+        if (PN_SAFEGUARD(quic_refused_answered)) {
+            conn->refused_us = 0;
+        }
     }
-    conn->path = from_ngtcp2_path(ngtcp2_conn_get_path(conn->engine));
+    now = from_ngtcp2_path(ngtcp2_conn_get_path(conn->engine));
+    conn_set_path(conn, &now);
     pn_quic_conn_touch(conn);
     if (r != 0) {
         conn_failed_with(conn, r);
@@ -328,7 +355,11 @@ static ngtcp2_ssize conn_write_packet(
         s->is_blocked = true;
         return 1;
     }
-    if (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) {
+    if (n == NGTCP2_ERR_STREAM_SHUT_WR) {
+        pn_quic_stream_stopped(s);
+        return 1;
+    }
+    if (n == NGTCP2_ERR_STREAM_NOT_FOUND) {
         pn_quic_stream_shut(s);
         return 1;
     }
@@ -347,10 +378,11 @@ static void conn_sent_nowhere(pn_quic_conn *conn, int sys_errno)
     }
 }
 
-static void conn_write(pn_quic_conn *conn)
+/* True when all that may go out now is out. */
+static bool conn_write(pn_quic_conn *conn)
 {
     pn_quic *quic = conn->quic;
-    uint64_t now_ns = pn_quic_now_ns(quic);
+    uint64_t now_ns = pn_quic_now_ns();
     size_t quantum = ngtcp2_conn_get_send_quantum(conn->engine);
     size_t sent = 0;
     int sys_errno = 0;
@@ -376,12 +408,21 @@ static void conn_write(pn_quic_conn *conn)
     } else if (sys_errno != 0) {
         conn_sent_nowhere(conn, sys_errno);
     }
+    return n == 0 && sys_errno == 0 && !quic->socket.is_blocked;
+}
+
+static uint64_t keep_alive_ns(const pn_quic_conn *conn)
+{
+    uint64_t us = conn->keep_alive_us == 0 ? conn->quic->options.keep_alive_us
+                                           : conn->keep_alive_us;
+
+    return us * QUIC_NS_PER_US;
 }
 
 /* ngtcp2 has no call for "now": a keep-alive that is long due. */
 static void conn_work_live(pn_quic_conn *conn)
 {
-    uint64_t keep_alive_ns = conn->quic->options.keep_alive_us * QUIC_NS_PER_US;
+    bool is_out;
 
     if (conn->dial_errno != 0) {
         pn_quic_conn_end(conn, PN_SYS, 0, conn->dial_errno);
@@ -392,15 +433,17 @@ static void conn_work_live(pn_quic_conn *conn)
     }
     if (conn->state != QUIC_HANDSHAKE) {
         pn_quic_stream_reset_due(conn);
-        pn_quic_stream_find_stopped(conn);
     }
     if (conn->wants_ping) {
         ngtcp2_conn_set_keep_alive_timeout(conn->engine, 1);
     }
-    conn_write(conn);
+    is_out = conn_write(conn);
     if (conn->wants_ping && conn->engine != NULL) {
         conn->wants_ping = false;
-        ngtcp2_conn_set_keep_alive_timeout(conn->engine, keep_alive_ns);
+        ngtcp2_conn_set_keep_alive_timeout(conn->engine, keep_alive_ns(conn));
+    }
+    if (is_out && conn->state != QUIC_HANDSHAKE) {
+        pn_quic_stream_find_stopped(conn);
     }
 }
 
@@ -409,18 +452,24 @@ static bool has_lingered(const pn_quic_conn *conn, uint64_t now_us)
     return conn->state == QUIC_LINGER
            && (!conn->has_binding || now_us >= conn->until_us
                || conn->memory.bytes > LINGER_MEMORY_MAX
-               || (conn->n_unsent == 0 && conn->ready == NULL));
+               || (conn->n_unsent == 0 && conn->ready.n == 0));
 }
 
 /* ---- time ------------------------------------------------------------- */
 
+static bool is_refused(const pn_quic_conn *conn, uint64_t now_us)
+{
+    return conn->refused_us != 0 && now_us >= conn->refused_us + REFUSED_US;
+}
+
 static uint64_t dead_at_us(const pn_quic_conn *conn)
 {
-    uint64_t heard_us = conn->last_received_us > conn->created_us
-                            ? conn->last_received_us
-                            : conn->created_us;
+    uint64_t heard_us = pn_later(conn->last_received_us, conn->created_us);
+    uint64_t dead_us = heard_us + conn->quic->options.dead_after_us;
 
-    return heard_us + conn->quic->options.dead_after_us;
+    return conn->refused_us == 0
+               ? dead_us
+               : pn_sooner(dead_us, conn->refused_us + REFUSED_US);
 }
 
 static void conn_set_timer(pn_quic_conn *conn)
@@ -435,11 +484,9 @@ static void conn_set_timer(pn_quic_conn *conn)
         if (expiry_ns != UINT64_MAX) {
             at_us = expiry_ns / QUIC_NS_PER_US + 1;
         }
-        if (dead_at_us(conn) < at_us) {
-            at_us = dead_at_us(conn);
-        }
-        if (conn->state == QUIC_LINGER && conn->until_us < at_us) {
-            at_us = conn->until_us;
+        at_us = pn_sooner(at_us, dead_at_us(conn));
+        if (conn->state == QUIC_LINGER) {
+            at_us = pn_sooner(at_us, conn->until_us);
         }
     }
     pn_timer_set(conn->timer, at_us);
@@ -447,11 +494,15 @@ static void conn_set_timer(pn_quic_conn *conn)
 
 static void conn_on_expiry(pn_quic_conn *conn)
 {
-    uint64_t now_ns = pn_quic_now_ns(conn->quic);
+    uint64_t now_ns = pn_quic_now_ns();
     uint64_t now_us = now_ns / QUIC_NS_PER_US;
     int r;
 
-    if (PN_CHECK(quic_dead_after, now_us >= dead_at_us(conn))) {
+    if (is_refused(conn, now_us)) {
+        pn_quic_conn_end(conn, PN_SYS, 0, ECONNREFUSED);
+        return;
+    }
+    if (PN_REFUSE_IF(quic_dead_after, now_us >= dead_at_us(conn))) {
         conn_fail(conn, NGTCP2_ERR_HANDSHAKE_TIMEOUT);
         return;
     }
@@ -483,7 +534,7 @@ void pn_quic_conn_work(pn_quic_conn *conn)
     if (conn->state <= QUIC_LINGER) {
         conn_work_live(conn);
     }
-    if (has_lingered(conn, pn_loop_now_us(conn->quic->loop))) {
+    if (has_lingered(conn, pn_monotonic_now_us())) {
         conn_close_now(conn);
     } else if (conn->state == QUIC_CLOSING && conn->owes_close) {
         conn_say_close(conn);
@@ -514,40 +565,25 @@ static pn_err conn_new(pn_quic *quic, bool is_server, const quic_path *path,
     conn->quic = quic;
     conn->is_server = is_server;
     conn->path = *path;
-    conn->is_unasked = quic->is_unasked;
-    conn->created_us = pn_loop_update_now(quic->loop);
-    conn->next = quic->conns;
-    if (conn->next != NULL) {
-        conn->next->prev = conn;
-    }
-    quic->conns = conn;
-    conn->is_counted = true;
+    conn->from = path->remote;
+    conn->proven = path->remote;
+    pn_list_append(pn_quic_remote_bucket(quic, &path->remote), &conn->remote);
+    conn->created_us = pn_monotonic_now_us();
+    pn_list_append(&quic->conns, &conn->listed);
     quic->n_conns++;
-    if (is_server) {
-        conn->is_handshake_counted = true;
-        quic->n_handshakes++;
-    }
     *ret_conn = conn;
     return PN_OK;
 }
 
 void pn_quic_conn_free(pn_quic_conn *conn)
 {
-    pn_quic *quic = conn->quic;
-
     if (conn->engine != NULL) {
         conn_close_now(conn);
     }
     conn_gone(conn);
-    pn_quic_conn_untouch(conn);
-    if (conn->next != NULL) {
-        conn->next->prev = conn->prev;
-    }
-    if (conn->prev != NULL) {
-        conn->prev->next = conn->next;
-    } else {
-        quic->conns = conn->next;
-    }
+    pn_list_remove(&conn->dirty);
+    pn_list_remove(&conn->remote);
+    pn_list_remove(&conn->listed);
     pn_timer_free(conn->timer);
     free(conn->close_packet);
     free(conn);
@@ -560,9 +596,16 @@ pn_err pn_quic_conn_accept(pn_quic *quic, const quic_path *path,
     pn_err err = conn_new(quic, true, path, &conn);
 
     if (err != PN_OK) {
+        if (odcid != NULL) {
+            pn_quic_place_leave(quic, &path->remote);
+        }
         return err;
     }
-    err = pn_quic_tls_session(conn, NULL);
+    quic->counters.begun++;
+    quic->n_handshakes++;
+    conn->has_place = odcid != NULL;
+    quic->n_unproven += odcid == NULL ? 1 : 0;
+    err = pn_quic_tls_session(conn);
     if (err == PN_OK) {
         err = pn_quic_engine_server(conn, hd, odcid);
     }
@@ -575,16 +618,17 @@ pn_err pn_quic_conn_accept(pn_quic *quic, const quic_path *path,
 }
 
 pn_err pn_quic_dial(pn_quic *quic, const pn_address *to,
-    const char *server_name, const pn_quic_conn_callbacks *callbacks,
-    void *user, pn_quic_conn **ret_conn)
+    const pn_quic_conn_callbacks *callbacks, void *user,
+    pn_quic_conn **ret_conn)
 {
     quic_path path = {.local = {.in6 = {0}}, .remote = *to};
     int sys_errno = 0;
     pn_quic_conn *conn;
     pn_err err;
 
-    if (PN_CHECK(quic_max_dials, quic->n_conns >= quic->options.max_conns)) {
-        return PN_LIMIT;
+    if (PN_REFUSE_IF(
+            quic_max_dials, quic->n_conns >= quic->options.max_conns)) {
+        return PN_FULL;
     }
     pn_address_unmap(&path.remote);
     if (pn_quic_socket_local(quic, &path.remote, &path.local, &sys_errno)
@@ -595,7 +639,7 @@ pn_err pn_quic_dial(pn_quic *quic, const pn_address *to,
     if (err != PN_OK) {
         return err;
     }
-    err = pn_quic_tls_session(conn, server_name);
+    err = pn_quic_tls_session(conn);
     if (err == PN_OK) {
         err = pn_quic_engine_client(conn);
     }
@@ -620,6 +664,19 @@ void pn_quic_set_callbacks(
     conn->user = user;
 }
 
+/* A lingering connection makes room for another at once, so that refused
+ * strangers take no place. Lingering connections have a limit of their own. */
+static void conn_linger(pn_quic_conn *conn)
+{
+    pn_quic *quic = conn->quic;
+    bool is_one_too_many = PN_REFUSE_IF(
+        quic_max_lingering, quic->n_lingering >= quic->options.max_conns);
+
+    conn->until_us = is_one_too_many ? 0 : pn_monotonic_now_us() + LINGER_US;
+    quic->n_conns--;
+    quic->n_lingering++;
+}
+
 void pn_quic_close(pn_quic_conn *conn, uint64_t code)
 {
     conn->is_owned = false;
@@ -628,12 +685,12 @@ void pn_quic_close(pn_quic_conn *conn, uint64_t code)
     if (conn->state <= QUIC_OPEN) {
         conn->state = QUIC_LINGER;
         conn->close_code = code;
-        conn->until_us = pn_loop_update_now(conn->quic->loop) + LINGER_US;
+        conn_linger(conn);
     }
     pn_quic_conn_touch(conn);
 }
 
-/* ---- what is asked ---------------------------------------------------- */
+/* ---- queries ---------------------------------------------------------- */
 
 pn_err pn_quic_binding(
     const pn_quic_conn *conn, uint8_t ret_binding[static PN_QUIC_BINDING_LEN])
@@ -657,13 +714,28 @@ size_t pn_quic_memory(const pn_quic_conn *conn)
     return conn->memory.bytes;
 }
 
-uint64_t pn_quic_last_received_us(const pn_quic_conn *conn)
+void pn_quic_set_keep_alive(pn_quic_conn *conn, uint64_t silence_us)
 {
-    return conn->last_received_us;
+    conn->keep_alive_us = silence_us;
+    if (conn->engine != NULL && conn->state == QUIC_OPEN) {
+        ngtcp2_conn_set_keep_alive_timeout(conn->engine, keep_alive_ns(conn));
+        pn_quic_conn_touch(conn);
+    }
 }
 
-/* The network has changed. Only who dialled may move; the other side follows
- * the first packet from the new address. */
+/* ICMP errors can be forged. A peer that is up answers the PING, and those that
+ * the engine repeats until an answer comes. */
+void pn_quic_conn_refused(pn_quic_conn *conn)
+{
+    if (conn->refused_us == 0) {
+        conn->refused_us = pn_monotonic_now_us();
+        conn->wants_ping = true;
+        pn_quic_conn_touch(conn);
+    }
+}
+
+/* The network has changed. Only the side that dialled may migrate; the other
+ * side follows the first packet from the new address. */
 void pn_quic_conn_probe(pn_quic_conn *conn)
 {
     quic_path path = conn->path;
@@ -684,10 +756,10 @@ void pn_quic_conn_probe(pn_quic_conn *conn)
     }
     to = pn_quic_ngtcp2_path(&path);
     if (ngtcp2_conn_initiate_immediate_migration(
-            conn->engine, &to, pn_quic_now_ns(conn->quic))
+            conn->engine, &to, pn_quic_now_ns())
         != 0) {
         /* No spare connection id: then from the new address with the old. */
         ngtcp2_conn_set_local_addr(conn->engine, &to.local);
     }
-    conn->path = path;
+    conn_set_path(conn, &path);
 }

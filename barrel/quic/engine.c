@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ngtcp2_conn of a connection: how it is made, what it asks and tells.
+ * The ngtcp2_conn of a connection: making it, and its callbacks.
  */
 #include <string.h>
 
 #include <gnutls/crypto.h>
 
 #include "base/mutant.h"
-#include "quic/quic_impl.h"
+#include "quic_internal.h"
 
 enum {
     /* Nodes are near each other: a first datagram that was lost is sent again
-     * after three times this, where RFC 9002 would wait for a second. */
+     * after three times this, where RFC 9002, section 6.2.2, waits for a
+     * second. */
     INITIAL_RTT_MS = 100,
     ALERT_NO_APPLICATION_PROTOCOL = 120
 };
 
-/* True when a packet could be decrypted since it was cleared: the callback
- * that knows is not told of which connection. */
+/* True when a packet could be decrypted since it was cleared: the decrypt
+ * callback does not get the connection. */
 static _Thread_local bool has_decrypted;
 
-/* ---- what ngtcp2 asks ------------------------------------------------- */
+/* ---- callbacks of ngtcp2 ---------------------------------------------- */
 
 static int on_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
     const ngtcp2_crypto_aead_ctx *aead_ctx, const uint8_t *in, size_t len,
@@ -88,15 +89,34 @@ static int on_stateless_reset(
     return 0;
 }
 
-/* Whoever did not agree to the protocol gets no further. */
+/* The handshake went to the address and back, so that is proven now, if no
+ * token had proven it before. */
+static void accept_conn(pn_quic_conn *conn)
+{
+    pn_quic *quic = conn->quic;
+
+    if (quic->is_freed) {
+        return;
+    }
+    if (!conn->has_place && !pn_quic_place_take(quic, &conn->from)) {
+        pn_quic_close(conn, PN_QUIC_NO_ERROR);
+        return;
+    }
+    conn->has_place = false; /* the owner's now */
+    quic->counters.accepted++;
+    conn->is_owned = true;
+    quic->callbacks.on_accept(quic->user, conn, &conn->from);
+}
+
+/* A peer that did not agree to the protocol gets no further. */
 static int on_handshake(ngtcp2_conn *engine, void *user)
 {
     pn_quic_conn *conn = user;
     pn_quic *quic = conn->quic;
     bool agrees = pn_quic_tls_alpn_agrees(conn);
 
-    if ((conn->is_server && PN_CHECK(quic_alpn_server, !agrees))
-        || (!conn->is_server && PN_CHECK(quic_alpn_client, !agrees))) {
+    if ((conn->is_server && PN_REFUSE_IF(quic_alpn_server, !agrees))
+        || (!conn->is_server && PN_REFUSE_IF(quic_alpn_client, !agrees))) {
         conn->alert = ALERT_NO_APPLICATION_PROTOCOL;
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
@@ -112,12 +132,8 @@ static int on_handshake(ngtcp2_conn *engine, void *user)
         engine, quic->options.keep_alive_us * QUIC_NS_PER_US);
     if (!conn->is_server) {
         conn->callbacks->on_open(conn->user);
-    } else if (PN_CHECK(quic_listening_still, !quic->is_listening)) {
-        pn_quic_close(conn, PN_QUIC_NO_ERROR);
-    } else if (!quic->is_freed) {
-        quic->counters.accepted++;
-        conn->is_owned = true;
-        quic->callbacks.on_accept(quic->user, conn, &conn->path.remote);
+    } else {
+        accept_conn(conn);
     }
     return 0;
 }
@@ -136,10 +152,10 @@ static int on_stream_open(ngtcp2_conn *engine, int64_t id, void *user)
     return 0;
 }
 
-/* A unidirectional stream of the peer is over; see quic_impl.h. */
+/* A unidirectional stream of the peer is over; see quic_internal.h. */
 static void uni_finished(pn_quic_conn *conn, quic_stream *s)
 {
-    if (!PN_CHECK(quic_peer_uni, ++conn->n_peer_uni > QUIC_PEER_UNI_MAX)) {
+    if (!PN_REFUSE_IF(quic_peer_uni, ++conn->n_peer_uni > QUIC_PEER_UNI_MAX)) {
         ngtcp2_conn_extend_max_streams_uni(conn->engine, 1);
     }
     pn_quic_stream_done(s);
@@ -247,6 +263,16 @@ static int on_more_credit(ngtcp2_conn *engine, int64_t id, uint64_t max_data,
     return 0;
 }
 
+void pn_quic_engine_validated(
+    void *user, const ngtcp2_path *path, ngtcp2_path_validation_result result)
+{
+    pn_quic_conn *conn = user;
+
+    if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS) {
+        memcpy(&conn->proven, path->remote.addr, path->remote.addrlen);
+    }
+}
+
 static const ngtcp2_callbacks engine_callbacks = {
     .client_initial = ngtcp2_crypto_client_initial_cb,
     .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
@@ -271,20 +297,21 @@ static const ngtcp2_callbacks engine_callbacks = {
     .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,
     .get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb,
     .version_negotiation = ngtcp2_crypto_version_negotiation_cb,
+    .path_validation = quic_api_on_path_validation,
 };
 
 /* ---- making ----------------------------------------------------------- */
 
-static void settings_init(const pn_quic *quic, ngtcp2_settings *settings)
+static void settings_init(uint64_t handshake_us, ngtcp2_settings *settings)
 {
     ngtcp2_settings_default(settings);
-    settings->initial_ts = pn_quic_now_ns(quic);
-    settings->handshake_timeout = quic->options.handshake_us * QUIC_NS_PER_US;
+    settings->initial_ts = pn_quic_now_ns();
+    settings->handshake_timeout = handshake_us * QUIC_NS_PER_US;
     settings->initial_rtt = INITIAL_RTT_MS * NGTCP2_MILLISECONDS;
     settings->max_tx_udp_payload_size = QUIC_DATAGRAM_MAX;
 }
 
-/* barrel-wire section 2.3. */
+/* docs/BARREL-PROTOCOL.md, section 2.3. */
 static void params_init(const pn_quic *quic, ngtcp2_transport_params *params)
 {
     const pn_quic_options *o = &quic->options;
@@ -299,8 +326,9 @@ static void params_init(const pn_quic *quic, ngtcp2_transport_params *params)
     params->max_idle_timeout = o->idle_timeout_us * QUIC_NS_PER_US;
     params->max_udp_payload_size = QUIC_DATAGRAM_MAX;
     params->active_connection_id_limit = 2;
-    /* Distribution's handshake waits for acknowledgements (barrel-wire section
-     * 14.1): the default of 25 ms would be most of its time. */
+    /* Distribution's handshake waits for acknowledgements
+     * (docs/BARREL-PROTOCOL.md, section 14.1): the default of 25 ms would be
+     * most of its time. */
     params->max_ack_delay = NGTCP2_MILLISECONDS;
 }
 
@@ -320,11 +348,11 @@ pn_err pn_quic_engine_server(
     if (err != PN_OK) {
         return err;
     }
-    settings_init(quic, &settings);
+    settings_init(quic->options.accept_us, &settings);
     params_init(quic, &params);
-    params.original_dcid = odcid != NULL ? *odcid : hd->dcid;
+    quic_api_original_dcid(&params, odcid != NULL ? odcid : &hd->dcid);
     if (odcid != NULL) {
-        settings.token = hd->token;
+        quic_api_use_retry_token(&settings, hd);
         params.retry_scid = hd->dcid;
         params.retry_scid_present = 1;
     }
@@ -360,7 +388,7 @@ pn_err pn_quic_engine_client(pn_quic_conn *conn)
         return err;
     }
     ngtcp2_cid_init(&dcid, id, sizeof(id));
-    settings_init(conn->quic, &settings);
+    settings_init(conn->quic->options.handshake_us, &settings);
     params_init(conn->quic, &params);
     if (ngtcp2_conn_client_new(&conn->engine, &dcid, &scid, &path,
             NGTCP2_PROTO_VER_V1, &engine_callbacks, &settings, &params,
@@ -384,7 +412,12 @@ int pn_quic_engine_read(pn_quic_conn *conn, const quic_path *path,
 
     has_decrypted = false;
     r = ngtcp2_conn_read_pkt(
-        conn->engine, &at, &info, data, len, pn_quic_now_ns(conn->quic));
+        conn->engine, &at, &info, data, len, pn_quic_now_ns());
     *ret_genuine = has_decrypted;
     return r;
+}
+
+ngtcp2_ccerr pn_quic_engine_received_close(pn_quic_conn *conn)
+{
+    return quic_api_received_close(conn->engine);
 }

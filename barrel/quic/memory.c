@@ -13,38 +13,25 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "quic/quic_impl.h"
+#include "quic_internal.h"
 
 /* In front of each block. */
-struct quic_block {
-    alignas(max_align_t) quic_block *next;
-    quic_block *prev;
+typedef struct quic_block {
+    alignas(max_align_t) pn_item item;
     size_t size;
-};
+} quic_block;
 
 static void block_list(quic_memory *memory, quic_block *block, size_t size)
 {
     block->size = size;
     memory->bytes += size;
-    block->prev = NULL;
-    block->next = memory->blocks;
-    if (block->next != NULL) {
-        block->next->prev = block;
-    }
-    memory->blocks = block;
+    pn_list_append(&memory->blocks, &block->item);
 }
 
 static void block_unlist(quic_memory *memory, quic_block *block)
 {
     memory->bytes -= block->size;
-    if (block->next != NULL) {
-        block->next->prev = block->prev;
-    }
-    if (block->prev != NULL) {
-        block->prev->next = block->next;
-    } else {
-        memory->blocks = block->next;
-    }
+    pn_list_remove(&block->item);
 }
 
 /* NULL for NULL. */
@@ -106,7 +93,7 @@ static void on_free(void *p, void *user)
 
 const ngtcp2_mem *pn_quic_memory_init(quic_memory *memory)
 {
-    memory->blocks = NULL;
+    memory->blocks = (pn_list){0};
     memory->bytes = 0;
     memory->mem = (ngtcp2_mem){.user_data = memory,
         .malloc = on_malloc,
@@ -118,11 +105,8 @@ const ngtcp2_mem *pn_quic_memory_init(quic_memory *memory)
 
 void pn_quic_memory_fini(quic_memory *memory)
 {
-    while (memory->blocks != NULL) {
-        quic_block *block = memory->blocks;
-
-        memory->blocks = block->next;
+    PN_LIST_EACH(quic_block, block, &memory->blocks, item) {
+        block_unlist(memory, block);
         free(block);
     }
-    memory->bytes = 0;
 }

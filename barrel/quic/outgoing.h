@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was written to a stream and is not acknowledged yet. Its bytes stay
- * where they are until then, for ngtcp2 sends lost ones again from there, and
- * small writes lie one behind the other.
+ * The bytes written to a stream that are not acknowledged yet. They stay at
+ * their address until then, because ngtcp2 sends lost ones again from there,
+ * and small writes lie one behind the other.
  */
 #ifndef PN_BARREL_QUIC_OUTGOING_H
 #define PN_BARREL_QUIC_OUTGOING_H
@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 
-/* What goes into one packet is in so many pieces at most. */
+/* The bytes of one packet are in at most this many pieces. */
 #define QUIC_OUT_PIECES 2
 
 typedef struct quic_block quic_block;
@@ -30,16 +30,16 @@ typedef struct quic_out {
 } quic_out;
 
 void pn_quic_out_fini(quic_out *out);
-/* Drops what is not sent; returns how many bytes. What is on its way stays:
- * nothing can be appended any more. */
+/* Drops the unsent bytes; returns how many. Bytes in flight stay, and nothing
+ * can be appended any more. */
 size_t pn_quic_out_cut(quic_out *out);
 /* Appends one write of len > 0 bytes, as a whole or not at all. Errors:
  * PN_NOMEM; PN_TOO_LARGE it is of 4 GiB. */
 PN_MUST_USE pn_err pn_quic_out_append(
     quic_out *out, const uint8_t *data, size_t len);
-/* What goes into a packet that holds len bytes: whole writes, and parts of
- * those only that no packet could hold. Returns the number of pieces,
- * *ret_total their bytes. */
+/* The bytes for a packet that holds len: whole writes, and parts only of those
+ * that no packet could hold. Returns the number of pieces, *ret_total their
+ * bytes. */
 size_t pn_quic_out_gather(const quic_out *out, size_t len,
     ngtcp2_vec pieces[static QUIC_OUT_PIECES], size_t *ret_total);
 /* The next n bytes are on their way. */

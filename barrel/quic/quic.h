@@ -20,36 +20,52 @@ typedef struct pn_quic_conn pn_quic_conn;
 
 /* SHA-256 of the responder's certificate in DER. */
 #define PN_QUIC_BINDING_LEN 32
-/* How often growing memory is told. */
+/* The step of growth that on_memory reports. */
 #define PN_QUIC_MEMORY_STEP ((size_t)1 << 20)
 /* Error codes that we send: an application's close, and no reason. */
 #define PN_QUIC_NO_ERROR UINT64_C(0)
-/* A stream nobody wants (barrel-wire section 15.1). */
+/* A stream that is not part of the protocol (docs/BARREL-PROTOCOL.md, section
+ * 15.1). */
 #define PN_QUIC_STREAM_REFUSED UINT64_C(0x100)
 
-/* Zero means the default everywhere. */
+/* Everything is required but the certificate. */
 typedef struct pn_quic_options {
-    const char *alpn; /* required; both sides have to agree */
+    const char *alpn; /* both sides have to agree */
     /* NULL: dials only. Borrowed for the endpoint's life. */
     const pn_certificate *certificate;
-    uint32_t max_conns;       /* in all; 256 */
-    uint32_t max_handshakes;  /* unfinished ones of others; 64 */
-    uint32_t retry_above;     /* unfinished ones until Retry is sent; 16 */
-    uint64_t handshake_us;    /* until the TLS handshake is done; 10 s */
-    uint64_t keep_alive_us;   /* PING when idle for this long; 15 s */
-    uint64_t idle_timeout_us; /* the transport parameter; 300 s */
-    uint64_t dead_after_us;   /* not one packet for this long; 60 s */
-    uint64_t max_data;        /* flow control of a connection; 16 MiB */
-    uint64_t max_stream_data; /* and of a stream; 4 MiB */
-    uint64_t max_streams;     /* of each kind that a peer may open; 100 */
-    size_t max_unsent;        /* bytes written and not acknowledged; 16 MiB */
+    uint32_t max_conns;      /* in all */
+    uint32_t max_handshakes; /* unfinished ones of others */
+    /* Handshakes with addresses that may be forged, unfinished and begun in a
+     * second; more are sent a Retry. */
+    uint32_t retry_above;
+    uint32_t unproven_per_second;
+    uint32_t retries_per_second;
+    uint32_t answers_per_second; /* others to strangers, of each kind */
+    uint64_t handshake_us;       /* until the TLS handshake of a dial is done */
+    uint64_t accept_us;          /* and that of an incoming connection */
+    uint64_t keep_alive_us;      /* PING when idle for this long */
+    uint64_t idle_timeout_us;    /* the transport parameter */
+    uint64_t dead_after_us;      /* not one packet for this long */
+    uint64_t max_data;           /* flow control of a connection */
+    uint64_t max_stream_data;    /* and of a stream */
+    uint64_t max_streams;        /* of each kind that a peer may open */
+    size_t max_unsent;           /* bytes written and not acknowledged */
 } pn_quic_options;
 
 typedef struct pn_quic_callbacks {
-    /* Before anything is kept: may this address connect? Once for each who is
-     * let in. The address may be forged as long as there are few unfinished
-     * handshakes (retry_above), true from then on. NULL: anybody. */
-    bool (*on_knock)(void *user, const pn_address *from);
+    /* Before anything is kept: may an incoming connection begin? The address
+     * may be forged. NULL: yes. */
+    bool (*on_incoming)(void *user, const pn_address *from);
+    /* The address is proven, by a token or by the handshake: may it have a
+     * place? Once for each connection. It keeps the place until on_accept,
+     * which takes it over, or until on_leave. NULL: yes. */
+    bool (*on_proven)(void *user, const pn_address *from);
+    /* A connection with a place came to nothing. */
+    void (*on_leave)(void *user, const pn_address *from);
+    /* The budget of an answer to strangers is used up: may this address have
+     * one all the same, from a reserve of its own? It may be forged. NULL: no.
+     */
+    bool (*on_reserve)(void *user, const pn_address *to);
     /* An incoming connection whose TLS handshake is done. The callee owns conn
      * and sets callbacks, or closes it, at once. */
     void (*on_accept)(void *user, pn_quic_conn *conn, const pn_address *from);
@@ -71,7 +87,7 @@ typedef struct pn_quic_conn_callbacks {
     /* The first total bytes of what we wrote to a stream have arrived. May be
      * NULL. */
     void (*on_acked)(void *user, int64_t stream, uint64_t total);
-    /* After pn_quic_write said PN_LIMIT: less than half of max_unsent is left
+    /* After pn_quic_write said PN_FULL: less than half of max_unsent is left
      * to be acknowledged. May be NULL. */
     void (*on_writable)(void *user);
     /* pn_quic_memory has grown by PN_QUIC_MEMORY_STEP or more since the last
@@ -79,12 +95,13 @@ typedef struct pn_quic_conn_callbacks {
     void (*on_memory)(void *user);
     /* The end, once and last, unless the owner closed it: PN_CLOSED the peer
      * closed it, *code being its error; PN_TIMEOUT nothing came; PN_SYS with
-     * errno (ECONNREFUSED while dialling), and PN_CLOSED with ECONNRESET when
-     * the peer has forgotten us (it was restarted); PN_MALFORMED it broke the
-     * protocol; PN_AUTH our TLS or its refused (no common ALPN, bad
-     * CertificateVerify), *code being 0x100 and the alert; PN_NOMEM.
-     * Everything that arrived before was shown. The owner still closes conn;
-     * it may do so in the callback. */
+     * errno (ECONNREFUSED while dialling, or later when the peer's system says
+     * that nobody listens there and nothing genuine comes for 2 s), and
+     * PN_CLOSED with ECONNRESET when the peer has forgotten us (it was
+     * restarted); PN_MALFORMED it broke the protocol; PN_AUTH our TLS or its
+     * refused (no common ALPN, bad CertificateVerify), *code being 0x100 and
+     * the alert; PN_NOMEM. Everything that arrived before was shown. The owner
+     * still closes conn; it may do so in the callback. */
     void (*on_end)(void *user, pn_err why, uint64_t code, int sys_errno);
 } pn_quic_conn_callbacks;
 
@@ -98,18 +115,14 @@ PN_MUST_USE pn_err pn_quic_new(pn_loop *loop, const pn_address *at,
 /* Closes all connections, at once and without callbacks. NULL is fine. */
 void pn_quic_free(pn_quic *quic);
 void pn_quic_address(const pn_quic *quic, pn_address *ret_address);
-/* Off: nobody new is let in, nor who is just shaking hands; who is there
- * stays. */
-void pn_quic_set_listening(pn_quic *quic, bool on);
 /* The network has changed: every connection tries its path again, from the
  * address it has now (migration when it differs). */
 void pn_quic_network_changed(pn_quic *quic);
 
-/* Dials; on_open or on_end follows. server_name is the SNI: NULL or an IP
- * literal sends none. Errors: PN_NOMEM, PN_LIMIT. */
+/* Dials, without SNI; on_open or on_end follows. Errors: PN_NOMEM, PN_FULL. */
 PN_MUST_USE pn_err pn_quic_dial(pn_quic *quic, const pn_address *to,
-    const char *server_name, const pn_quic_conn_callbacks *callbacks,
-    void *user, pn_quic_conn **ret_conn);
+    const pn_quic_conn_callbacks *callbacks, void *user,
+    pn_quic_conn **ret_conn);
 void pn_quic_set_callbacks(
     pn_quic_conn *conn, const pn_quic_conn_callbacks *callbacks, void *user);
 
@@ -118,7 +131,7 @@ PN_MUST_USE pn_err pn_quic_open_uni(pn_quic_conn *conn, int64_t *ret_stream);
 PN_MUST_USE pn_err pn_quic_open_bidi(pn_quic_conn *conn, int64_t *ret_stream);
 /* Takes all of it or nothing. What one call brings leaves in one STREAM frame
  * when it fits into a packet, and with nothing before or behind it of a call
- * made after it was acknowledged. is_last: FIN. Errors: PN_LIMIT max_unsent
+ * made after it was acknowledged. is_last: FIN. Errors: PN_FULL max_unsent
  * (on_writable follows); PN_NOT_FOUND no such stream, or finished; PN_NOMEM;
  * PN_CLOSED. */
 PN_MUST_USE pn_err pn_quic_write(pn_quic_conn *conn, int64_t stream,
@@ -133,22 +146,24 @@ size_t pn_quic_memory(const pn_quic_conn *conn);
 /* We neither read nor write it any more. */
 void pn_quic_reset(pn_quic_conn *conn, int64_t stream, uint64_t code);
 
-/* What the authentication is bound to: the certificate seen (dialled) or
- * served (accepted). Errors: PN_NOT_FOUND before the handshake. */
+/* The binding of the authentication: the certificate seen (dialled) or served
+ * (accepted). Errors: PN_NOT_FOUND before the handshake. */
 PN_MUST_USE pn_err pn_quic_binding(
     const pn_quic_conn *conn, uint8_t ret_binding[static PN_QUIC_BINDING_LEN]);
 void pn_quic_addresses(
     const pn_quic_conn *conn, pn_address *ret_local, pn_address *ret_remote);
-/* Microseconds since the loop's beginning of the last packet of the peer. */
-uint64_t pn_quic_last_received_us(const pn_quic_conn *conn);
+/* PING after this much silence from now on; 0: as keep_alive_us of the endpoint
+ * says. */
+void pn_quic_set_keep_alive(pn_quic_conn *conn, uint64_t silence_us);
 size_t pn_quic_unsent(const pn_quic_conn *conn);
-/* What was written still goes out (for at most 3 s), then CONNECTION_CLOSE of
- * the application with code. No callback follows; conn is gone. */
+/* Written bytes are still sent (for at most 3 s), then CONNECTION_CLOSE of the
+ * application with code. No callback follows; conn is gone. */
 void pn_quic_close(pn_quic_conn *conn, uint64_t code);
 
 typedef struct pn_quic_counters {
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t accepted, dialled, retries_sent, refused, handshake_failures;
+    uint64_t begun; /* handshakes of others */
 } pn_quic_counters;
 void pn_quic_count(const pn_quic *quic, pn_quic_counters *ret_counters);
 /* Nothing is waiting to be sent or acknowledged, closed connections too. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h> /* errqueue.h needs it */
 #include <unistd.h>
 
 #include <sys/socket.h>
@@ -18,7 +19,9 @@
 #include <linux/errqueue.h>
 #include <netinet/udp.h>
 
-#include "quic/quic_impl.h"
+#include "os/clock.h"
+#include "os/descriptor.h"
+#include "quic_internal.h"
 
 enum {
     /* recvmsg calls in one turn; each may bring 64 KiB. */
@@ -147,8 +150,8 @@ static void put_source(
     }
 }
 
-/* ECONNREFUSED and the like belong to something sent earlier, to anybody:
- * asking again clears it, the error queue tells who. */
+/* ECONNREFUSED and the like belong to a datagram sent earlier, to any address:
+ * calling again clears the error, and the error queue has its address. */
 static bool is_stale_error(int why)
 {
     return why == ECONNREFUSED || why == EHOSTUNREACH || why == EINTR;
@@ -199,7 +202,7 @@ static bool is_full(int why)
 static void socket_block(pn_quic *quic)
 {
     quic->socket.is_blocked = true;
-    pn_timer_set(quic->socket.retry, pn_loop_update_now(quic->loop) + RETRY_US);
+    pn_timer_set(quic->socket.retry, pn_monotonic_now_us() + RETRY_US);
 }
 
 static void drop_front(quic_socket *s, size_t n)
@@ -353,7 +356,8 @@ static void read_control(const quic_socket *s, struct msghdr *msg,
     }
 }
 
-/* What one call brought: datagrams of equal length, the last may be shorter. */
+/* The datagrams of one call: of equal length, except that the last may be
+ * shorter. */
 static void show_datagrams(
     pn_quic *quic, const quic_path *path, size_t len, size_t segment)
 {
@@ -491,7 +495,6 @@ static int bind_socket(const pn_address *at)
 {
     int family = at->any.sa_family;
     int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int saved;
 
     if (fd < 0) {
         return -1;
@@ -505,29 +508,19 @@ static int bind_socket(const pn_address *at)
     set_option(fd, SOL_UDP, UDP_GRO, 1);
     set_option(fd, SOL_SOCKET, SO_RCVBUF, KERNEL_BUFFER);
     set_option(fd, SOL_SOCKET, SO_SNDBUF, KERNEL_BUFFER);
-    if (bind(fd, &at->any, pn_address_len(at)) == 0) {
-        return fd;
-    }
-    saved = errno;
-    (void)close(fd);
-    errno = saved;
-    return -1;
+    return bind(fd, &at->any, pn_address_len(at)) == 0 ? fd
+                                                       : pn_close_failed(fd);
 }
 
 static int open_socket(const pn_address *at, int *ret_family)
 {
-    int fd = bind_socket(at);
+    pn_address to = *at;
+    int fd = bind_socket(&to);
 
-    *ret_family = at->any.sa_family;
-    if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)
-        && at->any.sa_family == AF_INET6 && pn_address_is_any(at)) {
-        pn_address any4 = {.in6 = {0}};
-
-        any4.in.sin_family = AF_INET;
-        any4.in.sin_port = at->in6.sin6_port;
-        *ret_family = AF_INET;
-        fd = bind_socket(&any4);
+    if (fd < 0 && pn_address_fall_back(&to, errno)) {
+        fd = bind_socket(&to);
     }
+    *ret_family = to.any.sa_family;
     return fd;
 }
 

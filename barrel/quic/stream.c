@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "base/mutant.h"
-#include "quic/quic_impl.h"
+#include "quic_internal.h"
 
 enum {
-    /* What a packet holds besides the bytes of one stream: header, tag, frame
+    /* The bytes of a packet besides those of one stream: header, tag, frame
      * headers, a usual ACK. */
     PACKET_OVERHEAD = 90
 };
@@ -24,12 +24,12 @@ static size_t bucket_of(int64_t id)
 
 quic_stream *pn_quic_stream_find(const pn_quic_conn *conn, int64_t id)
 {
-    quic_stream *s = conn->streams[bucket_of(id)];
-
-    while (s != NULL && s->id != id) {
-        s = s->next;
+    PN_LIST_EACH(quic_stream, s, &conn->streams[bucket_of(id)], listed) {
+        if (s->id == id) {
+            return s;
+        }
     }
-    return s;
+    return NULL;
 }
 
 static bool is_ours(const pn_quic_conn *conn, int64_t id)
@@ -50,24 +50,18 @@ quic_stream *pn_quic_stream_new(pn_quic_conn *conn, int64_t id)
         s->conn = conn;
         s->id = id;
         s->can_write = !is_uni(id) || is_ours(conn, id);
-        s->next = conn->streams[bucket_of(id)];
-        conn->streams[bucket_of(id)] = s;
+        pn_list_append(&conn->streams[bucket_of(id)], &s->listed);
     }
     return s;
 }
 
 void pn_quic_stream_free(quic_stream *stream)
 {
-    quic_stream **at = &stream->conn->streams[bucket_of(stream->id)];
-
     pn_quic_stream_shut(stream);
     stream->conn->n_unsent -=
         (size_t)(stream->out.n_written - stream->out.n_acked);
     pn_quic_out_fini(&stream->out);
-    while (*at != stream) {
-        at = &(*at)->next;
-    }
-    *at = stream->next;
+    pn_list_remove(&stream->listed);
     free(stream);
 }
 
@@ -82,47 +76,20 @@ static bool has_something(const quic_stream *s)
 
 void pn_quic_stream_wake(quic_stream *stream)
 {
-    pn_quic_conn *conn = stream->conn;
-
-    if (stream->is_ready || !has_something(stream)) {
-        return;
+    if (stream->ready.list == NULL && has_something(stream)) {
+        pn_list_append(&stream->conn->ready, &stream->ready);
     }
-    stream->is_ready = true;
-    stream->next_ready = NULL;
-    if (conn->ready == NULL) {
-        conn->ready = stream;
-    } else {
-        conn->ready_last->next_ready = stream;
-    }
-    conn->ready_last = stream;
-}
-
-static void ready_remove(quic_stream *stream)
-{
-    pn_quic_conn *conn = stream->conn;
-    quic_stream **at = &conn->ready;
-    quic_stream *before = NULL;
-
-    if (!stream->is_ready) {
-        return;
-    }
-    while (*at != stream) {
-        before = *at;
-        at = &before->next_ready;
-    }
-    *at = stream->next_ready;
-    if (conn->ready_last == stream) {
-        conn->ready_last = before;
-    }
-    stream->is_ready = false;
 }
 
 quic_stream *pn_quic_stream_next(pn_quic_conn *conn)
 {
-    while (conn->ready != NULL && !has_something(conn->ready)) {
-        ready_remove(conn->ready);
+    PN_LIST_EACH(quic_stream, s, &conn->ready, ready) {
+        if (has_something(s)) {
+            return s;
+        }
+        pn_list_remove(&s->ready);
     }
-    return conn->ready;
+    return NULL;
 }
 
 /* ---- sending ---------------------------------------------------------- */
@@ -147,8 +114,8 @@ void pn_quic_stream_sent(quic_stream *stream, size_t n, bool fin)
     if (fin && stream->out.next == NULL) {
         stream->is_fin_sent = true;
     }
-    if (stream->conn->ready == stream) {
-        ready_remove(stream);
+    if (stream->conn->ready.first == &stream->ready) {
+        pn_list_remove(&stream->ready);
         pn_quic_stream_wake(stream);
     }
 }
@@ -176,18 +143,27 @@ void pn_quic_stream_acked(quic_stream *stream, uint64_t total)
     conn_freed_some(conn);
 }
 
-/* What is on its way stays: ngtcp2 0.12 sends lost bytes of a stream again
- * even when it has been reset. */
+/* Bytes on their way stay: ngtcp2 0.12 sends lost bytes of a stream again even
+ * when it has been reset. */
 void pn_quic_stream_shut(quic_stream *stream)
 {
-    ready_remove(stream);
+    pn_list_remove(&stream->ready);
     stream->can_write = false;
     stream->conn->n_unsent -= pn_quic_out_cut(&stream->out);
 }
 
+void pn_quic_stream_stopped(quic_stream *stream)
+{
+    pn_quic_stream_shut(stream);
+    stream->owes_stop = true;
+    pn_quic_conn_touch(stream->conn);
+}
+
 /* ngtcp2 0.12 stops a stream that the peer does not want to hear without a
  * word. Bytes that no packet could hold tell: it looks at the state of the
- * stream before their number, and changes nothing. */
+ * stream first. On 64 bits it refuses so many then. On 32 bits there is no such
+ * number and it writes a packet into no room: a path's challenge and response
+ * would be lost in it, so none may be waiting to be sent. */
 static bool is_stopped(const quic_stream *s)
 {
     ngtcp2_vec impossible = {NULL, SIZE_MAX};
@@ -201,13 +177,13 @@ static bool is_stopped(const quic_stream *s)
 void pn_quic_stream_find_stopped(pn_quic_conn *conn)
 {
     for (size_t i = 0; i < QUIC_STREAM_BUCKETS; i++) {
-        quic_stream *next;
-
-        for (quic_stream *s = conn->streams[i]; s != NULL; s = next) {
-            next = s->next;
+        PN_LIST_EACH(quic_stream, s, &conn->streams[i], listed) {
             if (s->can_write && !s->is_fin_sent && !s->wants_reset
                 && is_stopped(s)) {
-                pn_quic_stream_shut(s);
+                pn_quic_stream_stopped(s);
+            }
+            if (s->owes_stop) {
+                s->owes_stop = false;
                 if (conn->callbacks != NULL && !s->is_reset) {
                     conn->callbacks->on_reset(conn->user, s->id, s->peer_code);
                 }
@@ -268,9 +244,9 @@ pn_err pn_quic_write(pn_quic_conn *conn, int64_t stream, const uint8_t *data,
     if (s == NULL || !s->can_write || s->has_fin) {
         return PN_NOT_FOUND;
     }
-    if (PN_CHECK(quic_max_unsent, is_over_limit(conn, len))) {
+    if (PN_REFUSE_IF(quic_max_unsent, is_over_limit(conn, len))) {
         conn->wants_write = true;
-        return PN_LIMIT;
+        return PN_FULL;
     }
     if (len > 0) {
         err = pn_quic_out_append(&s->out, data, len);
@@ -293,7 +269,7 @@ void pn_quic_consumed(pn_quic_conn *conn, int64_t stream, size_t n)
     if (s == NULL || conn->state > QUIC_LINGER) {
         return; /* what it held was given back when it went */
     }
-    if (PN_CHECK(quic_credit, n > s->n_received - s->n_consumed)) {
+    if (PN_REFUSE_IF(quic_credit, n > s->n_received - s->n_consumed)) {
         n = (size_t)(s->n_received - s->n_consumed);
     }
     s->n_consumed += n;
@@ -307,8 +283,8 @@ void pn_quic_consumed(pn_quic_conn *conn, int64_t stream, size_t n)
     pn_quic_conn_touch(conn);
 }
 
-/* What the owner has not consumed still counts: else a peer could fill its
- * memory with streams that are short and finished. */
+/* Bytes that the owner has not consumed still count; otherwise a peer could
+ * fill its memory with short finished streams. */
 void pn_quic_stream_done(quic_stream *stream)
 {
     pn_quic_stream_shut(stream);
@@ -358,15 +334,12 @@ void pn_quic_reset(pn_quic_conn *conn, int64_t stream, uint64_t code)
 void pn_quic_stream_reset_due(pn_quic_conn *conn)
 {
     for (size_t i = 0; i < QUIC_STREAM_BUCKETS; i++) {
-        quic_stream *next;
-
-        for (quic_stream *s = conn->streams[i]; s != NULL; s = next) {
-            next = s->next;
+        PN_LIST_EACH(quic_stream, s, &conn->streams[i], listed) {
             if (s->wants_reset && s->is_closed) {
                 pn_quic_stream_done(s);
             } else if (s->wants_reset) {
                 s->wants_reset = false;
-                (void)ngtcp2_conn_shutdown_stream(
+                (void)quic_api_shutdown_stream(
                     conn->engine, s->id, s->reset_code);
                 pn_quic_stream_shut(s);
                 pn_quic_stream_forgive(s);

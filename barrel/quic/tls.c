@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TLS 1.3 by GnuTLS, as barrel nodes speak it (barrel-wire sections 2.2, 20).
- * The chain is not validated: who the peer is, the auth messages tell. That it
- * holds the key of the certificate it shows is checked by GnuTLS
+ * TLS 1.3 by GnuTLS, as barrel nodes speak it (docs/BARREL-PROTOCOL.md, section
+ * 2.2). The chain is not validated: who the peer is, the auth messages tell.
+ * That it holds the key of the certificate it shows is checked by GnuTLS
  * (CertificateVerify), and the authentication is bound to that certificate.
  */
 #include <string.h>
 
-#include <arpa/inet.h>
+#include <gnutls/crypto.h>
 
 #include "base/mutant.h"
-#include "quic/quic_impl.h"
+#include "quic_internal.h"
 
 #define PRIORITY                                                               \
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:"                  \
@@ -47,14 +47,6 @@ static ngtcp2_conn *get_engine(ngtcp2_crypto_conn_ref *ref)
     return conn->engine;
 }
 
-static bool is_ip_literal(const char *name)
-{
-    uint8_t bytes[16];
-
-    return inet_pton(AF_INET, name, bytes) == 1
-           || inet_pton(AF_INET6, name, bytes) == 1;
-}
-
 /* GnuTLS as it comes writes the secrets of a connection to the file that
  * SSLKEYLOGFILE names. */
 static int tell_nobody(
@@ -66,7 +58,7 @@ static int tell_nobody(
     return 0;
 }
 
-/* No tickets: nobody resumes. No 0-RTT. */
+/* No tickets, because no session is resumed. No 0-RTT. */
 static int session_init(pn_quic_conn *conn)
 {
     unsigned flags = conn->is_server
@@ -99,13 +91,10 @@ static int session_set_alpn(pn_quic_conn *conn)
     const char *name = conn->quic->options.alpn;
     gnutls_datum_t alpn = {(void *)(uintptr_t)name, (unsigned)strlen(name)};
 
-    if (conn->quic->has_no_alpn) {
-        return 0;
-    }
     return gnutls_alpn_set_protocols(conn->session, &alpn, 1, 0);
 }
 
-pn_err pn_quic_tls_session(pn_quic_conn *conn, const char *server_name)
+pn_err pn_quic_tls_session(pn_quic_conn *conn)
 {
     pn_quic *quic = conn->quic;
     int r = session_init(conn);
@@ -118,11 +107,6 @@ pn_err pn_quic_tls_session(pn_quic_conn *conn, const char *server_name)
             conn->is_server ? quic->options.certificate->credentials
                             : quic->client_credentials);
     }
-    if (r == 0 && !conn->is_server && server_name != NULL
-        && !is_ip_literal(server_name)) {
-        r = gnutls_server_name_set(
-            conn->session, GNUTLS_NAME_DNS, server_name, strlen(server_name));
-    }
     return r == 0 ? PN_OK : PN_NOMEM;
 }
 
@@ -131,9 +115,6 @@ bool pn_quic_tls_alpn_agrees(const pn_quic_conn *conn)
     const char *name = conn->quic->options.alpn;
     gnutls_datum_t got;
 
-    if (conn->quic->has_no_alpn) {
-        return true;
-    }
     return gnutls_alpn_get_selected_protocol(conn->session, &got) == 0
            && got.size == strlen(name) && memcmp(got.data, name, got.size) == 0;
 }
@@ -142,7 +123,6 @@ pn_err pn_quic_tls_bind(pn_quic_conn *conn)
 {
     const gnutls_datum_t *chain;
     unsigned n = 0;
-    pn_err err;
 
     if (conn->is_server) {
         memcpy(conn->binding, conn->quic->options.certificate->hash,
@@ -154,7 +134,8 @@ pn_err pn_quic_tls_bind(pn_quic_conn *conn)
     if (chain == NULL || n == 0) {
         return PN_AUTH;
     }
-    err = pn_sha256(conn->binding, chain[0].data, chain[0].size, NULL, 0);
-    conn->has_binding = err == PN_OK;
-    return err;
+    conn->has_binding = gnutls_hash_fast(GNUTLS_DIG_SHA256, chain[0].data,
+                            chain[0].size, conn->binding)
+                        == 0;
+    return conn->has_binding ? PN_OK : PN_SYS;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text of an endpoint file; see endpoint.h. One pass, the first error
- * sticks, every step after it does nothing. */
-#include "discovery/endpoint.h"
+/* The text of an endpoint file; see endpoint_record.h. One pass, the first
+ * error sticks, every step after it does nothing. */
+#include "endpoint_record.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -82,7 +82,7 @@ static void take_host(reader *r, pn_barrel_endpoint *out)
         reader_fail(r, "there is no \" after the host");
     } else if (len == 0 || len > PN_BARREL_HOST_MAX) {
         reader_fail(r, "the host is not of 1 to 255 bytes");
-    } else if (PN_CHECK(endpoint_host_bytes,
+    } else if (PN_REFUSE_IF(endpoint_host_bytes,
                    !pn_barrel_host_is_valid((const char *)r->p, len))) {
         reader_fail(r, "the host has a character that no host has");
     } else {
@@ -104,7 +104,7 @@ static void take_port(reader *r, pn_barrel_endpoint *out)
         digits++;
     }
     if (digits == 0
-        || PN_CHECK(endpoint_port,
+        || PN_REFUSE_IF(endpoint_port,
             digits > PORT_DIGITS || value == 0 || value > PORT_MAX)) {
         reader_fail(r, "the port is not from 1 to 65535");
     }
@@ -117,7 +117,7 @@ static void take_end(reader *r)
     if (skip_white(r) == 0) {
         reader_fail(r, "there is no newline after the term");
     }
-    if (PN_CHECK(endpoint_trailing, r->p < r->end)) {
+    if (PN_REFUSE_IF(endpoint_trailing, r->p < r->end)) {
         reader_fail(r, "there is more than one term");
     }
 }
@@ -128,7 +128,7 @@ pn_err pn_barrel_endpoint_parse(const uint8_t *text, size_t len,
     reader r = {.p = text, .end = text + len};
     pn_barrel_endpoint endpoint = {.port = 0};
 
-    if (PN_CHECK(endpoint_length, len > PN_BARREL_ENDPOINT_MAX)) {
+    if (PN_REFUSE_IF(endpoint_length, len > PN_BARREL_ENDPOINT_MAX)) {
         *ret_why = "is longer than 512 bytes";
         return PN_LIMIT;
     }
@@ -156,7 +156,7 @@ pn_err pn_barrel_endpoint_write(const pn_barrel_endpoint *endpoint,
     size_t host_len = strnlen(endpoint->host, sizeof(endpoint->host));
 
     if (endpoint->port == 0
-        || PN_CHECK(endpoint_written_host,
+        || PN_REFUSE_IF(endpoint_written_host,
             !pn_barrel_host_is_valid(endpoint->host, host_len))) {
         return PN_INVALID;
     }

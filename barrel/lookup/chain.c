@@ -1,28 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The chain of those who may know where a node is; see chain.h. A look-up goes
- * from one source to the next, each step in a turn of its own or in that of an
- * answer; what failed on the way is collected for the one who asked.
- */
-#include "discovery/chain.h"
+/* The sources of a node's address, in order; see chain.h. A look-up goes from
+ * one source to the next, each step in a turn of its own or in that of an
+ * answer; failures on the way are collected for the caller. */
+#include "lookup/chain.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
+#include "base/list.h"
 #include "base/mutant.h"
-#include "discovery/endpoint_file.h"
+#include "keys/node_name.h"
+#include "lookup/endpoint_file.h"
+#include "os/clock.h"
 #include "os/interfaces.h"
 #include "os/resolve.h"
-#include "trust/node_name.h"
 
-enum {
-    TIMEOUT_MAX_MS = 120000,
-    STATIC_MAX = 65536,
-    LOOKUPS_MAX = 1024,
-    PORT_MAX = 65535
-};
+enum { TIMEOUT_MAX_MS = 120000, STATIC_MAX = 65536, LOOKUPS_MAX = 1024 };
 
 typedef struct entry {
     char *name;
@@ -39,15 +35,13 @@ struct pn_barrel_discovery {
     entry *entries;
     size_t n_entries;
     size_t entries_cap;
-    pn_barrel_lookup *lookups;
-    size_t n_lookups;
+    pn_list lookups;
     pn_barrel_endpoint published; /* port 0: nothing is */
 };
 
 struct pn_barrel_lookup {
     pn_barrel_discovery *d;
-    pn_barrel_lookup *next;
-    pn_barrel_lookup *prev;
+    pn_item listed;
     pn_barrel_lookup_callback *callback;
     void *user;
     pn_barrel_source source; /* asked now, or next */
@@ -60,20 +54,12 @@ struct pn_barrel_lookup {
     pn_barrel_endpoint endpoint; /* what the source knows */
 };
 
-const char *pn_barrel_source_text(pn_barrel_source source)
-{
-    switch (source) {
-    case PN_BARREL_STATIC:
-        return "static";
-    case PN_BARREL_FILE:
-        return "file";
-    case PN_BARREL_DNS:
-        return "dns";
-    case PN_BARREL_SOURCES:
-        break;
-    }
-    return "nobody";
-}
+/* In the order in which they are asked. */
+static const char *const source_texts[] = {
+    [PN_BARREL_STATIC] = "static",
+    [PN_BARREL_FILE] = "file",
+    [PN_BARREL_DNS] = "dns",
+};
 
 /* ---- the static table --------------------------------------------------- */
 
@@ -92,22 +78,6 @@ static entry *find_entry(const pn_barrel_discovery *d, const char *name)
     return NULL;
 }
 
-static bool parse_port(const char *text, uint16_t *ret_port)
-{
-    size_t len = strlen(text);
-    unsigned long value;
-
-    if (len == 0 || len > 5 || strspn(text, "0123456789") != len) {
-        return false;
-    }
-    value = strtoul(text, NULL, 10);
-    if (value == 0 || value > PORT_MAX) {
-        return false;
-    }
-    *ret_port = (uint16_t)value;
-    return true;
-}
-
 /* An IPv6 address needs its brackets here: where would its port begin? */
 static bool parse_host_and_port(
     const char *text, pn_barrel_endpoint *ret_endpoint)
@@ -122,7 +92,8 @@ static bool parse_host_and_port(
         return false;
     }
     if (colon == NULL || !pn_barrel_host_is_valid(text, len)
-        || !parse_port(colon + 1, &ret_endpoint->port)) {
+        || !pn_port_parse(colon + 1, &ret_endpoint->port)
+        || ret_endpoint->port == 0) {
         return false;
     }
     memcpy(ret_endpoint->host, text, len);
@@ -132,22 +103,13 @@ static bool parse_host_and_port(
 
 static pn_err reserve_entry(pn_barrel_discovery *d)
 {
-    size_t cap = d->entries_cap == 0 ? 16 : 2 * d->entries_cap;
-    entry *entries;
-
-    if (PN_CHECK(discovery_max_static, d->n_entries >= d->options.max_static)) {
-        return PN_LIMIT;
+    if (PN_REFUSE_IF(
+            discovery_max_static, d->n_entries >= d->options.max_static)) {
+        return PN_FULL;
     }
-    if (d->n_entries < d->entries_cap) {
-        return PN_OK;
-    }
-    entries = realloc(d->entries, cap * sizeof(*entries));
-    if (entries == NULL) {
-        return PN_NOMEM;
-    }
-    d->entries = entries;
-    d->entries_cap = cap;
-    return PN_OK;
+    return pn_grow(&d->entries, &d->entries_cap, d->n_entries, sizeof(entry))
+               ? PN_OK
+               : PN_NOMEM;
 }
 
 pn_err pn_barrel_discovery_add_static(
@@ -178,38 +140,25 @@ pn_err pn_barrel_discovery_add_static(
     return PN_OK;
 }
 
-pn_err pn_barrel_discovery_remove_static(
-    pn_barrel_discovery *d, const char *name)
+bool pn_barrel_discovery_knows(const pn_barrel_discovery *d, const char *name)
 {
-    entry *there = find_entry(d, name);
+    pn_barrel_endpoint endpoint;
+    char why[PN_BARREL_WHY_MAX];
 
-    if (there == NULL) {
-        return PN_NOT_FOUND;
-    }
-    free(there->name);
-    *there = d->entries[--d->n_entries];
-    return PN_OK;
+    return find_entry(d, name) != NULL
+           || (d->dir != NULL
+               && pn_barrel_endpoint_read(
+                      d->dir, name, &endpoint, why, sizeof(why))
+                      == PN_OK);
 }
 
-/* ---- ourselves ---------------------------------------------------------- */
+/* ---- our own addresses -------------------------------------------------- */
 
-/* What no dialled node can have; Linux takes 0.0.0.0 for this host. */
-static bool is_nobodys(const pn_address *address)
-{
-    return pn_address_is_any(address) || pn_address_is_multicast(address)
-           || (address->any.sa_family == AF_INET
-               && address->in.sin_addr.s_addr == INADDR_BROADCAST);
-}
-
-/* True when a datagram to address would come to us. Nobody knows our addresses
- * when they cannot be listed: then any may be ours. */
+/* True when a datagram to address would come to us. When our addresses cannot
+ * be listed, any address may be ours. */
 static bool is_ourselves(
     const pn_barrel_discovery *d, const pn_address *address)
 {
-    pn_interface *interfaces = NULL;
-    size_t n = 0;
-    bool is_own;
-
     if (!d->is_bound
         || pn_address_port(address) != pn_address_port(&d->bound)) {
         return false;
@@ -220,10 +169,7 @@ static bool is_ourselves(
     if (pn_address_is_loopback(address)) {
         return true;
     }
-    is_own = pn_interfaces_list(&interfaces, &n) != PN_OK
-             || pn_interfaces_is_own(interfaces, n, address);
-    free(interfaces);
-    return is_own;
+    return pn_interfaces_may_be_own(address);
 }
 
 void pn_barrel_discovery_set_bound(
@@ -250,7 +196,7 @@ static void lookup_note(pn_barrel_lookup *l, const char *format, ...)
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     n = snprintf(l->why + l->why_len, sizeof(l->why) - l->why_len, "%s%s: %s",
-        l->why_len == 0 ? "" : "; ", pn_barrel_source_text(l->source), text);
+        l->why_len == 0 ? "" : "; ", source_texts[l->source], text);
     l->why_len = n < 0 ? l->why_len : l->why_len + (size_t)n;
     if (l->why_len >= sizeof(l->why)) {
         l->why_len = sizeof(l->why) - 1;
@@ -259,15 +205,7 @@ static void lookup_note(pn_barrel_lookup *l, const char *format, ...)
 
 static void lookup_free(pn_barrel_lookup *l)
 {
-    if (l->next != NULL) {
-        l->next->prev = l->prev;
-    }
-    if (l->prev != NULL) {
-        l->prev->next = l->next;
-    } else {
-        l->d->lookups = l->next;
-    }
-    l->d->n_lookups--;
+    pn_list_remove(&l->listed);
     pn_resolve_cancel(l->resolve);
     pn_task_cancel(&l->task);
     pn_timer_free(l->timer);
@@ -301,7 +239,8 @@ static void on_timeout(void *user)
     lookup_finish(l, PN_TIMEOUT, NULL, 0);
 }
 
-/* Keeps what may be dialled; says what was left out. */
+/* Keeps the addresses that may be dialled; notes the others for the
+ * sentence. */
 static size_t keep_dialable(pn_barrel_lookup *l, const pn_address *addresses,
     size_t n, pn_address ret_kept[static PN_RESOLVE_MAX])
 {
@@ -310,9 +249,10 @@ static size_t keep_dialable(pn_barrel_lookup *l, const pn_address *addresses,
 
     for (size_t i = 0; i < n; i++) {
         pn_address_text(&addresses[i], text);
-        if (PN_CHECK(discovery_nobody, is_nobodys(&addresses[i]))) {
+        if (PN_REFUSE_IF(
+                discovery_nobody, !pn_address_is_host(&addresses[i]))) {
             lookup_note(l, "%s is not an address of a node", text);
-        } else if (PN_CHECK(discovery_ourselves,
+        } else if (PN_REFUSE_IF(discovery_ourselves,
                        is_ourselves(l->d, &addresses[i]))) {
             lookup_note(l, "%s is where we listen ourselves", text);
         } else {
@@ -450,12 +390,7 @@ static pn_err lookup_new(
     l->d = d;
     l->task = (pn_task){.run = on_task, .user = l};
     memcpy(l->name, name, strlen(name) + 1);
-    l->next = d->lookups;
-    if (l->next != NULL) {
-        l->next->prev = l;
-    }
-    d->lookups = l;
-    d->n_lookups++;
+    pn_list_append(&d->lookups, &l->listed);
     *ret_lookup = l;
     return PN_OK;
 }
@@ -468,12 +403,12 @@ pn_err pn_barrel_discovery_lookup(pn_barrel_discovery *d, const char *name,
     pn_err err;
 
     if (!name_is_valid(name)
-        || PN_CHECK(discovery_own_name, is_own_name(d, name))) {
+        || PN_REFUSE_IF(discovery_own_name, is_own_name(d, name))) {
         return PN_INVALID;
     }
-    if (PN_CHECK(
-            discovery_max_lookups, d->n_lookups >= d->options.max_lookups)) {
-        return PN_LIMIT;
+    if (PN_REFUSE_IF(
+            discovery_max_lookups, d->lookups.n >= d->options.max_lookups)) {
+        return PN_FULL;
     }
     err = lookup_new(d, name, &l);
     if (err != PN_OK) {
@@ -481,8 +416,8 @@ pn_err pn_barrel_discovery_lookup(pn_barrel_discovery *d, const char *name,
     }
     l->callback = callback;
     l->user = user;
-    pn_timer_set(l->timer,
-        pn_loop_update_now(d->loop) + d->options.timeout_ms * PN_US_PER_MS);
+    pn_timer_set(
+        l->timer, pn_monotonic_now_us() + d->options.timeout_ms * PN_US_PER_MS);
     pn_loop_post(d->loop, &l->task);
     *ret_lookup = l;
     return PN_OK;
@@ -600,8 +535,8 @@ void pn_barrel_discovery_free(pn_barrel_discovery *d)
     if (d == NULL) {
         return;
     }
-    while (d->lookups != NULL) {
-        lookup_free(d->lookups);
+    PN_LIST_EACH(pn_barrel_lookup, l, &d->lookups, listed) {
+        lookup_free(l);
     }
     for (size_t i = 0; i < d->n_entries; i++) {
         free(d->entries[i].name);

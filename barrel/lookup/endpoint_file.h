@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Endpoint files, DIR/NAME.endpoint, in a directory that the nodes of a host or
- * of a shared file system have in common. What others wrote there is a hint:
- * who answers has to prove the name. Synchronous and short; any thread.
+ * of a shared file system have in common. The files of others are hints: the
+ * node that answers has to prove the name. Synchronous and short; any thread.
  *
  * On an error ret_why (cap bytes) is a sentence that begins with the path.
  */
-#ifndef PN_BARREL_DISCOVERY_ENDPOINT_FILE_H
-#define PN_BARREL_DISCOVERY_ENDPOINT_FILE_H
+#ifndef PN_LOOKUP_ENDPOINT_FILE_H
+#define PN_LOOKUP_ENDPOINT_FILE_H
 
-#include "discovery/endpoint.h"
+#include "endpoint_record.h"
 
 /*
  * Reads the file of a node. It has to be a regular file itself: a link is not
@@ -22,9 +22,9 @@ PN_MUST_USE pn_err pn_barrel_endpoint_read(const char *dir, const char *name,
 
 /*
  * Writes or replaces the file of a node, readable by all (0644): a new file
- * under a name nobody can guess, fsync, rename. A missing directory is made,
- * 0755. Nobody ever sees half of it, and no link is written through.
- * Errors: PN_INVALID no node's name, no such host, port 0; PN_SYS.
+ * under a random name, fsync, rename. A missing directory is made, 0755. No
+ * reader sees half of it, and no link is written through. Errors: PN_INVALID no
+ * node's name, no such host, port 0; PN_SYS.
  */
 PN_MUST_USE pn_err pn_barrel_endpoint_publish(const char *dir, const char *name,
     const pn_barrel_endpoint *endpoint, char *ret_why, size_t cap);

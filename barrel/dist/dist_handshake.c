@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The handshake of distribution protocol 6, both roles; barrel-wire section 14.
+ * The handshake of distribution protocol 6, both roles;
+ * docs/BARREL-PROTOCOL.md, section 14.
  *
  *   I -> R  'N' flags creation name
  *   R -> I  's' status
@@ -18,10 +19,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/mutant.h"
-#include "dist/dist_internal.h"
-#include "trust/node_name.h"
+#include "base/slice.h"
+#include "dist_internal.h"
+#include "keys/md5.h"
+#include "keys/node_name.h"
 
 enum {
     NAME_HEAD = 1 + 8 + 4 + 2,
@@ -44,8 +48,8 @@ bool pn_dist_flags_are_enough(uint64_t flags)
     bool has_25 = (flags & FLAG_25_DIGEST) != 0
                   || (flags & FLAGS_25) == FLAGS_25;
 
-    return !PN_CHECK(dist_flags_25, !has_25)
-           && !PN_CHECK(dist_flags_26, (flags & FLAGS_26) != FLAGS_26);
+    return !PN_REFUSE_IF(dist_flags_25, !has_25)
+           && !PN_REFUSE_IF(dist_flags_26, (flags & FLAGS_26) != FLAGS_26);
 }
 
 static uint64_t expand(uint64_t flags)
@@ -53,7 +57,7 @@ static uint64_t expand(uint64_t flags)
     return (flags & FLAG_25_DIGEST) != 0 ? flags | FLAGS_25 : flags;
 }
 
-/* ---- what we say -------------------------------------------------------- */
+/* ---- messages of ours --------------------------------------------------- */
 
 static size_t put_name(const pn_dist *d, uint8_t *out)
 {
@@ -111,7 +115,8 @@ static bool digest(
     char text[11];
     int n = snprintf(text, sizeof(text), "%" PRIu32, challenge);
 
-    if (pn_md5(ret_digest, d->cookie, d->cookie_len, text, (size_t)n)
+    if (pn_md5(ret_digest, (pn_slice){d->cookie, d->cookie_len},
+            (pn_slice){(const uint8_t *)text, (size_t)n})
         != PN_OK) {
         pn_dist_fail(d, PN_DIST_REASON_SYSTEM);
         return false;
@@ -127,7 +132,7 @@ static bool digest_is_good(pn_dist *d, const uint8_t *theirs)
     if (!digest(d, d->challenge, ours)) {
         return false;
     }
-    if (PN_CHECK(dist_cookie, !pn_secret_equal(ours, theirs, PN_MD5_LEN))) {
+    if (PN_REFUSE_IF(dist_cookie, !pn_md5_equal(ours, theirs))) {
         pn_dist_fail(d, PN_DIST_REASON_COOKIE);
         return false;
     }
@@ -150,30 +155,21 @@ static void say_reply(pn_dist *d, uint32_t their_challenge)
     d->step = WAIT_ACK;
 }
 
-/* ---- who it is ---------------------------------------------------------- */
+/* ---- the peer's name ---------------------------------------------------- */
 
-static bool same(pn_slice a, pn_slice b)
-{
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
-static pn_slice our_name(const pn_dist *d)
-{
-    return (pn_slice){(const uint8_t *)d->config.name, strlen(d->config.name)};
-}
-
-/* What was proven, or dialled, is who it says it is (D2). Keeps the name. */
+/* The name must be the one that was proven or dialled (D2). Keeps it. */
 static bool take_peer(
     pn_dist *d, pn_slice name, uint64_t flags, uint32_t creation)
 {
     pn_slice wanted = d->config.peer_name;
 
-    if (PN_CHECK(dist_name, !pn_node_name_is_valid(name.data, name.len))) {
+    if (PN_REFUSE_IF(dist_name, !pn_node_name_is_valid(name.data, name.len))) {
         pn_dist_fail(d, PN_DIST_REASON_BAD_HANDSHAKE);
         return false;
     }
-    if (PN_CHECK(dist_peer_name, wanted.len > 0 && !same(name, wanted))
-        || PN_CHECK(dist_own_name, same(name, our_name(d)))) {
+    if (PN_REFUSE_IF(
+            dist_peer_name, wanted.len > 0 && !pn_slice_equal(name, wanted))
+        || PN_REFUSE_IF(dist_own_name, pn_slice_is(name, d->config.name))) {
         pn_dist_fail(d, PN_DIST_REASON_NAME_MISMATCH);
         return false;
     }
@@ -187,7 +183,7 @@ static bool take_peer(
 /* Term order of atoms; names are ASCII. */
 static bool we_are_greater(const pn_dist *d)
 {
-    pn_slice ours = our_name(d);
+    pn_slice ours = pn_slice_of(d->config.name);
     size_t n = ours.len < d->peer_name_len ? ours.len : d->peer_name_len;
     int order = memcmp(ours.data, d->peer_name, n);
 
@@ -202,7 +198,7 @@ static bool we_are_greater(const pn_dist *d)
  * that just closes ends it. */
 static void on_both_dial(pn_dist *d)
 {
-    if (PN_CHECK(dist_nok, we_are_greater(d))) {
+    if (PN_REFUSE_IF(dist_nok, we_are_greater(d))) {
         pn_dist_fail(d, PN_DIST_REASON_LOST_RACE);
         return;
     }
@@ -248,8 +244,8 @@ static void on_name(pn_dist *d)
     answer_name(d);
 }
 
-/* Only now that the cookie is proven does anything of another link end, where
- * the name alone was not enough for it. */
+/* Another link ends only once the cookie is proven, where the name alone was
+ * not enough. */
 static void on_reply(pn_dist *d)
 {
     const pn_dist_callbacks *callbacks = d->config.callbacks;
@@ -331,7 +327,7 @@ static taken named(const pn_dist *d, size_t head)
         return TAKEN_PART;
     }
     len = pn_load_be16(d->in + head - 2);
-    if (PN_CHECK(dist_name_length, len == 0 || len > PN_DIST_NAME_MAX)) {
+    if (PN_REFUSE_IF(dist_name_length, len == 0 || len > PN_DIST_NAME_MAX)) {
         return TAKEN_WRONG;
     }
     return d->in_len < head + len ? TAKEN_PART : TAKEN_WHOLE;
@@ -343,7 +339,8 @@ static bool begins(const pn_dist *d, const char *status)
            && memcmp(d->in + 1, status, d->in_len - 1) == 0;
 }
 
-/* What is there is all of it; more may follow that makes it another one. */
+/* The bytes so far are a whole message; further bytes may make it another
+ * one. */
 static bool is_status(const pn_dist *d, const char *status)
 {
     return d->in_len == 1 + strlen(status) && begins(d, status);
@@ -441,7 +438,7 @@ static bool take_zero(pn_dist *d, uint8_t byte)
     if (d->in_len > 0 || (byte != 0 && d->n_zeros == 0)) {
         return false;
     }
-    if (PN_CHECK(dist_half_tick, byte != 0)) {
+    if (PN_REFUSE_IF(dist_half_tick, byte != 0)) {
         pn_dist_fail(d, PN_DIST_REASON_BAD_HANDSHAKE);
         return true;
     }
@@ -455,12 +452,13 @@ void pn_dist_handshake_byte(pn_dist *d, uint64_t now_us, uint8_t byte)
     if (take_zero(d, byte)) {
         return;
     }
-    if (PN_CHECK(dist_premature, d->n_out > 0)) {
+    if (PN_REFUSE_IF(dist_premature, d->n_out > 0)) {
         pn_dist_fail(d, PN_DIST_REASON_BAD_HANDSHAKE);
         return;
     }
-    /* It answers what we said, so that has arrived. */
+    /* The byte answers our message, so that has arrived. */
     d->n_acked = d->n_sent;
+    assert(d->in_len < sizeof(d->in));
     d->in[d->in_len++] = byte;
     take(d, now_us);
 }

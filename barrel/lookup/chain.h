@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * At which UDP address is node NAME@HOST? Asked in this order, until one knows
- * it; barrel-wire section 13:
+ * The UDP address of node NAME@HOST, from these sources in this order, until
+ * one knows it; docs/BARREL-PROTOCOL.md, section 13:
  *
  *   static  what the application said
  *   file    DIR/NAME@HOST.endpoint, endpoint_file.h
@@ -9,12 +9,12 @@
  *           takes the port it listens on itself and so can dial itself.
  *
  * One that knows a host which has no address, or only ours, counts as one that
- * does not know. An answer is a hint: who is there has to prove the name.
- * Thread: the loop's, for everything here. Nothing waits for DNS; endpoint
- * files are read and written at once.
+ * does not know. An answer is a hint: the node at the address has to prove the
+ * name. Thread: the loop's, for everything here. Nothing waits for DNS;
+ * endpoint files are read and written at once.
  */
-#ifndef PN_BARREL_DISCOVERY_CHAIN_H
-#define PN_BARREL_DISCOVERY_CHAIN_H
+#ifndef PN_LOOKUP_CHAIN_H
+#define PN_LOOKUP_CHAIN_H
 
 #include "os/address.h"
 #include "os/loop.h"
@@ -29,7 +29,7 @@ typedef enum pn_barrel_source {
     PN_BARREL_STATIC,
     PN_BARREL_FILE,
     PN_BARREL_DNS,
-    PN_BARREL_SOURCES /* how many; nobody knew it */
+    PN_BARREL_SOURCES /* how many; no source knew it */
 } pn_barrel_source;
 
 /* Strings are copied. */
@@ -57,37 +57,35 @@ void pn_barrel_discovery_set_bound(
     pn_barrel_discovery *d, const pn_address *bound);
 
 /* "HOST:PORT" or "[IPv6]:PORT"; replaces what there was for name. Errors:
- * PN_INVALID; PN_LIMIT; PN_NOMEM. */
+ * PN_INVALID; PN_FULL max_static; PN_NOMEM. */
 PN_MUST_USE pn_err pn_barrel_discovery_add_static(
     pn_barrel_discovery *d, const char *name, const char *host_and_port);
-/* Errors: PN_NOT_FOUND. */
-PN_MUST_USE pn_err pn_barrel_discovery_remove_static(
-    pn_barrel_discovery *d, const char *name);
 
-/* What a look-up found; lives during the callback. */
+/* Does the static table or an endpoint file have it? DNS is not asked. Reads a
+ * file. */
+bool pn_barrel_discovery_knows(const pn_barrel_discovery *d, const char *name);
+
+/* The result of a look-up; valid during the callback. */
 typedef struct pn_barrel_found {
     pn_err err;
-    pn_barrel_source source; /* who knew it */
+    pn_barrel_source source; /* the source that knew it */
     const pn_address *addresses;
     size_t n;        /* 1 to PN_RESOLVE_MAX; 0 on an error */
     const char *why; /* what did not work on the way, maybe "" */
 } pn_barrel_found;
 
 /* Once for each look-up, in a later turn. The look-up is gone. It may free the
- * discovery. err: PN_OK; PN_NOT_FOUND nobody knows it; PN_TIMEOUT. */
+ * discovery. err: PN_OK; PN_NOT_FOUND no source knows it; PN_TIMEOUT. */
 typedef void pn_barrel_lookup_callback(
     void *user, const pn_barrel_found *found);
 
 /* Errors, after which nothing follows: PN_INVALID no node's name, or our own;
- * PN_LIMIT max_lookups are under way; PN_NOMEM. */
+ * PN_FULL max_lookups are under way; PN_NOMEM. */
 PN_MUST_USE pn_err pn_barrel_discovery_lookup(pn_barrel_discovery *d,
     const char *name, pn_barrel_lookup_callback *callback, void *user,
     pn_barrel_lookup **ret_lookup);
 /* The callback will not come. NULL is fine. */
 void pn_barrel_lookup_cancel(pn_barrel_lookup *lookup);
-
-/* "static", "file", "dns"; otherwise "nobody". Static storage. */
-const char *pn_barrel_source_text(pn_barrel_source source);
 
 /*
  * Writes our endpoint file: host (NULL: what is behind the @ of our name) and

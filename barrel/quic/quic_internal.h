@@ -1,53 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the parts of this folder share.
+ * Declarations shared by the files of this folder.
  *
- * Written for ngtcp2 0.12.1 and GnuTLS 3.7.9 (Debian 12). What is different in
- * ngtcp2 1.x, and where:
- * - ngtcp2_connection_close_error and its functions are called ngtcp2_ccerr
- *   and have no _default; ngtcp2_conn_get_connection_close_error returns a
- *   pointer (conn.c).
- * - ngtcp2_crypto_level is ngtcp2_encryption_level (not used by name here).
- * - ngtcp2_settings.token is a pointer and token, tokenlen; there is also
- *   token_type (engine.c).
- * - ngtcp2_transport_params.original_dcid_present has to be set (engine.c).
- * - NGTCP2_CRYPTO_ERROR is called the same, NGTCP2_ERR_RETRY and
- *   NGTCP2_ERR_DROP_CONN stay; ngtcp2_accept takes no 0-RTT any more.
- * - ngtcp2_conn_get_path_max_tx_udp_payload_size stays; PMTU probes can be
- *   chosen (settings.pmtud_probes).
- * - ngtcp2_crypto_gnutls_from_ngtcp2_level was renamed (not used here).
- * - 0.12 tells nobody that a STOP_SENDING came: stream.c asks, by a write that
- *   cannot succeed.
- * - 0.12.1 never closes a unidirectional stream of the peer: we allow the next
- *   one ourselves when it has finished, up to QUIC_PEER_UNI_MAX in all, because
+ * Of ngtcp2 0.12.1 (Debian 12; ngtcp2_api.h has the names that differ in 1.x):
+ * - It has no callback for STOP_SENDING: stream.c finds out by a write that
+ * cannot succeed.
+ * - It never closes a unidirectional stream of the peer: we allow the next one
+ *   ourselves when it has finished, up to QUIC_PEER_UNI_MAX in all, because
  *   ngtcp2 keeps a few hundred bytes of each for ever.
- * - 0.12 sends lost bytes again of a stream that was reset, from where they
+ * - It sends lost bytes again of a stream that was reset, from where they
  *   were: they stay until they are acknowledged or the stream is closed.
- * - 0.12.1 loses memory when a frame of many pieces is lost (outgoing.c).
- * - ngtcp2_conn_in_closing_period and _in_draining_period lost their `is_`.
- * - The Retry token of 0.12 is bound to the address and the connection ids but
- *   not to the version (a defect of its associated data); we speak one
- *   version.
+ * - It loses memory when a frame of many pieces is lost (outgoing.c).
+ * - Its Retry token is bound to the address and the connection ids but not to
+ *   the version (a defect of its associated data); we speak one version.
  */
-#ifndef PN_BARREL_QUIC_QUIC_IMPL_H
-#define PN_BARREL_QUIC_QUIC_IMPL_H
+#ifndef PN_BARREL_QUIC_QUIC_INTERNAL_H
+#define PN_BARREL_QUIC_QUIC_INTERNAL_H
 
 #include <gnutls/gnutls.h>
-#include <ngtcp2/ngtcp2.h>
-#include <ngtcp2/ngtcp2_crypto.h>
-#include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
-#include "quic/outgoing.h"
-#include "quic/quic.h"
+#include "base/bucket.h"
+#include "base/list.h"
+#include "ngtcp2_api.h"
+#include "outgoing.h"
+#include "quic.h"
 
 #define QUIC_NS_PER_US UINT64_C(1000)
 
 enum {
     QUIC_CID_LEN = 8,
-    /* The largest datagram we send or receive (barrel-wire section 2.3). */
+    /* The largest datagram we send or receive (docs/BARREL-PROTOCOL.md, section
+     * 2.3). */
     QUIC_DATAGRAM_MAX = 1452,
     QUIC_STREAM_BUCKETS = 32,
     QUIC_CID_BUCKETS = 1024,
+    QUIC_REMOTE_BUCKETS = 1024,
     QUIC_PEER_UNI_MAX = 10000,
     /* One send call carries so much (UDP_SEGMENT). */
     QUIC_BATCH_SEGMENTS = 44,
@@ -63,14 +50,14 @@ struct pn_certificate {
     gnutls_certificate_credentials_t credentials;
     uint8_t hash[PN_HASH_LEN];
     int64_t expires_s;
-    /* What stateless reset tokens are made of: the same after a restart, so
-     * that peers of the process before learn at once that it is gone. */
+    /* The secret of stateless reset tokens: the same after a restart, so that
+     * peers of the process before notice at once that it is gone. */
     uint8_t reset_secret[QUIC_SECRET_LEN];
 };
 
 /* ---- socket ----------------------------------------------------------- */
 
-/* Where a datagram came from and to, IPv4 as IPv4. */
+/* The two addresses of a datagram, IPv4 as IPv4. */
 typedef struct quic_path {
     pn_address local;
     pn_address remote;
@@ -97,11 +84,20 @@ typedef struct quic_socket {
 /* ---- endpoint --------------------------------------------------------- */
 
 typedef struct quic_cid {
-    struct quic_cid *next;         /* in its bucket */
-    struct quic_cid *next_of_conn; /* of the same connection */
+    pn_item in_bucket;
+    pn_item of_conn;
     ngtcp2_cid cid;
     pn_quic_conn *conn;
 } quic_cid;
+
+/* Answers that need no connection. */
+typedef enum quic_answer {
+    QUIC_ANSWER_RETRY,
+    QUIC_ANSWER_REFUSAL,
+    QUIC_ANSWER_VERSIONS,
+    QUIC_ANSWER_RESET,
+    QUIC_N_ANSWERS
+} quic_answer;
 
 struct pn_quic {
     pn_loop *loop;
@@ -114,38 +110,29 @@ struct pn_quic {
     uint8_t retry_secret[QUIC_SECRET_LEN];
     uint8_t reset_secret[QUIC_SECRET_LEN];
     uint64_t cid_seed;
-    quic_cid *cids[QUIC_CID_BUCKETS];
-    pn_quic_conn *conns; /* linked by next, prev */
-    pn_quic_conn *dirty; /* have something to do, by next_dirty */
-    pn_quic_conn **dirty_end;
-    size_t n_dirty;
-    uint32_t n_conns; /* without those that only repeat their close */
+    pn_list cids[QUIC_CID_BUCKETS];
+    pn_list remotes[QUIC_REMOTE_BUCKETS]; /* by path.remote */
+    pn_list conns;
+    pn_list dirty;        /* connections that have something to do */
+    uint32_t n_conns;     /* in QUIC_HANDSHAKE or QUIC_OPEN */
+    uint32_t n_lingering; /* in QUIC_LINGER */
     uint32_t n_closing;
     uint32_t n_handshakes; /* unfinished ones of others */
-    bool is_listening;
-    bool is_freed; /* as soon as nobody is inside */
+    uint32_t n_unproven;   /* of those, from an address that may be forged */
+    bool is_freed;         /* as soon as n_inside is 0 */
     unsigned n_inside;
     pn_task flush;
-    /* Answers without a connection: so many more in this second. */
-    uint64_t stateless_second;
-    unsigned n_stateless;
-    void (*on_idle)(void *user); /* the last connection has gone; or NULL */
-    void *idle_user;
+    pn_bucket unproven; /* handshakes with addresses that may be forged */
+    pn_bucket answers[QUIC_N_ANSWERS];
     pn_quic_counters counters;
-    /* transport.c: on_knock let somebody in without asking its owner. */
-    bool is_unasked;
-    /* Tests play a rogue: offers no protocol and accepts any. */
-    bool has_no_alpn;
 };
 
 /* ---- memory ------------------------------------------------------------ */
 
-typedef struct quic_block quic_block;
-
-/* What ngtcp2 has allocated for one connection; may not be moved. */
+/* The allocations of ngtcp2 for one connection; may not be moved. */
 typedef struct quic_memory {
     ngtcp2_mem mem;
-    quic_block *blocks;
+    pn_list blocks;
     size_t bytes; /* in all of them */
 } quic_memory;
 
@@ -166,32 +153,36 @@ typedef enum quic_state {
 
 struct pn_quic_conn {
     pn_quic *quic;
-    pn_quic_conn *next;
-    pn_quic_conn *prev;
-    pn_quic_conn *next_dirty;
+    pn_item listed;
+    pn_item dirty;
+    pn_item remote; /* in its bucket of remotes */
     ngtcp2_conn *engine;
     quic_memory memory; /* of engine */
     size_t memory_told;
     ngtcp2_crypto_conn_ref ref;
     gnutls_session_t session;
     pn_timer *timer;
-    const pn_quic_conn_callbacks *callbacks; /* NULL: nobody listens */
+    const pn_quic_conn_callbacks
+        *callbacks; /* NULL: the owner has closed it, or has set none yet */
     void *user;
     quic_state state;
     bool is_server;
-    bool is_owned; /* the owner has not closed it */
-    bool is_dirty;
-    bool has_ended;  /* on_end was called, or there is nobody to call */
-    bool is_counted; /* in n_conns */
-    bool is_handshake_counted;
+    bool is_owned;   /* the owner has not closed it */
+    bool has_ended;  /* on_end was called, or is not owed */
+    bool has_place;  /* on_proven returned true, and on_leave is owed */
+    pn_address from; /* where it was let in from */
+    /* The last remote address that the peer has shown to be at: the one of the
+     * handshake, then of the last path that was validated. */
+    pn_address proven;
     bool wants_ping;
-    bool is_unasked; /* as the endpoint's when it was let in */
-    bool was_reset;  /* by a stateless reset */
-    uint8_t alert;   /* of ours, when a callback refused; 0: none */
+    uint64_t keep_alive_us; /* 0: the endpoint's */
+    uint64_t refused_us;    /* ICMP says so since; 0: a packet came after it */
+    bool was_reset;         /* by a stateless reset */
+    uint8_t alert;          /* of ours, when a callback refused; 0: none */
     bool has_binding;
     uint8_t binding[PN_QUIC_BINDING_LEN];
     quic_path path;
-    quic_cid *cids;
+    pn_list cids;
     int dial_errno; /* there is no way to where it dials */
     uint64_t created_us;
     uint64_t last_received_us; /* 0: nothing yet */
@@ -200,29 +191,28 @@ struct pn_quic_conn {
     uint8_t *close_packet;
     size_t close_packet_len;
     uint64_t n_after_close; /* packets since */
-    bool owes_close;        /* has not been said: the socket was full */
-    uint64_t closing_us;    /* how long it is repeated, once said */
-    quic_stream *streams[QUIC_STREAM_BUCKETS];
-    quic_stream *ready; /* have something to send, in turn, by next_ready */
-    quic_stream *ready_last;
+    bool owes_close;        /* not sent yet: the socket was full */
+    uint64_t closing_us;    /* how long it is retransmitted, once sent */
+    pn_list streams[QUIC_STREAM_BUCKETS];
+    pn_list ready;       /* streams that have something to send, in turn */
     uint32_t n_peer_uni; /* unidirectional streams that the peer finished */
     size_t n_unsent;
     bool wants_write; /* on_writable is owed */
 };
 
 struct quic_stream {
-    quic_stream *next; /* in its bucket */
-    quic_stream *next_ready;
+    pn_item listed; /* in its bucket */
+    pn_item ready;
     pn_quic_conn *conn;
     int64_t id;
     quic_out out;
     uint64_t n_received;
     uint64_t n_consumed;
-    bool is_ready;
     bool is_blocked; /* by the peer's flow control */
     bool can_write;  /* there is a sending side, and it is not finished */
     bool has_fin;    /* FIN comes behind the last byte */
     bool is_fin_sent;
+    bool owes_stop;     /* the peer has stopped it, and on_reset is owed */
     bool wants_open;    /* a frame without bytes, when nothing else goes */
     bool is_closed;     /* only waits for the owner to consume the rest */
     uint64_t peer_code; /* with which the peer reset its half */
@@ -236,8 +226,7 @@ struct quic_stream {
 PN_MUST_USE pn_err pn_quic_tls_init(pn_quic *quic);
 void pn_quic_tls_fini(pn_quic *quic);
 /* Makes conn->session. */
-PN_MUST_USE pn_err pn_quic_tls_session(
-    pn_quic_conn *conn, const char *server_name);
+PN_MUST_USE pn_err pn_quic_tls_session(pn_quic_conn *conn);
 /* Both agree on the protocol? */
 bool pn_quic_tls_alpn_agrees(const pn_quic_conn *conn);
 /* Sets conn->binding. Errors: PN_AUTH no certificate. */
@@ -255,6 +244,8 @@ PN_MUST_USE pn_err pn_quic_engine_client(pn_quic_conn *conn);
  * it was the peer's. */
 PN_MUST_USE int pn_quic_engine_read(pn_quic_conn *conn, const quic_path *path,
     const uint8_t *data, size_t len, bool *ret_genuine);
+/* With what the peer closed. */
+ngtcp2_ccerr pn_quic_engine_received_close(pn_quic_conn *conn);
 
 /* ---- socket.c --------------------------------------------------------- */
 
@@ -284,35 +275,52 @@ void pn_quic_datagram(
     pn_quic *quic, const quic_path *path, const uint8_t *data, size_t len);
 /* An ICMP error for what was sent to remote. */
 void pn_quic_unreachable(pn_quic *quic, const pn_address *remote, int why);
+/* An ICMP error says that the other end of an open connection is gone. */
+void pn_quic_conn_refused(pn_quic_conn *conn);
 /* The socket takes datagrams again. */
 void pn_quic_unblocked(pn_quic *quic);
 PN_MUST_USE pn_err pn_quic_cid_add(pn_quic_conn *conn, const ngtcp2_cid *cid);
 void pn_quic_cid_remove(pn_quic *quic, const ngtcp2_cid *cid);
-/* Calls on_idle once, when there is no connection left; at once from the loop
- * when there is none now. */
-void pn_quic_when_idle(pn_quic *quic, void (*on_idle)(void *user), void *user);
+/* The connections of a peer's address are in its bucket, with those of others.
+ */
+pn_list *pn_quic_remote_bucket(pn_quic *quic, const pn_address *remote);
+
+/* ---- strangers.c ------------------------------------------------------ */
+
+/* A datagram with a long header and an unknown connection id. */
+void pn_quic_stranger(
+    pn_quic *quic, const quic_path *path, const uint8_t *data, size_t len);
+/* Answers to a datagram of len bytes: the versions we speak; a connection with
+ * this id is not here. */
+void pn_quic_send_versions(pn_quic *quic, const quic_path *path,
+    const ngtcp2_version_cid *vc, size_t len);
+void pn_quic_send_reset(
+    pn_quic *quic, const quic_path *path, const uint8_t *id, size_t len);
+/* One of the owner's places for addresses that are proven. */
+bool pn_quic_place_take(pn_quic *quic, const pn_address *from);
+void pn_quic_place_leave(pn_quic *quic, const pn_address *from);
 
 /* ---- conn.c ----------------------------------------------------------- */
 
-/* A connection of the peer. odcid: from a Retry token, or NULL. */
+/* A connection of the peer. odcid: from a Retry token, or NULL; with one it has
+ * a place, which is left when it comes to nothing. */
 PN_MUST_USE pn_err pn_quic_conn_accept(pn_quic *quic, const quic_path *path,
     const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid, pn_quic_conn **ret_conn);
 void pn_quic_conn_read(
     pn_quic_conn *conn, const quic_path *path, const uint8_t *data, size_t len);
 /* Something to do, in this turn or the next. */
 void pn_quic_conn_touch(pn_quic_conn *conn);
-void pn_quic_conn_untouch(pn_quic_conn *conn);
 /* Does it. May free conn. */
 void pn_quic_conn_work(pn_quic_conn *conn);
-/* Ends it, telling the owner. */
+/* Ends it, with on_end. */
 void pn_quic_conn_end(
     pn_quic_conn *conn, pn_err why, uint64_t code, int sys_errno);
-/* Frees it, telling nobody. */
+/* Frees it, without callbacks. */
 void pn_quic_conn_free(pn_quic_conn *conn);
 void pn_quic_conn_probe(pn_quic_conn *conn);
-/* It no longer counts as a handshake. */
+/* It no longer counts as a handshake, and leaves that state. */
 void pn_quic_conn_shook_hands(pn_quic_conn *conn);
-uint64_t pn_quic_now_ns(const pn_quic *quic);
+uint64_t pn_quic_now_ns(void);
 ngtcp2_path pn_quic_ngtcp2_path(quic_path *path);
 
 /* ---- stream.c --------------------------------------------------------- */
@@ -323,8 +331,8 @@ quic_stream *pn_quic_stream_new(pn_quic_conn *conn, int64_t id);
 void pn_quic_stream_free(quic_stream *stream);
 /* The next in turn that has something to send and may. */
 quic_stream *pn_quic_stream_next(pn_quic_conn *conn);
-/* What of it goes into one packet; *ret_fin: FIN as well. Returns the number
- * of pieces. */
+/* The bytes of it for one packet; *ret_fin: FIN as well. Returns the number of
+ * pieces. */
 size_t pn_quic_stream_gather(const quic_stream *stream, size_t packet_len,
     ngtcp2_vec pieces[static QUIC_OUT_PIECES], bool *ret_fin);
 /* So much of it was put into a packet. */
@@ -336,9 +344,11 @@ void pn_quic_stream_shut(quic_stream *stream);
 void pn_quic_stream_wake(quic_stream *stream);
 /* The part of resetting that ngtcp2 does not want in a callback. */
 void pn_quic_stream_reset_due(pn_quic_conn *conn);
-/* Finds those the peer does not want to hear. */
+/* The peer has stopped reading it; on_reset follows at the next turn. */
+void pn_quic_stream_stopped(quic_stream *stream);
+/* Finds those streams. */
 void pn_quic_stream_find_stopped(pn_quic_conn *conn);
-/* Credit for what came and nobody will consume. */
+/* Gives credit for bytes that came and will not be consumed. */
 void pn_quic_stream_forgive(quic_stream *stream);
 /* Nothing comes or goes by it any more; freed when all is consumed. */
 void pn_quic_stream_done(quic_stream *stream);

@@ -3,7 +3,7 @@
  * Endpoint files; see endpoint_file.h. The directory is held by descriptor
  * while something is done in it.
  */
-#include "discovery/endpoint_file.h"
+#include "lookup/endpoint_file.h"
 
 #include <sys/stat.h>
 
@@ -17,14 +17,14 @@
 
 #include "base/mutant.h"
 #include "crypto/crypto.h"
+#include "keys/node_name.h"
 #include "os/file.h"
-#include "trust/node_name.h"
 
 #define SUFFIX ".endpoint"
 
 enum { FILE_NAME_CAP = PN_NODE_NAME_MAX + sizeof(SUFFIX) };
 
-/* What is done to which file, and where to complain. */
+/* The operation's file, and the place for its sentence. */
 typedef struct place {
     const char *dir;
     const char *name;
@@ -40,12 +40,19 @@ static pn_err place_say(const place *p, pn_err err, const char *text)
     return err;
 }
 
-static pn_err place_sys(const place *p, pn_err err, int sys_errno)
+static pn_err place_sys(const place *p, int sys_errno)
 {
-    char text[128];
+    return place_say(p, PN_SYS, strerror(sys_errno));
+}
 
-    pn_file_why(err, sys_errno, text, sizeof(text));
-    return place_say(p, err, text);
+static pn_err place_missing(const place *p)
+{
+    return place_say(p, PN_NOT_FOUND, pn_strerror(PN_NOT_FOUND));
+}
+
+static pn_err place_not_regular(const place *p)
+{
+    return place_say(p, PN_PERMISSION, "is not a regular file");
 }
 
 /* A name that is none of a node's could lead out of the directory. */
@@ -53,7 +60,8 @@ static pn_err place_init(
     place *p, const char *dir, const char *name, char *why, size_t cap)
 {
     *p = (place){.dir = dir, .name = name, .why = why, .cap = cap};
-    if (PN_CHECK(endpoint_name, !pn_node_name_is_valid(name, strlen(name)))) {
+    if (PN_REFUSE_IF(
+            endpoint_name, !pn_node_name_is_valid(name, strlen(name)))) {
         (void)snprintf(why, cap, "%s: not the name of a node", dir);
         return PN_INVALID;
     }
@@ -65,7 +73,7 @@ static pn_err place_open(place *p)
 {
     p->dir_fd = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (p->dir_fd < 0) {
-        return place_sys(p, errno == ENOENT ? PN_NOT_FOUND : PN_SYS, errno);
+        return errno == ENOENT ? place_missing(p) : place_sys(p, errno);
     }
     return PN_OK;
 }
@@ -76,19 +84,19 @@ static pn_err open_error(const place *p)
 {
     switch (errno) {
     case ENOENT:
-        return place_sys(p, PN_NOT_FOUND, errno);
+        return place_missing(p);
     case ELOOP:
-        return place_sys(p, PN_PERMISSION, ELOOP);
+        return place_say(p, PN_PERMISSION, "is a symbolic link");
     case ENXIO: /* a socket */
-        return place_sys(p, PN_PERMISSION, EISDIR);
+        return place_not_regular(p);
     default:
-        return place_sys(p, PN_SYS, errno);
+        return place_sys(p, errno);
     }
 }
 
 static pn_err open_regular(const place *p, int *ret_fd)
 {
-    const int no_follow = PN_CHECK(endpoint_nofollow, true) ? O_NOFOLLOW : 0;
+    const int no_follow = PN_SAFEGUARD(endpoint_nofollow) ? O_NOFOLLOW : 0;
     int fd = openat(p->dir_fd, p->file,
         O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | no_follow);
     struct stat st;
@@ -97,9 +105,9 @@ static pn_err open_regular(const place *p, int *ret_fd)
         return open_error(p);
     }
     if (fstat(fd, &st) != 0
-        || PN_CHECK(endpoint_regular, !S_ISREG(st.st_mode))) {
+        || PN_REFUSE_IF(endpoint_regular, !S_ISREG(st.st_mode))) {
         (void)close(fd);
-        return place_sys(p, PN_PERMISSION, EISDIR);
+        return place_not_regular(p);
     }
     *ret_fd = fd;
     return PN_OK;
@@ -118,7 +126,7 @@ static pn_err read_text(const place *p, int fd,
             continue;
         }
         if (n < 0) {
-            return place_sys(p, PN_SYS, errno);
+            return place_sys(p, errno);
         }
         if (n == 0) {
             break;
@@ -193,91 +201,37 @@ static pn_err place_open_or_make(place *p)
     if (copy == NULL) {
         return PN_NOMEM;
     }
-    err = make_directories(copy) == 0 ? place_open(p)
-                                      : place_sys(p, PN_SYS, errno);
+    err = make_directories(copy) == 0 ? place_open(p) : place_sys(p, errno);
     free(copy);
     return err == PN_NOT_FOUND ? PN_SYS : err;
-}
-
-static int write_all(int fd, const char *text, size_t len)
-{
-    size_t done = 0;
-
-    while (done < len) {
-        ssize_t n = write(fd, text + done, len - done);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            errno = n == 0 ? EIO : errno;
-            return -1;
-        }
-        done += (size_t)n;
-    }
-    return 0;
-}
-
-/* All of it, on the disk, for everybody to read whatever the umask says. */
-static int fill(int fd, const char *text, size_t len)
-{
-    int saved;
-    int result = write_all(fd, text, len) == 0 && fchmod(fd, 0644) == 0
-                         && fsync(fd) == 0
-                     ? 0
-                     : -1;
-
-    saved = errno;
-    if (close(fd) != 0 && result == 0) {
-        return -1;
-    }
-    errno = saved;
-    return result;
-}
-
-static int put_in_place(
-    const place *p, const char *temporary, const char *text, size_t len)
-{
-    int fd = openat(p->dir_fd, temporary,
-        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int saved;
-
-    if (fd < 0) {
-        return -1;
-    }
-    if (fill(fd, text, len) == 0
-        && renameat(p->dir_fd, temporary, p->dir_fd, p->file) == 0) {
-        return fsync(p->dir_fd) == 0 || errno == EINVAL ? 0 : -1;
-    }
-    saved = errno;
-    (void)unlinkat(p->dir_fd, temporary, 0);
-    errno = saved;
-    return -1;
 }
 
 static pn_err place_write(const place *p, const char *text, size_t len)
 {
     char temporary[40];
     uint64_t number;
+    int sys_errno;
 
     if (pn_random((uint8_t *)&number, sizeof(number)) != PN_OK) {
         return place_say(p, PN_SYS, "there is no randomness for a name");
     }
     (void)snprintf(
         temporary, sizeof(temporary), ".endpoint-%016" PRIx64 ".tmp", number);
-    if (put_in_place(p, temporary, text, len) != 0) {
-        return place_sys(p, PN_SYS, errno);
-    }
-    return PN_OK;
+    return pn_file_publish(p->dir_fd, p->file, temporary, (const uint8_t *)text,
+               len, &sys_errno)
+                   == PN_OK
+               ? PN_OK
+               : place_sys(p, sys_errno);
 }
 
-/* The text of endpoint, and a place for it. */
-static pn_err place_and_text(place *p, const pn_barrel_endpoint *endpoint,
+/* The text of endpoint, and its place, which is opened. */
+static pn_err place_begin(place *p, pn_err (*open_place)(place *p),
+    const pn_barrel_endpoint *endpoint,
     char text[static PN_BARREL_ENDPOINT_MAX], size_t *ret_len)
 {
     pn_err err = pn_barrel_endpoint_write(endpoint, text, ret_len);
 
-    return err == PN_OK ? PN_OK
+    return err == PN_OK ? open_place(p)
                         : place_say(p, err, "the host or the port is not one");
 }
 
@@ -290,16 +244,12 @@ pn_err pn_barrel_endpoint_publish(const char *dir, const char *name,
     pn_err err = place_init(&p, dir, name, ret_why, cap);
 
     if (err == PN_OK) {
-        err = place_and_text(&p, endpoint, text, &len);
+        err = place_begin(&p, place_open_or_make, endpoint, text, &len);
     }
     if (err == PN_OK) {
-        err = place_open_or_make(&p);
+        err = place_write(&p, text, len);
+        (void)close(p.dir_fd);
     }
-    if (err != PN_OK) {
-        return err;
-    }
-    err = place_write(&p, text, len);
-    (void)close(p.dir_fd);
     return err;
 }
 
@@ -312,12 +262,11 @@ static pn_err remove_if_ours(const place *p, const char *text, size_t len)
     if (err != PN_OK) {
         return err;
     }
-    if (PN_CHECK(
+    if (PN_REFUSE_IF(
             endpoint_ours, there_len != len || memcmp(there, text, len) != 0)) {
         return place_say(p, PN_MISMATCH, "somebody else wrote it meanwhile");
     }
-    return unlinkat(p->dir_fd, p->file, 0) == 0 ? PN_OK
-                                                : place_sys(p, PN_SYS, errno);
+    return unlinkat(p->dir_fd, p->file, 0) == 0 ? PN_OK : place_sys(p, errno);
 }
 
 pn_err pn_barrel_endpoint_unpublish(const char *dir, const char *name,
@@ -329,15 +278,11 @@ pn_err pn_barrel_endpoint_unpublish(const char *dir, const char *name,
     pn_err err = place_init(&p, dir, name, ret_why, cap);
 
     if (err == PN_OK) {
-        err = place_and_text(&p, endpoint, text, &len);
+        err = place_begin(&p, place_open, endpoint, text, &len);
     }
     if (err == PN_OK) {
-        err = place_open(&p);
+        err = remove_if_ours(&p, text, len);
+        (void)close(p.dir_fd);
     }
-    if (err != PN_OK) {
-        return err;
-    }
-    err = remove_if_ours(&p, text, len);
-    (void)close(p.dir_fd);
     return err;
 }

@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From a QUIC connection to a link that is up: authentication on streams 2 and
- * 3, then the distribution handshake on stream 0; both by engines, which this
- * file feeds and obeys. Then what arrives on the data streams.
+ * 3, then the distribution handshake on stream 0. Two engines do them; this
+ * file gives them input and carries out their requests. It also handles input
+ * of the data streams.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "barrel_internal.h"
-#include "base/escape.h"
 #include "base/mutant.h"
 #include "os/clock.h"
+#include "sentences.h"
 
-/* Stream numbers (section 2.5): the first unidirectional one of either side,
- * and the first bidirectional one of the initiator. */
+/* Stream numbers (docs/BARREL-PROTOCOL.md, section 2.5): the first
+ * unidirectional one of either side, and the first bidirectional one of the
+ * initiator. */
 enum { STREAM_CONTROL = 0, STREAM_AUTH_INITIATOR = 2, STREAM_AUTH_RESPONDER };
 
-/* How long the peer's own dial may take to show up, as its net_setuptime. */
-#define YIELD_US (7 * PN_US_PER_S)
-/* The same when it has closed without a word, which may mean anything. */
+/* Erlang's default of net_setuptime: for each step of the distribution
+ * handshake, and for the peer's own dial to show up. */
+#define HANDSHAKE_US (7 * PN_US_PER_S)
+#define YIELD_US HANDSHAKE_US
+/* The same when it has closed without a reason, which may mean anything. */
 #define YIELD_CLOSED_US PN_US_PER_S
 /* Between the end of the authentication and our name. Upstream's responder
  * hands the connection from one process to another there, and what comes in
@@ -31,109 +35,109 @@ static const pn_dist_callbacks dist_callbacks;
 /* ---- authentication (loop) ----------------------------------------------- */
 
 static pn_auth_pin look_up_pin(
-    void *user, pn_slice name, const pn_public_key *key)
+    void *user, pn_slice name, const pn_ed25519_key *key)
 {
     pn_barrel *barrel = user;
     pn_auth_pin pin;
 
     (void)pthread_mutex_lock(&barrel->pins_lock);
-    pin = PN_CHECK(barrel_pins_damaged, barrel->are_pins_damaged)
-              ? PN_AUTH_PIN_DIFFERS
-              : pn_pins_look_up(barrel->pins, name, key);
+    pin = pn_pins_look_up(barrel->pins, name, key);
     (void)pthread_mutex_unlock(&barrel->pins_lock);
     return pin;
 }
 
-static pn_err add_pin(void *user, pn_slice name, const pn_public_key *key)
+static pn_err add_pin(void *user, pn_slice name, const pn_ed25519_key *key)
 {
     pn_barrel *barrel = user;
-    pn_store_error why = {{0}};
+    pn_principal who = pn_barrel_principal(key);
+    pn_why why = {0};
+    char said[256]; /* an atom of a node's name is no longer */
     pn_err err;
 
     (void)pthread_mutex_lock(&barrel->pins_lock);
     err = pn_pins_add(barrel->pins, name, key, pn_node_now(barrel->node), &why);
-    (void)pthread_mutex_unlock(&barrel->pins_lock);
     pn_node_lock(barrel->node);
     if (err == PN_OK) {
         barrel->metrics.new_pins++;
-        pn_node_log_text(barrel->node, PN_LOG_WARNING, "pinned a new node", key,
-            (const char *)name.data, name.len);
+        pn_node_log(barrel->node, &(pn_log_line){.level = PN_LOG_WARNING,
+                                      .what = PN_LOG_NODE_PINNED,
+                                      .who = &who,
+                                      .text = name});
     } else {
-        pn_node_log(barrel->node, PN_LOG_WARNING, "did not pin a new node",
-            why.text, PN_REASON_NONE, 0);
+        (void)snprintf(
+            said, sizeof(said), "%.*s", (int)name.len, (const char *)name.data);
+        pn_node_log(barrel->node, &(pn_log_line){.level = PN_LOG_WARNING,
+                                      .what = PN_LOG_NODE_NOT_PINNED,
+                                      .who = &who,
+                                      .label = said,
+                                      .text = pn_slice_of(why.text)});
     }
     pn_node_unlock(barrel->node);
+    (void)pthread_mutex_unlock(&barrel->pins_lock);
     return err;
 }
 
 static const pn_auth_pins auth_pins = {.look_up = look_up_pin, .add = add_pin};
 
-static pn_barrel_failures *failures_like(const pn_barrel_link *link)
-{
-    pn_barrel *barrel = link->barrel;
+/* Lines a minute for one source that fails in one way: it cannot talk over
+ * another, nor over a second way of its own. */
+enum { LINES_OF_FAILURE = 4 };
 
-    return link->dist != NULL
-               ? &barrel->dist_failures[link->base.is_dialled]
-                                       [pn_dist_reason_of(link->dist)]
-               : &barrel->auth_failures[link->base.is_dialled]
-                                       [pn_auth_reason_of(link->auth)];
+static pn_quiet_cause cause_of_failure(const pn_barrel_link *link)
+{
+    const bool is_dist = link->dist != NULL;
+    pn_quiet_cause cause = {
+        .kind = link->base.is_dialled ? PN_QUIET_DIAL_FAILED : PN_QUIET_LOG,
+        .id = pn_node_source_id(&link->base.remote),
+        .n_lines = LINES_OF_FAILURE,
+    };
+    uint8_t *way = cause.id.bytes + sizeof(cause.id.bytes) - 2;
+
+    way[0] = is_dist;
+    way[1] = (uint8_t)(is_dist ? (int)pn_dist_reason_of(link->dist)
+                               : (int)pn_auth_reason_of(link->auth));
+    return cause;
 }
 
-/* Whoever was refused is named to the owner of this node, at most once a
- * second for a reason and a direction (T27): nobody can talk over what another
- * is refused for. */
-static void log_failure(pn_barrel_link *link, const char *detail)
+/* Reports to the owner of this node which peer was refused (T27). */
+static void log_failure(const pn_barrel_link *link, const char *detail)
 {
-    pn_barrel *barrel = link->barrel;
-    pn_barrel_failures *like = failures_like(link);
-    uint64_t now = pn_node_now(barrel->node);
     char where[PN_ADDRESS_TEXT_LEN];
-    char text[PN_BARREL_SENTENCE_MAX];
-    char more[48] = "";
-    const char *what = link->dist != NULL ? "distribution refused"
-                       : link->base.is_dialled
-                           ? "outgoing authentication failed"
-                           : "incoming authentication failed";
+    char text[512];
+    const pn_quiet_cause cause = cause_of_failure(link);
+    pn_log_what what = link->dist != NULL      ? PN_LOG_DISTRIBUTION_REFUSED
+                       : link->base.is_dialled ? PN_LOG_AUTH_OUT_FAILED
+                                               : PN_LOG_AUTH_IN_FAILED;
 
-    if (PN_CHECK(barrel_log_rate,
-            like->logged_us != 0 && now - like->logged_us < PN_US_PER_S)) {
-        like->n_left_out++;
-        return;
-    }
-    like->logged_us = now;
-    if (like->n_left_out > 0) {
-        (void)snprintf(more, sizeof(more), " (and %llu more)",
-            (unsigned long long)like->n_left_out);
-        like->n_left_out = 0;
-    }
     pn_address_text(&link->base.remote, where);
-    (void)snprintf(text, sizeof(text), "%s %s: %s%s", where,
-        link->name == NULL ? "" : link->name, detail, more);
-    pn_node_log(barrel->node, PN_LOG_WARNING, what, text, PN_REASON_NONE, 0);
+    (void)snprintf(text, sizeof(text), "%s %s: %s", where,
+        link->name == NULL ? "" : link->name, detail);
+    pn_node_log(link->base.node,
+        &(pn_log_line){.level = PN_LOG_WARNING,
+            .what = what,
+            .text = pn_slice_of(text),
+            .cause = PN_SAFEGUARD(barrel_log_rate) ? &cause : NULL});
 }
+
+/* 0: PN_REASON_BAD_HANDSHAKE. */
+static const pn_reason auth_reasons[PN_AUTH_N_REASONS] = {
+    [PN_AUTH_REASON_KEY_MISMATCH] = PN_REASON_KEY_MISMATCH,
+    [PN_AUTH_REASON_NAME_MISMATCH] = PN_REASON_KEY_MISMATCH,
+    [PN_AUTH_REASON_UNTRUSTED_KEY] = PN_REASON_UNTRUSTED_PEER,
+    [PN_AUTH_REASON_PIN_NOT_STORED] = PN_REASON_UNTRUSTED_PEER,
+    [PN_AUTH_REASON_PEER_TS_SKEW] = PN_REASON_CLOCK_DIFFERS,
+    [PN_AUTH_REASON_REJECTED] = PN_REASON_NOT_PAIRED_THERE,
+    [PN_AUTH_REASON_OWN_KEY] = PN_REASON_OWN_KEY,
+    [PN_AUTH_REASON_OWN_NAME] = PN_REASON_OWN_KEY,
+    [PN_AUTH_REASON_OWN_NONCE] = PN_REASON_OWN_KEY,
+    [PN_AUTH_REASON_TIMEOUT] = PN_REASON_HANDSHAKE_TIMEOUT,
+    [PN_AUTH_REASON_SYSTEM] = PN_REASON_SYSTEM,
+};
 
 static pn_reason reason_of_auth(pn_auth_reason why)
 {
-    switch ((int)why) {
-    case PN_AUTH_REASON_KEY_MISMATCH:
-    case PN_AUTH_REASON_NAME_MISMATCH:
-        return PN_REASON_KEY_MISMATCH;
-    case PN_AUTH_REASON_UNTRUSTED_KEY:
-    case PN_AUTH_REASON_PIN_NOT_STORED:
-        return PN_REASON_UNTRUSTED_PEER;
-    case PN_AUTH_REASON_REJECTED:
-        return PN_REASON_NOT_PAIRED_THERE;
-    case PN_AUTH_REASON_OWN_KEY:
-    case PN_AUTH_REASON_OWN_NAME:
-    case PN_AUTH_REASON_OWN_NONCE:
-        return PN_REASON_OWN_KEY;
-    case PN_AUTH_REASON_TIMEOUT:
-        return PN_REASON_HANDSHAKE_TIMEOUT;
-    case PN_AUTH_REASON_SYSTEM:
-        return PN_REASON_SYSTEM;
-    default:
-        return PN_REASON_BAD_HANDSHAKE;
-    }
+    return auth_reasons[why] != PN_REASON_NONE ? auth_reasons[why]
+                                               : PN_REASON_BAD_HANDSHAKE;
 }
 
 static void count_auth(pn_barrel_link *link, bool is_ok)
@@ -151,65 +155,35 @@ static void count_auth(pn_barrel_link *link, bool is_ok)
     }
 }
 
-static const char *auth_hint(pn_auth_reason why)
-{
-    switch ((int)why) {
-    case PN_AUTH_REASON_UNTRUSTED_KEY:
-        return ": no key is pinned here for that name";
-    case PN_AUTH_REASON_KEY_MISMATCH:
-        return ": another key is pinned here for that name, or the pins "
-               "cannot be read";
-    case PN_AUTH_REASON_PIN_NOT_STORED:
-        return ": too many new names, too soon after the last, or it could "
-               "not be written";
-    case PN_AUTH_REASON_PEER_TS_SKEW:
-        return ": the clocks of the two nodes differ";
-    default:
-        return "";
-    }
-}
-
-/* What may be said of it: a reason, and what the peer gave as its own. */
-static void auth_detail(const pn_barrel_link *link, char *text, size_t cap)
-{
-    pn_auth_reason why = pn_auth_reason_of(link->auth);
-    pn_slice said = pn_auth_rejected_with(link->auth);
-
-    if (why == PN_AUTH_REASON_REJECTED) {
-        char safe[256];
-
-        (void)pn_escape(
-            (const char *)said.data, said.len, 64, safe, sizeof(safe));
-        (void)snprintf(
-            text, cap, "%s refused us: %s", pn_barrel_name_to_show(link), safe);
-    } else if (why == PN_AUTH_REASON_BAD_MESSAGE) {
-        (void)snprintf(text, cap, "%s: %s", pn_auth_reason_text(why),
-            pn_auth_decoded_text(pn_auth_decoded_of(link->auth)));
-    } else {
-        (void)snprintf(
-            text, cap, "%s%s", pn_auth_reason_text(why), auth_hint(why));
-    }
-}
-
 static void auth_failed(pn_barrel_link *link)
 {
     pn_slice claimed = pn_auth_peer_name(link->auth);
-    char detail[PN_BARREL_SENTENCE_MAX];
+    pn_auth_reason why = pn_auth_reason_of(link->auth);
+    char more[512];
+    const char *detail = more;
 
-    auth_detail(link, detail, sizeof(detail));
+    if (why == PN_AUTH_REASON_REJECTED) {
+        pn_barrel_refusal(
+            pn_auth_rejected_with(link->auth), more, sizeof(more));
+    } else if (why == PN_AUTH_REASON_BAD_MESSAGE) {
+        pn_barrel_bad_message(
+            pn_auth_decoded_of(link->auth), more, sizeof(more));
+    } else {
+        detail = pn_barrel_auth_sentence(why);
+    }
     if (link->name == NULL && claimed.len > 0) {
         link->name = strndup((const char *)claimed.data, claimed.len);
     }
-    pn_barrel_link_end(link, reason_of_auth(pn_auth_reason_of(link->auth)),
+    pn_barrel_link_end(link, reason_of_auth(why),
         "authentication with %s failed: %s", pn_barrel_name_to_show(link),
         detail);
 }
 
-/* Name and key are proven, or let through by name alone: then the caller is
- * nobody, and no grant is for nobody. */
+/* Name and key are proven, or the name alone lets the peer in: then the
+ * principal's key is all zeros, and no grant matches it. */
 static bool take_identity(pn_barrel_link *link)
 {
-    const pn_public_key *key = pn_auth_peer_key(link->auth);
+    const pn_ed25519_key *key = pn_auth_peer_key(link->auth);
     pn_slice name = pn_auth_peer_name(link->auth);
     pn_link *base = &link->base;
     char *copy = strndup((const char *)name.data, name.len);
@@ -225,9 +199,9 @@ static bool take_identity(pn_barrel_link *link)
     base->label = label;
     link->is_authenticated = true;
     link->is_cookie_only = key == NULL;
-    base->key = key == NULL ? (pn_public_key){{0}} : *key;
-    base->principal = (pn_principal){
-        .family = PN_FAMILY_BARREL, .key = base->key};
+    if (key != NULL) {
+        base->principal.key.ed25519 = *key;
+    }
     return true;
 }
 
@@ -240,10 +214,13 @@ static pn_err dist_start(pn_barrel_link *link)
         .peer_name = {(const uint8_t *)link->name, strlen(link->name)},
         .is_claimed = link->is_cookie_only,
         .cookie = {barrel->cookie, barrel->cookie_len},
-        .flags = barrel->opt.visible ? PN_DIST_FLAGS | PN_DIST_FLAG_PUBLISHED
-                                     : 0,
+        .flags = PN_DIST_FLAGS
+                 | (barrel->opt.visible ? PN_DIST_FLAG_PUBLISHED : 0),
+        .handshake_us = HANDSHAKE_US,
         .creation = barrel->creation,
         .max_message = barrel->opt.max_message_bytes,
+        .max_drain = barrel->opt.max_drained_bytes,
+        .drain_us = (uint64_t)barrel->opt.drain_timeout_ms * PN_US_PER_MS,
         .env = &barrel->node->env,
         .callbacks = &dist_callbacks,
         .user = link,
@@ -273,6 +250,8 @@ void pn_barrel_control_flush(pn_barrel_link *link)
 {
     pn_slice out = pn_dist_output(link->dist);
 
+    assert_on_loop(link->base.node);
+    assert_locked(link->base.node);
     if (out.len == 0 || link->quic == NULL
         || (pn_barrel_name_waits(link)
             && pn_node_now(link->base.node) < link->name_at_us)) {
@@ -281,7 +260,7 @@ void pn_barrel_control_flush(pn_barrel_link *link)
     if (pn_quic_write(link->quic, link->control, out.data, out.len, false)
         != PN_OK) {
         pn_barrel_link_end(link, PN_REASON_SYSTEM,
-            "%s takes nothing on its first stream",
+            "%s takes nothing on its first stream; look whether it hangs",
             pn_barrel_name_to_show(link));
         return;
     }
@@ -304,8 +283,8 @@ static pn_barrel_link *other_link(const pn_barrel_link *link)
                          : pn_barrel_find_dial(barrel, link->name, link);
 }
 
-/* A link lost to another of the same node: who waits for it waits for that
- * one. False: there is none yet. */
+/* A link lost to another of the same node: its calls move to that one. False:
+ * there is none yet. */
 static bool hand_over(pn_barrel_link *link)
 {
     pn_barrel_link *other = other_link(link);
@@ -316,9 +295,9 @@ static bool hand_over(pn_barrel_link *link)
     return other != NULL;
 }
 
-/* The peer dials us, most likely, and we have not seen that: it may still be a
- * stranger, or only be looking us up. Who waits goes on waiting here, until
- * that link takes them over (on_rival_lost) or does not come. */
+/* The peer dials us, most likely, and its link is not known yet: it may still
+ * be a stranger, or only be looking us up. Calls stay with this link until that
+ * one takes them over (on_rival_lost) or does not come. */
 static void yield(pn_barrel_link *link, uint64_t for_us)
 {
     uint64_t until = pn_node_now(link->base.node) + for_us;
@@ -334,13 +313,16 @@ static void yield(pn_barrel_link *link, uint64_t for_us)
 
 bool pn_barrel_dist_abandoned(pn_barrel_link *link)
 {
+    assert_on_loop(link->base.node);
+    assert_locked(link->base.node);
     if (link->is_yielding || pn_dist_state_of(link->dist) != PN_DIST_HANDSHAKE
         || pn_dist_awaits_ack(link->dist)) {
         return false;
     }
     if (hand_over(link)) {
         pn_barrel_link_end(link, PN_REASON_DUPLICATE,
-            "another link to %s came first", pn_barrel_name_to_show(link));
+            "another link to %s came first; try again",
+            pn_barrel_name_to_show(link));
         return true;
     }
     if (link->base.is_dialled) {
@@ -360,18 +342,23 @@ static void dist_failed(pn_barrel_link *link, pn_dist_reason why)
                      && pn_dist_awaits_ack(link->dist);
 
     pn_barrel_link_end(link,
-        is_duplicate(why)   ? PN_REASON_DUPLICATE
-        : link->has_been_up ? PN_REASON_BAD_FRAME
-                            : PN_REASON_BAD_HANDSHAKE,
-        "distribution with %s: %s%s", pn_barrel_name_to_show(link),
-        pn_dist_reason_text(why),
-        is_cookie ? ": the cookie differs, most likely" : "");
+        is_duplicate(why)                           ? PN_REASON_DUPLICATE
+        : link->has_been_up                         ? PN_REASON_BAD_FRAME
+        : is_cookie || why == PN_DIST_REASON_COOKIE ? PN_REASON_COOKIE_DIFFERS
+                                                    : PN_REASON_BAD_HANDSHAKE,
+        "distribution with %s: %s", pn_barrel_name_to_show(link),
+        is_cookie
+            ? "it does not answer our proof of the cookie, which differs, "
+              "most likely; give both nodes the same"
+            : pn_barrel_dist_sentence(why));
 }
 
 void pn_barrel_dist_check(pn_barrel_link *link)
 {
     pn_dist_reason why;
 
+    assert_on_loop(link->base.node);
+    assert_locked(link->base.node);
     if (link->dist == NULL || link->is_yielding
         || link->base.stage == PN_LINK_ENDED
         || pn_dist_state_of(link->dist) != PN_DIST_FAILED) {
@@ -393,8 +380,8 @@ static void on_rival_lost(void *user)
 
     if (rival != NULL) {
         pn_barrel_ops_move(rival, link);
-        pn_barrel_link_end(
-            rival, PN_REASON_DUPLICATE, "the node dialled us meanwhile");
+        pn_barrel_link_end(rival, PN_REASON_DUPLICATE,
+            "the node dialled us meanwhile; try again");
     }
 }
 
@@ -413,7 +400,7 @@ static pn_dist_rival on_dist_name(void *user, pn_slice name)
     }
     if ((dial->is_yielding || dial->control_written == 0)
         && !link->is_cookie_only) {
-        on_rival_lost(link); /* nobody has heard of ours yet */
+        on_rival_lost(link); /* the peer has not seen our dial yet */
         return PN_DIST_RIVAL_NONE;
     }
     return PN_DIST_RIVAL_DIAL;
@@ -426,8 +413,8 @@ static void on_rival_gone(void *user)
         link->barrel, link->name, link, PN_BARREL_STAGES_UP);
 
     if (old != NULL) {
-        pn_barrel_link_end(
-            old, PN_REASON_SUPERSEDED, "%s has connected again", link->name);
+        pn_barrel_link_end(old, PN_REASON_SUPERSEDED,
+            "%s has connected again; try again", link->name);
     }
 }
 
@@ -439,8 +426,8 @@ static bool on_alive(void *user)
            == NULL;
 }
 
-/* Who has proven the key we dialled has credit before our name; others have it
- * when distribution is up. */
+/* A peer that has proven the key we dialled has credit before our name; others
+ * have it when distribution is up. */
 static bool has_credit_early(const pn_barrel_link *link)
 {
     return link->base.is_dialled && !link->is_cookie_only;
@@ -466,7 +453,8 @@ static void on_dist_up(void *user)
         give_credit(link);
     }
     link->barrel->metrics.links_up++;
-    pn_node_event(node, PN_EVENT_PEER_UP, &base->key, base->label,
+    pn_barrel_redial_up(link);
+    pn_node_event(node, PN_EVENT_PEER_UP, &base->principal, base->label,
         &base->remote, NULL, 0, PN_REASON_NONE);
     pn_barrel_ops_start(link);
     (void)pthread_cond_broadcast(&node->state_changed);
@@ -483,6 +471,16 @@ static void on_dist_signal(void *user, const pn_dist_signal *signal)
     }
 }
 
+static void on_dist_drained(
+    void *user, const uint8_t *head, size_t head_len, size_t len)
+{
+    pn_barrel_link *link = user;
+
+    if (link->base.stage == PN_LINK_UP) {
+        pn_barrel_serve_drained(link, head, head_len, len);
+    }
+}
+
 static const pn_dist_callbacks dist_callbacks = {
     .on_name = on_dist_name,
     .on_rival_lost = on_rival_lost,
@@ -490,18 +488,20 @@ static const pn_dist_callbacks dist_callbacks = {
     .on_alive = on_alive,
     .on_up = on_dist_up,
     .on_signal = on_dist_signal,
+    .on_drained = on_dist_drained,
 };
 
 /* ---- from authentication to distribution (loop) ------------------------ */
 
 /* The pin was looked up when the name was said; it may have been taken back
- * since. With pins_lock held, so that whoever takes it back finds this link. */
+ * since. pins_lock is held, so that taking a pin back finds this link. */
 static bool is_still_pinned(const pn_barrel_link *link)
 {
     pn_slice name = {(const uint8_t *)link->name, strlen(link->name)};
 
     return link->is_cookie_only
-           || pn_pins_look_up(link->barrel->pins, name, &link->base.key)
+           || pn_pins_look_up(
+                  link->barrel->pins, name, &link->base.principal.key.ed25519)
                   == PN_AUTH_PIN_EQUAL;
 }
 
@@ -509,17 +509,24 @@ static void auth_done(pn_barrel_link *link)
 {
     pn_err err;
 
+    assert_on_loop(link->base.node);
+    assert_locked(link->base.node);
     if (!take_identity(link)) {
         pn_link_end(&link->base, PN_REASON_OUT_OF_MEMORY);
         return;
     }
-    if (PN_CHECK(barrel_pin_at_end, !is_still_pinned(link))) {
+    if (PN_REFUSE_IF(barrel_pin_at_end, !is_still_pinned(link))) {
         pn_barrel_link_end(link, PN_REASON_UNTRUSTED_PEER,
-            "%s is not pinned any more", link->name);
+            "%s is not pinned any more; pin its key again", link->name);
         return;
     }
     count_auth(link, true);
-    pn_barrel_leave_gate(link);
+    pn_link_leave_gate(&link->base);
+    pn_barrel_link_count(link);
+    if (!PN_REFUSE_IF(barrel_known_cookie_only, link->is_cookie_only)) {
+        pn_barrel_known_add(link->barrel->known, link->name, &link->base.remote,
+            pn_node_now(link->base.node));
+    }
     err = dist_start(link);
     link->name_at_us = pn_node_now(link->base.node) + HANDOVER_US;
     if (err == PN_OK && link->base.is_dialled) {
@@ -530,14 +537,14 @@ static void auth_done(pn_barrel_link *link)
     }
     if (err != PN_OK) {
         pn_barrel_link_end(link, PN_REASON_SYSTEM,
-            "distribution with %s cannot begin: %s", link->name,
+            "distribution with %s cannot begin: %s; try again", link->name,
             pn_strerror(err));
         return;
     }
     pn_barrel_control_flush(link);
 }
 
-/* What the engine has to say goes out; with its outcome our stream ends. */
+/* Sends the engine's output; with its outcome our stream ends. */
 static pn_err auth_write(pn_barrel_link *link)
 {
     pn_slice out = pn_auth_output(link->auth);
@@ -569,6 +576,8 @@ void pn_barrel_auth_check(pn_barrel_link *link)
     pn_auth_outcome outcome;
     pn_err err;
 
+    assert_on_loop(link->base.node);
+    assert_locked(link->base.node);
     if (link->auth == NULL || link->base.stage != PN_LINK_HANDSHAKE) {
         return;
     }
@@ -576,7 +585,7 @@ void pn_barrel_auth_check(pn_barrel_link *link)
     outcome = pn_auth_outcome_of(link->auth);
     if (err != PN_OK && outcome != PN_AUTH_FAILED) {
         pn_barrel_link_end(link, PN_REASON_BAD_HANDSHAKE,
-            "%s allows no stream for the authentication",
+            "%s allows no stream for the authentication; check its version",
             pn_barrel_name_to_show(link));
     } else if (outcome == PN_AUTH_FAILED) {
         auth_failed(link);
@@ -590,7 +599,6 @@ static pn_err auth_start(pn_barrel_link *link)
 {
     pn_barrel *barrel = link->barrel;
     bool is_bound = pn_quic_binding(link->quic, link->binding) == PN_OK;
-    const char *why = NULL;
     pn_auth_config config = {
         .initiator = link->base.is_dialled,
         .name = barrel->name,
@@ -603,18 +611,20 @@ static pn_err auth_start(pn_barrel_link *link)
         .n_cookie_only = barrel->opt.n_cookie_only,
         .timeout_us = (uint64_t)barrel->opt.auth_timeout_ms * PN_US_PER_MS,
         .window_ms = barrel->opt.auth_window_ms,
-        .env = &barrel->auth_env,
+        .env = &barrel->node->env,
         .pins = &auth_pins,
         .pins_user = barrel,
     };
 
     link->base.stage = PN_LINK_HANDSHAKE;
     link->auth_began_us = pn_node_now(barrel->node);
-    return pn_auth_new(&config, link->auth_began_us, &link->auth, &why);
+    return pn_auth_new(&config, link->auth_began_us, &link->auth);
 }
 
 void pn_barrel_auth_begin(pn_barrel_link *link)
 {
+    assert_on_loop(link->base.node);
+    assert_locked(link->base.node);
     pn_quic_addresses(link->quic, &link->base.local, &link->base.remote);
     if (auth_start(link) != PN_OK) {
         pn_link_end(&link->base, PN_REASON_OUT_OF_MEMORY);
@@ -632,10 +642,12 @@ void pn_barrel_auth_input(pn_barrel_link *link, int64_t stream,
     int64_t expected = link->base.is_dialled ? STREAM_AUTH_RESPONDER
                                              : STREAM_AUTH_INITIATOR;
 
-    if (PN_CHECK(barrel_auth_stream, stream != expected)) {
+    assert_on_loop(node);
+    assert_unlocked(node);
+    if (PN_REFUSE_IF(barrel_auth_stream, stream != expected)) {
         pn_node_lock(node);
         pn_barrel_link_end(link, PN_REASON_BAD_HANDSHAKE,
-            "unexpected stream: %s began before it was authenticated",
+            "%s opened a stream before it was authenticated; check its version",
             pn_barrel_name_to_show(link));
         pn_node_unlock(node);
         return;
@@ -658,9 +670,9 @@ void pn_barrel_auth_input(pn_barrel_link *link, int64_t stream,
  * end of the stream. */
 void pn_barrel_auth_rest(pn_barrel_link *link, size_t len)
 {
-    if (PN_CHECK(barrel_auth_rest, len > 0)) {
+    if (PN_REFUSE_IF(barrel_auth_rest, len > 0)) {
         pn_barrel_link_end(link, PN_REASON_BAD_HANDSHAKE,
-            "%s sent more than an authentication",
+            "%s sent more than an authentication; check its version",
             pn_barrel_name_to_show(link));
     }
 }
@@ -689,6 +701,8 @@ void pn_barrel_dist_input(
 {
     uint64_t now = pn_node_now(link->base.node);
 
+    assert_on_loop(link->base.node);
+    assert_locked(link->base.node);
     if (stream == STREAM_CONTROL) {
         pn_dist_control_input(link->dist, now, data, len);
         pn_quic_consumed(link->quic, stream, len);
@@ -700,18 +714,9 @@ void pn_barrel_dist_input(
     pn_barrel_dist_check(link);
 }
 
-void pn_barrel_leave_gate(pn_barrel_link *link)
-{
-    if (link->is_stranger) {
-        link->is_stranger = false;
-        pn_gate_leave(
-            &link->barrel->gate, pn_address_source(&link->base.remote));
-    }
-}
-
 void pn_barrel_auth_ended(pn_barrel_link *link, pn_reason reason)
 {
-    pn_barrel_leave_gate(link);
+    assert_locked(link->base.node);
     if (link->auth == NULL || link->has_been_up
         || reason == PN_REASON_LOCAL_CLOSE || reason == PN_REASON_DUPLICATE) {
         return;
@@ -719,5 +724,7 @@ void pn_barrel_auth_ended(pn_barrel_link *link, pn_reason reason)
     if (!link->is_counted) {
         count_auth(link, false);
     }
-    log_failure(link, link->why.text);
+    if (pn_barrel_redial_is_news(link, reason)) {
+        log_failure(link, link->why.text);
+    }
 }

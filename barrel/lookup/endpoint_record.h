@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a node is reached, as the text of an endpoint file: one Erlang term and
- * a newline, {"HOST",PORT}. ; barrel-wire section 13. No I/O. */
-#ifndef PN_BARREL_DISCOVERY_ENDPOINT_H
-#define PN_BARREL_DISCOVERY_ENDPOINT_H
+/* A node's address as the text of an endpoint file: one Erlang term and a
+ * newline, {"HOST",PORT}. ; docs/BARREL-PROTOCOL.md, section 13. No I/O. */
+#ifndef PN_LOOKUP_ENDPOINT_RECORD_H
+#define PN_LOOKUP_ENDPOINT_RECORD_H
 
 #include <peernet/error.h>
 
@@ -22,7 +22,7 @@ bool pn_barrel_host_is_valid(const char *host, size_t len);
 /*
  * Reads the text of a file; white space may be wherever Erlang allows it, and
  * the newline behind the dot shows that nothing was cut off. Comments, escapes
- * and a second term, which nobody writes, are refused. *ret_why is static
+ * and a second term, which are never written, are refused. *ret_why is static
  * storage, written on an error. Errors: PN_MALFORMED; PN_LIMIT more than
  * PN_BARREL_ENDPOINT_MAX bytes.
  */
