@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A command line against a table: which options a command has, which of them
- * take a value, how many other arguments it wants. Mistakes say what was
- * expected and quote what was found.
+ * Parses a command line by a table: the options of a command, which of them
+ * take a value, and the number of its other arguments. The sentence of a
+ * mistake names what was expected and quotes what was found.
  */
 #ifndef PN_CLI_ARGS_H
 #define PN_CLI_ARGS_H
 
 #include <peernet/common.h>
 
+#include "nearest.h"
 #include "text.h"
 
-/* How a command ended; peernet(1), EXIT STATUS. */
+/* The exit statuses; peernet(1), EXIT STATUS. */
 typedef enum cli_exit {
     CLI_OK = 0,
     CLI_REMOTE = 1,       /* the peer answered with an error */
@@ -19,24 +20,48 @@ typedef enum cli_exit {
     CLI_NO_LINK = 3,      /* no link, no reply in time, the link ended */
     CLI_LOCAL = 4,        /* a file, the system, another process */
     CLI_NO_PEER = 5,      /* no paired peer, or more than one, is meant */
+    CLI_NO_ANSWER = 6,    /* the running node does not answer */
     CLI_INTERRUPTED = 130 /* by a signal, before it was done */
 } cli_exit;
 
 #define CLI_MAX_OPTIONS 128
 #define CLI_MAX_POSITIONAL 8
 
+/* The value that cli_option_store writes, and the type of the member that it
+ * writes. */
+typedef enum cli_option_kind {
+    CLI_BY_COMMAND, /* nothing: the command reads the value itself */
+    CLI_TRUE,       /* bool */
+    CLI_FALSE,      /* bool */
+    CLI_ZERO,       /* uint32_t */
+    CLI_U16,        /* min to max */
+    CLI_U32,        /* min to max */
+    CLI_STRING,     /* const char *, borrowed */
+    CLI_CHOICE      /* an enum: the place of the word in choices */
+} cli_option_kind;
+
+/* One row of a table: parsing, help, completion and storing come from it. */
 typedef struct cli_option {
-    const char *name;  /* without "--"; NULL ends a table */
-    char short_name;   /* 0: none */
-    const char *value; /* what its value is called; NULL: a flag */
+    const char *name; /* without "--"; NULL ends a table */
+    char short_name;  /* 0: none */
+    /* The name of its value; NULL: a flag. "..." at its end: the option may be
+     * repeated. */
+    const char *value;
     const char *help;
+    cli_option_kind kind;
+    size_t offset; /* of the member in the structure that its table fills */
+    uint32_t min;
+    uint32_t max;
+    const char *const *choices; /* NULL ends them */
+    const char *note; /* the reason of the limits, for sentences; or NULL */
 } cli_option;
 
 typedef struct cli_args cli_args;
+typedef struct cli_app cli_app; /* commands/app.h */
 
 typedef struct cli_command {
     const char *name;
-    cli_exit (*run)(const cli_args *args);
+    cli_exit (*run)(const cli_app *app);
     const char *positional; /* "PEER HANDLE TERM" */
     unsigned n_min;
     unsigned n_max;
@@ -56,6 +81,11 @@ struct cli_args {
     unsigned n_given;
 };
 
+/* The command of that name; NULL: there is none, and *ret_nearest is the
+ * nearest name. */
+const cli_command *cli_command_find(
+    const cli_command *commands, const char *name, cli_nearest *ret_nearest);
+
 /*
  * Parses argv[1...]. The first word that is no option names the command;
  * global options may stand before and after it, "--" ends options, and "-"
@@ -65,17 +95,26 @@ struct cli_args {
 bool cli_args_parse(int argc, char *const *argv, const cli_command *commands,
     const cli_option *global, cli_args *ret_args, cli_text *error);
 
-/* The last value of an option; NULL when it was not given. "" for a flag. */
+/* True when the option takes a value and may be repeated. */
+bool cli_option_repeats(const cli_option *option);
+
+/* The value of an option, the last of one that repeats; NULL when it was not
+ * given. "" for a flag. */
 const char *cli_args_value(const cli_args *args, const char *name);
 bool cli_args_flag(const cli_args *args, const char *name);
-/* Values of an option that may be given again and again: start with *i = 0;
- * NULL at the end. */
+/* Values of an option that may be repeated: start with *i = 0; NULL at the
+ * end. */
 const char *cli_args_next(const cli_args *args, const char *name, unsigned *i);
 /*
- * A number from min to max; fallback when the option was not given. False with
- * a sentence in error.
+ * Writes the value of one option into the structure that its table fills;
+ * text: the value, not used for a flag. False with a sentence in error, and
+ * nothing written, when it is no value of this option.
  */
-bool cli_args_number(const cli_args *args, const char *name, uint32_t min,
-    uint32_t max, uint32_t fallback, uint32_t *ret_number, cli_text *error);
+bool cli_option_store(
+    const cli_option *option, const char *text, void *into, cli_text *error);
+/* The same for every option of the table that was given; members of the others
+ * keep their defaults. */
+bool cli_args_store(
+    const cli_args *args, const cli_option *table, void *into, cli_text *error);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mutant.h"
+
 void cli_text_fini(cli_text *t)
 {
     free(t->data);
@@ -21,38 +23,53 @@ void cli_text_clear(cli_text *t)
     }
 }
 
-/* Room for len bytes and the NUL. */
-static bool text_reserve(cli_text *t, size_t len)
+/* Room for len bytes and the NUL; is_exact: and for no more. */
+static bool text_room(cli_text *t, size_t len, bool is_exact)
 {
     size_t cap = t->cap == 0 ? 64 : t->cap;
-    char *data = NULL;
+    char *data;
 
-    if (t->failed) {
-        return false;
-    }
-    if (t->cap - t->len > len && t->data != NULL) {
-        return true;
-    }
-    if (len > SIZE_MAX / 4 || t->len > SIZE_MAX / 4) {
-        t->failed = true;
-        return false;
+    t->failed = t->failed || len > SIZE_MAX / 4 || t->len > SIZE_MAX / 4;
+    if (t->failed || t->cap - t->len > len) {
+        return !t->failed;
     }
     while (cap - t->len <= len) {
         cap *= 2;
     }
+    cap = is_exact ? t->len + len + 1 : cap;
     data = realloc(t->data, cap);
-    if (data == NULL) {
-        t->failed = true;
-        return false;
+    t->failed = data == NULL;
+    if (!t->failed) {
+        t->data = data;
+        t->cap = cap;
     }
-    t->data = data;
-    t->cap = cap;
-    return true;
+    return !t->failed;
+}
+
+static void text_count(cli_text *t, size_t len)
+{
+    if (t->failed
+        || PN_REFUSE_IF(cli_text_counted, len > t->max_counted - t->len)) {
+        t->failed = true;
+        return;
+    }
+    t->len += len;
+}
+
+void cli_text_reserve(cli_text *t, size_t len)
+{
+    if (text_room(t, len, true)) {
+        t->data[t->len] = '\0';
+    }
 }
 
 void cli_text_add(cli_text *t, const void *data, size_t len)
 {
-    if (!text_reserve(t, len)) {
+    if (t->counts) {
+        text_count(t, len);
+        return;
+    }
+    if (!text_room(t, len, false)) {
         return;
     }
     if (len > 0) {
@@ -83,12 +100,21 @@ void cli_text_printf(cli_text *t, const char *format, ...)
     len = vsnprintf(NULL, 0, format, args);
     if (len < 0) {
         t->failed = true;
-    } else if (text_reserve(t, (size_t)len)) {
+    } else if (t->counts) {
+        text_count(t, (size_t)len);
+    } else if (text_room(t, (size_t)len, false)) {
         (void)vsnprintf(t->data + t->len, (size_t)len + 1, format, again);
         t->len += (size_t)len;
     }
     va_end(again);
     va_end(args);
+}
+
+void cli_text_hex(cli_text *t, const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        cli_text_printf(t, "%02x", bytes[i]);
+    }
 }
 
 void cli_text_drop(cli_text *t, size_t len)
@@ -106,6 +132,31 @@ const char *cli_text_string(const cli_text *t)
     return t->data == NULL ? "" : t->data;
 }
 
+static bool is_listed(const cli_text *t, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *at = cli_text_string(t); *at != '\0';) {
+        size_t n = strcspn(at, ",");
+
+        if (n == len && memcmp(at, word, n) == 0) {
+            return true;
+        }
+        at += n + (at[n] == ',');
+    }
+    return false;
+}
+
+void cli_text_list(cli_text *t, const char *word)
+{
+    if (!is_listed(t, word)) {
+        if (t->len > 0) {
+            cli_text_putc(t, ',');
+        }
+        cli_text_puts(t, word);
+    }
+}
+
 /* ---- Base64 ------------------------------------------------------------- */
 
 static const char base64_digits[] =
@@ -116,73 +167,45 @@ void cli_base64_add(cli_text *t, const void *data, size_t len)
     const uint8_t *p = data;
 
     for (size_t i = 0; i < len; i += 3) {
-        uint32_t group = (uint32_t)p[i] << 16;
-        char quad[4];
+        uint32_t group = (uint32_t)p[i] << 16
+                         | (i + 1 < len ? (uint32_t)p[i + 1] << 8 : 0)
+                         | (i + 2 < len ? p[i + 2] : 0);
+        const char quad[4] = {base64_digits[group >> 18 & 63],
+            base64_digits[group >> 12 & 63],
+            i + 1 < len ? base64_digits[group >> 6 & 63] : '=',
+            i + 2 < len ? base64_digits[group & 63] : '='};
 
-        if (i + 1 < len) {
-            group |= (uint32_t)p[i + 1] << 8;
-        }
-        if (i + 2 < len) {
-            group |= p[i + 2];
-        }
-        quad[0] = base64_digits[group >> 18 & 63];
-        quad[1] = base64_digits[group >> 12 & 63];
-        quad[2] = i + 1 < len ? base64_digits[group >> 6 & 63] : '=';
-        quad[3] = i + 2 < len ? base64_digits[group & 63] : '=';
         cli_text_add(t, quad, sizeof(quad));
     }
 }
 
-static int base64_value(char c)
-{
-    const char *at = c == '\0' ? NULL : strchr(base64_digits, c);
-
-    return at == NULL ? -1 : (int)(at - base64_digits);
-}
-
-/* One group of four digits; pad is how many of them are '='. Bits that a
- * shorter group does not use must be zero, or two texts would mean the same
- * bytes. */
-static bool base64_group(const char *text, unsigned pad, uint8_t ret_bytes[3])
-{
-    uint32_t group = 0;
-
-    for (unsigned i = 0; i < 4 - pad; i++) {
-        int value = base64_value(text[i]);
-
-        if (value < 0) {
-            return false;
-        }
-        group |= (uint32_t)value << (18 - 6 * i);
-    }
-    if ((group & ((UINT32_C(1) << (8 * pad)) - 1)) != 0) {
-        return false;
-    }
-    ret_bytes[0] = (uint8_t)(group >> 16);
-    ret_bytes[1] = (uint8_t)(group >> 8);
-    ret_bytes[2] = (uint8_t)group;
-    return true;
-}
-
+/* Bits that the last digit does not use must be zero, or two texts would mean
+ * the same bytes. */
 bool cli_base64_decode(cli_text *t, const char *text, size_t len)
 {
     size_t before = t->len;
+    size_t end = len;
+    uint32_t bits = 0;
+    unsigned n_bits = 0;
+    bool good = len % 4 == 0;
 
-    if (len % 4 != 0) {
-        return false;
+    while (end > 0 && len - end < 2 && text[end - 1] == '=') {
+        end--;
     }
-    for (size_t i = 0; i < len; i += 4) {
-        uint8_t bytes[3];
-        unsigned pad = 0;
+    for (size_t i = 0; good && i < end; i++) {
+        const char *at = memchr(
+            base64_digits, text[i], sizeof(base64_digits) - 1);
 
-        if (i + 4 == len && text[i + 3] == '=') {
-            pad = text[i + 2] == '=' ? 2 : 1;
+        good = at != NULL;
+        bits = bits << 6 | (good ? (uint32_t)(at - base64_digits) : 0);
+        n_bits += 6;
+        if (n_bits >= 8) {
+            n_bits -= 8;
+            cli_text_putc(t, (char)(bits >> n_bits));
+            bits &= (UINT32_C(1) << n_bits) - 1;
         }
-        if (!base64_group(text + i, pad, bytes)) {
-            t->len = before;
-            return false;
-        }
-        cli_text_add(t, bytes, 3 - pad);
     }
-    return true;
+    good = good && bits == 0;
+    t->len = good ? t->len : before;
+    return good;
 }

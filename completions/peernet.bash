@@ -1,60 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-# Completion of peernet(1) for bash. tests/e2e/cli_docs.sh compares it with
-# the program's own table.
+# Completion of peernet(1) for bash, from the table that the program itself
+# prints (peernet help --json). tests/e2e/cli_docs.sh runs it.
 
-_peernet_commands="id pair unpair peers discover run call send rpc cast
-monitor barrel chat metrics events help"
-_peernet_global="-d --data-dir --json -h --help --version"
-_peernet_node="--listen --discovery --discovery-address --discovery-port
---no-linger"
-_peernet_barrel="--cookie-file --trust-mode --auth-timeout --auth-window
---cookie-only --node --discovery-dir --dns-port --barrel-listen --key-dir
---cert-dir"
-_peernet_own="--as $_peernet_barrel"
-
-# Options of one command, beside the global ones.
-_peernet_options() {
-    case $1 in
-    id) echo "--qr" ;;
-    pair) echo "-l --label -a --address" ;;
-    discover) echo "-s --seconds $_peernet_node" ;;
-    run)
-        echo "-e --expose --export --arg -A --allow --program-timeout --echo
-            --chat --announce-every --no-control -v --verbose --barrel
-            --no-publish --visible $_peernet_node $_peernet_barrel"
-        ;;
-    call)
-        echo "-t --timeout -w --wait --at --json-term $_peernet_node
-            $_peernet_own"
-        ;;
-    send) echo "-w --wait --at --json-term $_peernet_node $_peernet_own" ;;
-    rpc)
-        echo "--handle -t --timeout -w --wait --at --json-term $_peernet_node
-            $_peernet_own"
-        ;;
-    cast)
-        echo "--handle -w --wait --at --json-term $_peernet_node $_peernet_own"
-        ;;
-    monitor) echo "-w --wait $_peernet_own" ;;
-    barrel) echo "--out --yes --key-dir --cert-dir" ;;
-    chat | metrics | events) echo "$_peernet_node" ;;
-    esac
+# The lines of that table: of one command, or all.
+_peernet_table() {
+    "${COMP_WORDS[0]/#\~/$HOME}" help --json 2>/dev/null |
+        grep "\"command\":\"${1:-[a-z]*}\""
 }
 
-# Options that take a value.
+_peernet_commands() {
+    _peernet_table | sed 's/.*"command":"\([^"]*\)".*/\1/'
+}
+
+# Options of one command; those of 'help' are those that every command has.
+_peernet_options() {
+    _peernet_table "${1:-help}" |
+        grep -oE '\{"name":"[^"]*"(,"short":"[^"]*")?' |
+        sed -E 's/^\{"name":"([^"]*)"(,"short":"(.)")?/--\1 -\3/; s/ -$//'
+}
+
+# Those that take a value, of any command.
+_peernet_valued() {
+    _peernet_table |
+        grep -oE '\{"name":"[^"]*"(,"short":"[^"]*")?,"value"' |
+        sed -E 's/^\{"name":"([^"]*)"(,"short":"(.)")?.*/--\1 -\3/; s/ -$//' |
+        sort -u
+}
+
 _peernet_takes_value() {
-    case $1 in
-    -d | --data-dir | -l | --label | -a | --address | -s | --seconds | \
-        -e | --expose | --export | --arg | -A | --allow | --program-timeout | \
-        --announce-every | -t | --timeout | -w | --wait | --at | --handle | \
-        --listen | --discovery | --discovery-address | --discovery-port | \
-        --barrel | --as | --cookie-file | --trust-mode | --auth-timeout | \
-        --auth-window | --cookie-only | --node | --discovery-dir | \
-        --dns-port | --barrel-listen | --key-dir | --cert-dir | --out)
-        return 0
-        ;;
-    esac
-    return 1
+    [[ " ${_peernet_values:=$(_peernet_valued | tr '\n' ' ')}" == *" $1 "* ]]
 }
 
 # Labels of paired peers that are one plain word.
@@ -109,13 +83,16 @@ _peernet_value() {
     --discovery)
         mapfile -t COMPREPLY < <(compgen -W "udp none" -- "$cur")
         ;;
+    --dnssd)
+        mapfile -t COMPREPLY < <(compgen -W "auto avahi embedded none" -- "$cur")
+        ;;
     *) COMPREPLY=() ;;
     esac
 }
 
 _peernet() {
     local cur=${COMP_WORDS[COMP_CWORD]} command="" first="" n_words=0 i word
-    local _peernet_dir=""
+    local _peernet_dir="" _peernet_values=""
     COMPREPLY=()
 
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -141,11 +118,11 @@ _peernet() {
 
     if [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W \
-            "$(_peernet_options "$command") $_peernet_global" -- "$cur")
+            "$(_peernet_options "$command")" -- "$cur")
     elif [[ -z $command ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$_peernet_commands" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$(_peernet_commands)" -- "$cur")
     elif [[ $command == help && $n_words -eq 0 ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$_peernet_commands" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$(_peernet_commands)" -- "$cur")
     elif [[ $command == barrel && $n_words -eq 0 ]]; then
         mapfile -t COMPREPLY < <(compgen -W \
             "id trust pins unpin rotate nodes" -- "$cur")
@@ -156,7 +133,7 @@ _peernet() {
         monitor)
             mapfile -t COMPREPLY < <(compgen -W "$(_peernet_pins)" -- "$cur")
             ;;
-        unpair | call | send | rpc | cast | chat)
+        unpair | doctor | call | send | rpc | cast | chat)
             mapfile -t COMPREPLY < <(compgen -W "$(_peernet_peers)" -- "$cur")
             ;;
         esac

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands, and the functions in it. */
+#ifndef PN_CLI_COMMANDS_H
+#define PN_CLI_COMMANDS_H
+
+#include "app.h"
+
+extern const cli_command cli_commands[];
+extern const cli_option cli_global_options[];
+
+cli_exit cli_cmd_id(const cli_app *app);
+cli_exit cli_cmd_pair(const cli_app *app);
+cli_exit cli_cmd_unpair(const cli_app *app);
+cli_exit cli_cmd_peers(const cli_app *app);
+cli_exit cli_cmd_discover(const cli_app *app);
+cli_exit cli_cmd_label(const cli_app *app);
+cli_exit cli_cmd_status(const cli_app *app);
+cli_exit cli_cmd_announce(const cli_app *app);
+cli_exit cli_cmd_doctor(const cli_app *app);
+cli_exit cli_cmd_run(const cli_app *app);
+cli_exit cli_cmd_call(const cli_app *app); /* send, too */
+cli_exit cli_cmd_rpc(const cli_app *app);  /* cast, too */
+cli_exit cli_cmd_monitor(const cli_app *app);
+cli_exit cli_cmd_barrel(const cli_app *app);
+cli_exit cli_cmd_chat(const cli_app *app);
+cli_exit cli_cmd_metrics(const cli_app *app);
+cli_exit cli_cmd_events(const cli_app *app);
+cli_exit cli_cmd_help(const cli_app *app);
+cli_exit cli_cmd_version(const cli_app *app);
+
+/* Parses the command line and runs the command. Returns the exit status. */
+cli_exit cli_main(int argc, char *const *argv);
+
+/* Options of calls, of discover and of run, beside those of every node. */
+extern const cli_option cli_timeout_option_table[];
+extern const cli_option cli_wait_option_table[];
+extern const cli_option cli_discover_option_table[];
+extern const cli_option cli_doctor_option_table[];
+extern const cli_option cli_run_option_table[];
+
+/* The table of peers; an answer's array. */
+void cli_print_peers(const json_t *peers);
+/* The label that the owner has given to a peer, else 'says "X"' for what it
+ * calls itself, else "-". */
+const char *cli_label_of(const json_t *peer, char text[static 96]);
+/* Adds the interfaces of a source of "status": " on eth0 (10.1.0.2)" for those
+ * that it uses, "; not on lo (it is loopback)" for the others. */
+void cli_add_interfaces(cli_text *t, const json_t *source, bool is_used);
+/* Why an interface is not used, "down", as a clause for people. */
+const char *cli_interface_sentence(const char *unused);
+/* peers --watch: until a signal. */
+cli_exit cli_watch_peers(const cli_app *app);
+
+/* An event as one line for people: "12:00:01 peer-up  kitchen ...". */
+void cli_event_to_text(cli_text *t, const json_t *event);
+/* Prints the events of a session's node from now on, as they come. CLI_OK, or
+ * an error that was reported. */
+cli_exit cli_print_events(const cli_app *app, cli_session *session);
+
+/* Draws key as a QR code; CLI_LOCAL without libqrencode. */
+cli_exit cli_draw_qr(const cli_app *app, const char *key);
+#endif

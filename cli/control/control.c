@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control socket: its clients and their limits. */
+#include "control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mutant.h"
+
+struct cli_control_client {
+    cli_control *control;
+    cli_control_client *next;
+    void *data; /* the owner's */
+    uv_pipe_t pipe;
+    uv_timer_t timer; /* until the first line */
+    unsigned n_handles;
+    bool greeted; /* a line has come */
+    bool gone;
+    cli_text input;
+    char read_buf[4096];
+};
+
+struct cli_control {
+    uv_pipe_t *pipe; /* NULL: there is no socket now */
+    uv_timer_t timer;
+    cli_runtime runtime;
+    cli_control_callbacks callbacks;
+    cli_control_client *clients;
+    unsigned n_clients;
+    char path[CLI_SOCKET_PATH_MAX + 1];
+    struct stat made; /* what is at path */
+};
+
+/* ---- sent lines --------------------------------------------------------- */
+
+typedef struct output {
+    uv_write_t write;
+    cli_text line;
+    void (*on_failed)(uv_stream_t *stream);
+} output;
+
+static void output_free(output *o)
+{
+    cli_text_fini(&o->line);
+    free(o);
+}
+
+static void on_sent(uv_write_t *write, int status)
+{
+    output *o = write->data;
+
+    if (status != 0 && o->on_failed != NULL) {
+        o->on_failed(write->handle);
+    }
+    output_free(o);
+}
+
+bool cli_stream_send(
+    uv_stream_t *stream, cli_text *line, void (*on_failed)(uv_stream_t *))
+{
+    output *o = calloc(1, sizeof(*o));
+    uv_buf_t buf;
+
+    cli_text_putc(line, '\n');
+    if (o == NULL || line->failed) {
+        cli_text_fini(line);
+        free(o);
+        return false;
+    }
+    *o = (output){.line = *line, .on_failed = on_failed};
+    *line = (cli_text){0};
+    o->write.data = o;
+    buf = uv_buf_init(o->line.data, (unsigned)o->line.len);
+    if (uv_write(&o->write, stream, &buf, 1, on_sent) != 0) {
+        output_free(o);
+        return false;
+    }
+    return true;
+}
+
+/* ---- clients ------------------------------------------------------------ */
+
+static void on_client_closed(uv_handle_t *handle)
+{
+    cli_control_client *c = handle->data;
+
+    if (--c->n_handles == 0) {
+        cli_text_fini(&c->input);
+        free(c);
+    }
+}
+
+/* Ends a client; the only place that does. on_gone is called first, while the
+ * client is still valid. */
+static void client_end(cli_control_client *c)
+{
+    cli_control *control = c->control;
+    cli_control_client **at = &control->clients;
+
+    if (c->gone) {
+        return;
+    }
+    c->gone = true;
+    while (*at != c) {
+        at = &(*at)->next;
+    }
+    *at = c->next;
+    control->n_clients--;
+    if (c->data != NULL) {
+        control->callbacks.on_gone(control->callbacks.user, c->data);
+    }
+    uv_close((uv_handle_t *)&c->timer, on_client_closed);
+    uv_close((uv_handle_t *)&c->pipe, on_client_closed);
+}
+
+void cli_control_send(cli_control_client *c, const char *line, size_t len)
+{
+    uv_stream_t *stream = (uv_stream_t *)&c->pipe;
+    cli_text t = {0};
+
+    if (c->gone) {
+        return;
+    }
+    if (PN_REFUSE_IF(cli_control_output,
+            uv_stream_get_write_queue_size(stream) > CLI_CONTROL_MAX_OUTPUT)) {
+        client_end(c);
+        return;
+    }
+    cli_text_reserve(&t, len + 1);
+    cli_text_add(&t, line, len);
+    /* The end of a client is noticed by reading. */
+    if (!cli_stream_send(stream, &t, NULL)) {
+        client_end(c);
+    }
+}
+
+static void send_error(cli_control_client *c, const char *error)
+{
+    cli_text t = {0};
+
+    cli_text_printf(&t,
+        "{\"ok\":false,\"error\":\"bad-request\",\"message\":\"%s\"}", error);
+    if (!t.failed) {
+        cli_control_send(c, t.data, t.len);
+    }
+    cli_text_fini(&t);
+}
+
+/* Hands out complete lines; false when the client ended meanwhile. */
+static bool take_lines(cli_control_client *c)
+{
+    const cli_control_callbacks *callbacks = &c->control->callbacks;
+    size_t at = 0;
+    char *end;
+
+    while (
+        (end = memchr(c->input.data + at, '\n', c->input.len - at)) != NULL) {
+        size_t len = (size_t)(end - (c->input.data + at));
+
+        if (PN_REFUSE_IF(cli_control_line, len > CLI_CONTROL_MAX_LINE)) {
+            at = 0;
+            break;
+        }
+        *end = '\0';
+        c->greeted = true;
+        (void)uv_timer_stop(&c->timer);
+        callbacks->on_line(callbacks->user, c->data, c->input.data + at, len);
+        if (c->gone) {
+            return false;
+        }
+        at += len + 1;
+    }
+    cli_text_drop(&c->input, at);
+    if (PN_REFUSE_IF(cli_control_line, c->input.len > CLI_CONTROL_MAX_LINE)) {
+        send_error(c, "expected a line of at most 65536 bytes");
+        client_end(c);
+        return false;
+    }
+    return true;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    cli_control_client *c = handle->data;
+
+    (void)suggested;
+    *buf = uv_buf_init(c->read_buf, sizeof(c->read_buf));
+}
+
+/* True when the client has closed: after a stop of the node (SIGSTOP) requests
+ * may be of clients that have gone. */
+static bool has_left(cli_control_client *c)
+{
+    struct pollfd fd = {.events = 0};
+
+    return uv_fileno((uv_handle_t *)&c->pipe, &fd.fd) == 0
+           && poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    cli_control_client *c = stream->data;
+
+    if (n < 0 || PN_REFUSE_IF(cli_control_left, has_left(c))) {
+        client_end(c);
+        return;
+    }
+    cli_text_add(&c->input, buf->base, (size_t)n);
+    if (c->input.failed) {
+        client_end(c);
+        return;
+    }
+    if (n > 0) {
+        (void)take_lines(c);
+    }
+}
+
+static void on_first_line_timeout(uv_timer_t *timer)
+{
+    cli_control_client *c = timer->data;
+
+    if (PN_REFUSE_IF(cli_control_first_line, !c->greeted)) {
+        send_error(c, "expected a line within 5 seconds");
+        client_end(c);
+    }
+}
+
+bool cli_control_peer_is_us(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0
+           && !PN_REFUSE_IF(cli_control_uid, peer.uid != geteuid());
+}
+
+static bool client_is_us(cli_control_client *c)
+{
+    uv_os_fd_t fd;
+
+    return uv_fileno((uv_handle_t *)&c->pipe, &fd) == 0
+           && cli_control_peer_is_us(fd);
+}
+
+static void client_begin(cli_control_client *c)
+{
+    cli_control *control = c->control;
+
+    if (!client_is_us(c)) {
+        client_end(c);
+        return;
+    }
+    if (PN_REFUSE_IF(cli_control_clients,
+            control->n_clients > CLI_CONTROL_MAX_CLIENTS)) {
+        send_error(c, "expected at most 32 clients");
+        client_end(c);
+        return;
+    }
+    c->data = control->callbacks.on_client(control->callbacks.user, c);
+    if (c->data == NULL) {
+        client_end(c);
+        return;
+    }
+    (void)uv_timer_start(
+        &c->timer, on_first_line_timeout, CLI_CONTROL_FIRST_LINE_MS, 0);
+    (void)uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
+}
+
+static void on_connection(uv_stream_t *server, int status)
+{
+    cli_control *control = server->data;
+    cli_control_client *c = status < 0 ? NULL : calloc(1, sizeof(*c));
+
+    if (c == NULL) {
+        return;
+    }
+    c->control = control;
+    c->n_handles = 2;
+    (void)uv_pipe_init(server->loop, &c->pipe, 0);
+    (void)uv_timer_init(server->loop, &c->timer);
+    c->pipe.data = c;
+    c->timer.data = c;
+    c->next = control->clients;
+    control->clients = c;
+    control->n_clients++;
+    if (uv_accept(server, (uv_stream_t *)&c->pipe) != 0) {
+        client_end(c);
+        return;
+    }
+    client_begin(c);
+}
+
+/* ---- the server --------------------------------------------------------- */
+
+static void on_server_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void on_control_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+/* The umask gives the socket its mode at once, so that nobody can connect
+ * between bind and chmod. */
+static int bind_at(uv_pipe_t *pipe, const char *path)
+{
+    mode_t before = umask(0177);
+    int error;
+
+    (void)unlink(path);
+    error = uv_pipe_bind(pipe, path);
+    (void)umask(before);
+    return error;
+}
+
+static int listen_at(cli_control *control, const char *path)
+{
+    uv_pipe_t *pipe = calloc(1, sizeof(*pipe));
+    int error;
+
+    if (pipe == NULL) {
+        return UV_ENOMEM;
+    }
+    (void)uv_pipe_init(control->timer.loop, pipe, 0);
+    pipe->data = control;
+    error = bind_at(pipe, path);
+    if (error == 0) {
+        error = uv_listen(
+            (uv_stream_t *)pipe, CLI_CONTROL_MAX_CLIENTS, on_connection);
+    }
+    if (error == 0 && lstat(path, &control->made) != 0) {
+        error = uv_translate_sys_error(errno);
+    }
+    if (error != 0) {
+        uv_close((uv_handle_t *)pipe, on_server_closed);
+        return error;
+    }
+    control->pipe = pipe;
+    (void)snprintf(control->path, sizeof(control->path), "%s", path);
+    return 0;
+}
+
+/* Removes the socket, too. */
+static void stop_listening(cli_control *control)
+{
+    if (control->pipe != NULL) {
+        uv_close((uv_handle_t *)control->pipe, on_server_closed);
+        control->pipe = NULL;
+    }
+}
+
+static bool is_there(const cli_control *control)
+{
+    struct stat now;
+
+    return control->pipe != NULL && lstat(control->path, &now) == 0
+           && now.st_dev == control->made.st_dev
+           && now.st_ino == control->made.st_ino;
+}
+
+static const char *usable_place(const cli_runtime *runtime, cli_text *ret_error)
+{
+    for (size_t i = 0; i < runtime->n_places; i++) {
+        if (cli_runtime_folder_is_safe(runtime->places[i].folder, true)) {
+            return runtime->places[i].socket;
+        }
+        cli_text_printf(ret_error,
+            "%s%s: expected a directory of ours with mode 0700",
+            ret_error->len > 0 ? "; " : "", runtime->places[i].folder);
+    }
+    return NULL;
+}
+
+/* Connected clients stay. */
+static void on_look(uv_timer_t *timer)
+{
+    cli_control *control = timer->data;
+    const cli_control_callbacks *callbacks = &control->callbacks;
+    cli_text error = {0};
+    const char *path;
+
+    if (is_there(control) || !PN_SAFEGUARD(cli_control_again)) {
+        return;
+    }
+    stop_listening(control);
+    path = usable_place(&control->runtime, &error);
+    cli_text_fini(&error);
+    if (path != NULL && listen_at(control, path) == 0
+        && callbacks->on_made_again != NULL) {
+        callbacks->on_made_again(callbacks->user, path);
+    }
+}
+
+pn_err cli_control_open(uv_loop_t *loop, const cli_runtime *runtime,
+    const cli_control_callbacks *callbacks, cli_control **ret_control,
+    cli_text *ret_error)
+{
+    const char *path = usable_place(runtime, ret_error);
+    cli_control *control;
+    int error;
+
+    if (path == NULL) {
+        return PN_PERMISSION;
+    }
+    control = calloc(1, sizeof(*control));
+    if (control == NULL) {
+        return PN_NOMEM;
+    }
+    control->callbacks = *callbacks;
+    control->runtime = *runtime;
+    (void)uv_timer_init(loop, &control->timer);
+    control->timer.data = control;
+    error = listen_at(control, path);
+    if (error != 0) {
+        cli_text_clear(ret_error);
+        cli_text_printf(ret_error, "%s: %s", path, uv_strerror(error));
+        uv_close((uv_handle_t *)&control->timer, on_control_closed);
+        return PN_SYS;
+    }
+    (void)uv_timer_start(
+        &control->timer, on_look, CLI_CONTROL_LOOK_MS, CLI_CONTROL_LOOK_MS);
+    *ret_control = control;
+    return PN_OK;
+}
+
+void cli_control_close(cli_control *control)
+{
+    if (control == NULL) {
+        return;
+    }
+    while (control->clients != NULL) {
+        client_end(control->clients);
+    }
+    stop_listening(control);
+    uv_close((uv_handle_t *)&control->timer, on_control_closed);
+}
+
+const char *cli_control_path(const cli_control *control)
+{
+    return control->path;
+}

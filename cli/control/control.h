@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket's server side (docs/THREATS.md, T26): it reads and writes
+ * lines and keeps every limit; the hub reads their content. A client must be of
+ * our own user, begin within five seconds and keep to lines of 64 KiB. Requests
+ * of a client that has gone are not carried out.
+ */
+#ifndef PN_CLI_CONTROL_H
+#define PN_CLI_CONTROL_H
+
+#include <uv.h>
+
+#include "runtime.h"
+#include "text.h"
+
+#define CLI_CONTROL_MAX_CLIENTS 32
+#define CLI_CONTROL_MAX_LINE 65536 /* bytes without the newline */
+#define CLI_CONTROL_FIRST_LINE_MS 5000
+/* The interval of checks whether the socket exists: a cleaner of /tmp may have
+ * removed it, or the end of a login session its whole folder. */
+#define CLI_CONTROL_LOOK_MS 2000
+/* A client with more unread output than this is closed. */
+#define CLI_CONTROL_MAX_OUTPUT ((size_t)4 << 20)
+
+typedef struct cli_control cli_control;
+typedef struct cli_control_client cli_control_client;
+
+/* All on the loop. */
+typedef struct cli_control_callbacks {
+    /* Returns the owner's data of a client; NULL refuses the client. */
+    void *(*on_client)(void *user, cli_control_client *client);
+    /* One line without its newline, NUL-terminated. */
+    void (*on_line)(void *user, void *client_data, char *line, size_t len);
+    /* The client is gone; nothing may be sent to it any more. */
+    void (*on_gone)(void *user, void *client_data);
+    void *user;
+    /* The socket had been removed and was made again, maybe elsewhere. */
+    void (*on_made_again)(void *user, const char *path);
+} cli_control_callbacks;
+
+/*
+ * Listens at the first usable place. The caller holds the data directory, so an
+ * existing socket is a stale one and is replaced. Errors: PN_SYS, PN_PERMISSION
+ * no folder is private to us, PN_NOMEM; *ret_error says so in a sentence.
+ */
+PN_MUST_USE pn_err cli_control_open(uv_loop_t *loop, const cli_runtime *runtime,
+    const cli_control_callbacks *callbacks, cli_control **ret_control,
+    cli_text *ret_error);
+/* Ends all clients, removes the socket; frees itself on the loop. */
+void cli_control_close(cli_control *control);
+/* Where it listens. */
+const char *cli_control_path(const cli_control *control);
+
+/* Sends one line; a newline is added. A client whose output is over the limit
+ * is closed, and on_gone fires before this returns. */
+void cli_control_send(cli_control_client *client, const char *line, size_t len);
+
+/* Sends a text and a newline, and frees it. False: it is not sent. on_failed
+ * (may be NULL) is called when that shows later. */
+bool cli_stream_send(
+    uv_stream_t *stream, cli_text *line, void (*on_failed)(uv_stream_t *));
+
+/* True when the process at the other end of a Unix socket is ours. */
+bool cli_control_peer_is_us(int fd);
+
+#endif

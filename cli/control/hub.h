@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A node on a libuv loop that answers requests in lines of JSON. The callers
+ * are clients of the control socket and the program itself: a command without a
+ * running node sends the same requests to a hub of its own.
+ *
+ * A request is {"id": N, "cmd": "...", ...}; peernet(1) lists them. Its answer
+ * begins {"id":N, and has "ok": true, or false with "error" and "message".
+ * Every other line to a caller is an event: {"event": "...", ...}. All on the
+ * loop's thread.
+ */
+#ifndef PN_CLI_HUB_H
+#define PN_CLI_HUB_H
+
+#include <peernet/barrel.h>
+#include <peernet/peernet.h>
+#include <uv.h>
+
+#include "text.h"
+
+/* Most bytes of a request's argument that is sent in parts. */
+#define CLI_HUB_MAX_PARTS ((size_t)24 << 20)
+/* A term for a node of an Erlang cluster; the default of its link. */
+#define CLI_HUB_NODE_TERM_MAX ((size_t)16 << 20)
+/* The largest text of a reply, which is up to seven times its bytes. */
+#define CLI_HUB_MAX_REPLY ((size_t)128 << 20)
+/* A message to `chat` that is shown, as a term: all of it is written, and
+ * printed, on the loop. */
+#define CLI_HUB_MAX_CHAT ((size_t)64 << 10)
+/* Requests of one caller that have no answer yet. */
+#define CLI_HUB_MAX_PENDING 64
+
+typedef struct cli_hub cli_hub;
+typedef struct cli_caller cli_caller;
+
+/* Gets every line meant for a caller, without a newline. May call
+ * cli_hub_leave. */
+typedef void cli_deliver(void *user, const char *line, size_t len);
+
+/* How DNS-SD is used (--dnssd). */
+typedef enum cli_dnssd {
+    CLI_DNSSD_AUTO,     /* daemon or helper, beside unrestricted discovery */
+    CLI_DNSSD_AVAHI,    /* the daemon, in any case */
+    CLI_DNSSD_EMBEDDED, /* the helper, in any case */
+    CLI_DNSSD_NONE
+} cli_dnssd;
+
+typedef struct cli_hub_options {
+    pn_node_options node; /* own_loop, callbacks and user are the hub's */
+    /* A Barrel node on the same loop; NULL: none. Borrowed while opening. */
+    const pn_barrel_options *barrel;
+    cli_dnssd dnssd;
+    bool publish_label; /* node.own_label, to everybody by DNS-SD */
+    bool chat;          /* messages to the handle `chat` are events */
+    bool verbose;       /* all log lines, not only warnings */
+    /* Bytes that a reply may become in writing; 0: CLI_HUB_MAX_REPLY. */
+    size_t max_reply;
+} cli_hub_options;
+
+/*
+ * Opens the node and drives it on loop. SIGPIPE must be ignored.
+ * Errors: as pn_node_open, the sentence in *ret_error.
+ */
+PN_MUST_USE pn_err cli_hub_open(uv_loop_t *loop, const cli_hub_options *options,
+    cli_hub **ret_hub, cli_text *ret_error);
+/*
+ * Answers pending requests and takes the node off the loop; runs the loop until
+ * the hub's handles are closed. The node is left for cli_hub_free, which closes
+ * it: that may take the six seconds of the leaving etiquette.
+ */
+void cli_hub_close(cli_hub *hub);
+void cli_hub_free(cli_hub *hub);
+
+pn_node *cli_hub_node(cli_hub *hub);
+/* The handle `chat` is a program's: no chat of this hub takes it over. */
+void cli_hub_take_chat(cli_hub *hub);
+/* The port of the hub's Barrel node, which it has. */
+uint16_t cli_hub_barrel_port(const cli_hub *hub);
+/* The node as its pin has it. Errors: PN_NOT_FOUND; PN_INVALID; PN_STATE there
+ * is no Barrel node here. */
+PN_MUST_USE pn_err cli_hub_pinned(
+    cli_hub *hub, const char *node, pn_principal *ret_who);
+/* Appends the pinned node whose name is nearest, if one is near. */
+void cli_hub_suggest_node(cli_hub *hub, const char *node, cli_text *t);
+/* The same among n pins. */
+void cli_suggest_pin(
+    const pn_barrel_pin *pins, size_t n, const char *node, cli_text *t);
+/* Calls back on the loop after the pins of the Barrel node have changed. */
+void cli_hub_on_pins(cli_hub *hub, void (*callback)(void *user), void *user);
+/* True when cli_hub_free will keep the port for a while. */
+bool cli_hub_will_linger(const cli_hub *hub);
+
+cli_caller *cli_hub_join(cli_hub *hub, cli_deliver *deliver, void *user);
+/* Forgets a caller, and its requests that are not sent yet. */
+void cli_hub_leave(cli_caller *caller);
+/* One request. The answer may come before this returns, or later. line is
+ * len bytes and a NUL. */
+void cli_hub_request(cli_caller *caller, const char *line, size_t len);
+
+/* One line of the log, to standard error. Any thread. */
+void cli_log(const char *format, ...) PN_PRINTF(1, 2);
+
+#endif
