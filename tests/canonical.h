@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A term written anew, to compare what two encoders made of it. */
+/* A term written anew, to compare the output of two encoders. */
 #ifndef PN_TESTS_CANONICAL_H
 #define PN_TESTS_CANONICAL_H
 

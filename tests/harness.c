@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the unit tests share; see harness.h. */
+/* Shared by the unit tests; see harness.h. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "harness.h"
 
@@ -141,18 +143,25 @@ static unsigned hex_digit(char c)
 
 uint8_t *pn_unhex(const char *hex, size_t *ret_len)
 {
-    size_t len = strlen(hex) / 2;
-    /* Exactly as large as it is, so a sanitizer sees a read past the end. */
-    uint8_t *bytes = malloc(len == 0 ? 1 : len);
+    size_t n_digits = 0;
+    uint8_t *bytes;
 
+    for (const char *p = hex; *p != '\0'; p++) {
+        n_digits += *p != ' ';
+    }
+    /* Exactly as large as it is, so a sanitizer sees a read past the end. */
+    bytes = calloc(1, n_digits < 2 ? 1 : n_digits / 2);
     if (bytes == NULL) {
         abort();
     }
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4
-                             | hex_digit(hex[2 * i + 1]));
+    *ret_len = n_digits / 2;
+    for (size_t i = 0; i < 2 * *ret_len; hex++) {
+        if (*hex != ' ') {
+            bytes[i / 2] = (uint8_t)((unsigned)bytes[i / 2] << 4
+                                     | hex_digit(*hex));
+            i++;
+        }
     }
-    *ret_len = len;
     return bytes;
 }
 
@@ -193,6 +202,20 @@ void pn_assert_bytes(
     print_hex("got", got, got_len);
     print_hex("want", want, want_len);
     fail_msg("bytes differ");
+}
+
+int pn_test_socket(int type, char ret_address[static 32])
+{
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    (void)snprintf(ret_address, 32, "127.0.0.1:%u", ntohs(at.sin_port));
+    return fd;
 }
 
 uint64_t pn_test_random(uint64_t *state)

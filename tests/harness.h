@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the unit tests share: cmocka in the order it wants to be included,
+ * Shared by the unit tests: cmocka in the order it wants to be included,
  * hexadecimal, recorded vectors, tables of tests made from rows.
  */
 #ifndef PN_TESTS_HARNESS_H
@@ -31,7 +31,8 @@ json_t *pn_vectors(const char *name);
 json_t *pn_vectors_as(const char *name, size_t flags);
 /* The string at key, which must be there. */
 const char *pn_json_string(const json_t *object, const char *key);
-/* Bytes of a hexadecimal string; malloc'ed, never NULL. */
+/* Bytes of a hexadecimal string, which may have spaces between them; malloc'ed,
+ * never NULL. */
 uint8_t *pn_unhex(const char *hex, size_t *ret_len);
 /* Bytes of the hexadecimal string at key. */
 uint8_t *pn_json_hex(const json_t *object, const char *key, size_t *ret_len);
@@ -41,6 +42,10 @@ void pn_json_hex_n(
 /* Fails with both in hexadecimal when they differ. */
 void pn_assert_bytes(
     const uint8_t *got, size_t got_len, const uint8_t *want, size_t want_len);
+
+/* A socket of this type, bound to a free port of 127.0.0.1, which is written as
+ * "127.0.0.1:PORT". */
+int pn_test_socket(int type, char ret_address[static 32]);
 
 /* A seeded generator (splitmix64) for tests that draw. */
 uint64_t pn_test_random(uint64_t *state);

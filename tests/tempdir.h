@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A folder of the test's own, and files in it made the hard way. */
+/* A folder of the test's own, and files in it, made by system calls. */
 #ifndef PN_TESTS_TEMPDIR_H
 #define PN_TESTS_TEMPDIR_H
 

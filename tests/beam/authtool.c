@@ -17,7 +17,7 @@
 #include "os/clock.h"
 
 static pn_auth *auth;
-static pn_key_pair identity;
+static pn_ed25519_pair identity;
 static uint8_t binding[PN_AUTH_BINDING_LEN];
 static char name[256];
 static char dialled[256];
@@ -30,7 +30,7 @@ static pn_err draw(void *user, uint8_t *buf, size_t len)
     return pn_random(buf, len);
 }
 
-static pn_auth_pin look_up(void *user, pn_slice who, const pn_public_key *key)
+static pn_auth_pin look_up(void *user, pn_slice who, const pn_ed25519_key *key)
 {
     (void)user;
     (void)who;
@@ -38,7 +38,7 @@ static pn_auth_pin look_up(void *user, pn_slice who, const pn_public_key *key)
     return pin;
 }
 
-static pn_err add(void *user, pn_slice who, const pn_public_key *key)
+static pn_err add(void *user, pn_slice who, const pn_ed25519_key *key)
 {
     (void)user;
     (void)who;
@@ -75,7 +75,7 @@ static void answer(void)
         "running", "done", "cookie-only", "failed"};
     pn_slice said = pn_auth_output(auth);
     pn_slice who = pn_auth_peer_name(auth);
-    const pn_public_key *key = pn_auth_peer_key(auth);
+    const pn_ed25519_key *key = pn_auth_peer_key(auth);
 
     printf("%s %s %u", outcomes[pn_auth_outcome_of(auth)],
         pn_auth_reason_text(pn_auth_reason_of(auth)), n_added);
@@ -94,11 +94,12 @@ static void do_new(const char *line)
     char pinned[16];
     char seed[65];
     char bound[65];
-    const char *why = "";
     pn_auth_config config = {.identity = &identity,
         .name = name,
         .dialled_name = dialled,
         .binding = binding,
+        .timeout_us = 10 * PN_US_PER_S,
+        .window_ms = 30000,
         .env = &env,
         .pins = &pins};
 
@@ -119,8 +120,8 @@ static void do_new(const char *line)
     pn_auth_free(auth);
     auth = NULL;
     if (pn_ed25519_public(&identity.secret, &identity.public_key) != PN_OK
-        || pn_auth_new(&config, pn_monotonic_now_us(), &auth, &why) != PN_OK) {
-        printf("error %s\n", why);
+        || pn_auth_new(&config, pn_monotonic_now_us(), &auth) != PN_OK) {
+        puts("error configuration");
         return;
     }
     answer();

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Barrel's authentication between ours (authtool) and a peer written from the
-# wire document on OTP's own crypto, over a byte pipe, in both roles. The peer
-# keeps upstream's order: its responder signs as soon as it is challenged. It
-# judges us only as long as it agrees with what was recorded from upstream.
+# Barrel's authentication between ours (authtool) and a peer written after
+# docs/BARREL-PROTOCOL.md on OTP's own crypto, over a byte pipe, in both roles. The peer
+# keeps upstream's order: its responder signs as soon as it is challenged. The test
+# first checks that the peer agrees with the recordings of upstream.
 # usage: elixir -pa PEER_EBIN barrel_auth.exs AUTHTOOL VECTORS SESSIONS
 
 defmodule BarrelPeer do
@@ -240,7 +240,7 @@ defmodule BarrelAuthTest do
     end
   end
 
-  # Until nobody has anything to say; pieces cuts what they say.
+  # Exchanges messages until neither end has any; pieces cuts them.
   defp talk(ours, theirs, pieces) do
     first = if theirs.role == :initiator, do: BarrelPeer.hello(theirs), else: <<>>
     talk(ours, ours.out, theirs, first, pieces)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Endpoint files between ours (endpointtool) and OTP: what we publish is what
-# file:consult reads, what io_lib writes is what we read, and whatever we take
-# from a file with a mistake in it, OTP takes as the same term.
+# Endpoint files between ours (endpointtool) and OTP: file:consult reads the files that
+# we publish, we read the files that io_lib writes, and from a damaged file we accept
+# only what OTP reads as the same term.
 # usage: elixir -pa PEER_EBIN barrel_endpoint.exs ENDPOINTTOOL
 
 defmodule BarrelEndpointTest do

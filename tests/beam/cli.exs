@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The `peernet` program beside an Elixir node: it comes and goes, and the
-# node's other links must not suffer for it (wire section 6).
+# The `peernet` program beside an Elixir node: commands connect and leave, and the
+# node's other links must stay up (docs/PROTOCOL.md, section 7).
 # usage: elixir -pa PEER_EBIN cli.exs --ebin PEER_EBIN --peernet PEERNET
 #          [--upstream EBIN]
 
@@ -18,7 +18,8 @@ defmodule CliTest do
       [
         {"cli/one-shot", &one_shot/1},
         {"cli/run", &running/1},
-        {"cli/expose", &expose_program/1}
+        {"cli/expose", &expose_program/1},
+        {"cli/doctor", &doctor/1}
       ],
       3
     )
@@ -30,7 +31,7 @@ defmodule CliTest do
   defp theirs do
     bystander = test_peer()
     t = if arg(:upstream), do: upstream(), else: test_peer()
-    for kind <- ["echo", "sink", "forbidden", "beam_dist"], do: ok(t, "expose #{kind}")
+    for kind <- ~w(echo sink forbidden raise beam_dist), do: ok(t, "expose #{kind}")
     link(bystander, t)
     ok(bystander, "notes")
     {t, bystander}
@@ -91,9 +92,9 @@ defmodule CliTest do
 
   # ---- cases ----
 
-  # Each command is a node that comes, asks and leaves: one ending each, and
-  # their node bears three within 5 seconds. The third one takes its leave as
-  # `peernet` does unless told otherwise, and that outlasts the 5 seconds.
+  # Each command is a node that connects, asks and leaves: one ended connection each,
+  # and their node survives three within 5 seconds. The third one leaves by the
+  # etiquette, as `peernet` does by default, which takes longer than the 5 seconds.
   defp one_shot(g) do
     {t, bystander} = theirs()
     o = ours()
@@ -104,12 +105,32 @@ defmodule CliTest do
     prints(g <> "/forbidden", o, forbidden ++ quick, 1, ~r/forbidden/)
     prints(g <> "/send", o, ["send", "t", "sink", "[17]"] ++ quick, 0, ~r/\A\z/)
     expect(g <> "/sent", t, "seen", {:ok, "[[17]]"})
-    prints(g <> "/call", o, ["call", "t", "echo", "{:ok, \"x\"}"] ++ slow, 0, ~r/^\{:ok, "x"\}$/m)
+    x = ["call", "t", "echo", "{:ok, \"x\"}"]
+    both = ~r/^\{:ok, "x"\}$.*stays open for 6 s|stays open for 6 s.*^\{:ok, "x"\}$/ms
+    prints(g <> "/call, and linger", o, x ++ slow, 0, both)
     unharmed(g, t, bystander)
+    interrupted(g <> "/an interrupt ends the linger", o, ["call", "t", "echo", "1"] ++ slow)
     rpc = ["rpc", "t", "Enum", "sum", "[[1, 2]]"]
     prints(g <> "/rpc", o, rpc ++ quick, 0, ~r/\A3\z/m)
     prints(g <> "/no such peer", o, ["call", "nobody", "echo", "1"] ++ quick, 5, ~r/nobody/)
     unharmed(g <> " again", t, bystander)
+  end
+
+  # 130, not the 0 of one that stayed to the end.
+  defp interrupted(name, o, args) do
+    {port, pid} = start_command(o, args)
+
+    test(name, fn ->
+      with {:ok, _} <- line(port, ~r/stays open/) do
+        System.cmd("kill", ["-INT", to_string(pid)], stderr_to_stdout: true)
+
+        receive do
+          {^port, {:exit_status, status}} -> status == 130 || "status #{status}"
+        after
+          12_000 -> "still there"
+        end
+      end
+    end)
   end
 
   defp running(g) do
@@ -120,7 +141,15 @@ defmodule CliTest do
     ok(t, "announce #{key(o)} 127.0.0.1 #{tcp}")
     expect(g <> "/linked", t, "up #{key(o)} 5000", {:ok, ""})
     expect(g <> "/they call", t, "call #{key(o)} echo 2000 [1]", {:ok, "[1]"})
+    refused = ~r/badarg.*a pid, port, reference or fun is not sent back/
+    pid = "call #{key(o)} echo 2000 [self()]"
+    expect_like(g <> "/a pid is not sent back", t, pid, :error, refused)
     prints(g <> "/a call through its link", o, ["call", "t", "echo", "2"], 0, ~r/\A2\z/m)
+    raises = ["call", "t", "raise", "\"bo\\eom\""]
+    crash = ~r/^\*\* \(ArgumentError\) bo\\x1Bom\n    \S*control.ex:\d+: \S*kind\/3$/m
+    prints(g <> "/a crash, as Elixir prints it", o, raises, 1, crash)
+    json = ["--json" | raises]
+    prints(g <> "/and as a term", o, json, 1, ~r/"handler_crash".*ArgumentError/)
     prints(g <> "/peers", o, ["peers", "--json"], 0, ~r/"t"/)
     Process.sleep(200)
     {:os_pid, pid} = Port.info(port, :os_pid)
@@ -162,35 +191,66 @@ defmodule CliTest do
     stop(pid)
   end
 
+  # One connection each: two, and then a third that their node ends itself.
+  defp doctor(g) do
+    {t, bystander} = theirs()
+    o = ours()
+    pair_cli(o, t)
+    quick = ["--no-linger", "--discovery", "none", "--listen", "127.0.0.1:0"]
+    well = ~r/^ok +paired-there.*^ok +large.*^ok +grant +echo answers$/ms
+    prints(g <> "/all is well", o, ["doctor", "t", "--handle", "echo"] ++ quick, 0, well)
+    raises = ~r/^warning grant +raise may be used, and answers nil with an error: \*\* \(/m
+    prints(g <> "/a handle raises", o, ["doctor", "t", "--handle", "raise"] ++ quick, 0, raises)
+    unharmed(g, t, bystander)
+    # The third ends their link; four endings within five seconds would be too many.
+    Process.sleep(6_000)
+    unknown = ["--json", "doctor", "t", "--handle", "a_name_that_nobody_has"]
+    verdict = ~r/"step":"grant","result":"failed".*"verdict":"no-such-handle"/
+    prints(g <> "/an atom that they have never seen", o, unknown ++ quick, 1, verdict)
+    unharmed(g <> " again", t, bystander)
+  end
+
   defp stop(pid), do: System.cmd("kill", ["-TERM", to_string(pid)], stderr_to_stdout: true)
 
   # Its port is in the first event it prints.
   defp start_run(o, args) do
-    args =
-      ["--json", "-d", Path.join(o.dir, "node"), "run", "--listen", "127.0.0.1:0"] ++
-        ["--discovery", "none" | args]
-
-    env = for {name, value} <- o.env, do: {to_charlist(name), to_charlist(value)}
-    options = [:binary, :exit_status, :stderr_to_stdout, line: 4096, args: args, env: env]
-    port = Port.open({:spawn_executable, arg(:peernet)}, options)
-    {:os_pid, pid} = Port.info(port, :os_pid)
+    run = ["--json", "run", "--listen", "127.0.0.1:0", "--discovery", "none" | args]
+    {port, pid} = start_command(o, run)
     # Also where a case ends early; closing the port would leave it running.
     System.at_exit(fn _ -> stop(pid) end)
     {port, listening(port)}
   end
 
-  defp listening(port) do
+  defp start_command(o, args) do
+    args = ["-d", Path.join(o.dir, "node") | args]
+    env = for {name, value} <- o.env, do: {to_charlist(name), to_charlist(value)}
+    options = [:binary, :exit_status, :stderr_to_stdout, line: 4096, args: args, env: env]
+    port = Port.open({:spawn_executable, arg(:peernet)}, options)
+    {:os_pid, pid} = Port.info(port, :os_pid)
+    {port, pid}
+  end
+
+  # The next line that fits.
+  defp line(port, pattern) do
     receive do
       {^port, {:data, {:eol, line}}} ->
-        case Regex.run(~r/127\.0\.0\.1:([0-9]+)/, line) do
-          [_, tcp] -> String.to_integer(tcp)
-          nil -> listening(port)
-        end
+        if line =~ pattern, do: {:ok, line}, else: line(port, pattern)
 
       {^port, {:exit_status, status}} ->
-        raise "peernet run ended with status #{status}"
+        "ended with status #{status}"
     after
-      5000 -> raise "peernet run does not listen"
+      12_000 -> "no line like #{inspect(pattern)}"
+    end
+  end
+
+  defp listening(port) do
+    case line(port, ~r/127\.0\.0\.1:([0-9]+)/) do
+      {:ok, line} ->
+        [_, tcp] = Regex.run(~r/127\.0\.0\.1:([0-9]+)/, line)
+        String.to_integer(tcp)
+
+      why ->
+        raise "peernet run does not listen: #{why}"
     end
   end
 end

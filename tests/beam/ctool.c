@@ -12,6 +12,7 @@ static pn_node *node;
 static pn_node_options options;
 static char data_dir[512];
 static char discovery_address[64];
+static char own_label[64];
 static const pn_discovery_sink *discovery_sink;
 
 static struct {
@@ -121,7 +122,7 @@ static void nap(void)
 
 /* ---- life ---- */
 
-/* A discovery source that hears what the command `announce` says. */
+/* A discovery source that reports what the command `announce` gives. */
 static pn_err source_start(void *user, const pn_discovery_sink *sink)
 {
     (void)user;
@@ -147,8 +148,8 @@ static void on_event(void *user, const pn_event *event)
     char fingerprint[PN_FINGERPRINT_LEN + 1] = "";
 
     (void)user;
-    if (event->key != NULL) {
-        pn_key_fingerprint(event->key, fingerprint);
+    if (event->who != NULL) {
+        pn_principal_fingerprint(event->who, fingerprint);
     }
     ctool_lines_add(
         &ctool_notes, ctool_printf("{%s, %s, %s}", pn_event_name(event->type),
@@ -159,14 +160,15 @@ static void on_log(void *user, const pn_log_event *event)
 {
     (void)user;
     if (getenv("CTOOL_LOG") != NULL) {
-        fprintf(stderr, "%s %s %s %s\n", event->what,
+        fprintf(stderr, "%s %s %s %s\n", pn_log_text(event->what),
             event->peer != NULL ? event->peer : "-",
             event->text != NULL ? event->text : "-",
             pn_reason_text(event->reason));
     }
     if (event->text != NULL) {
-        ctool_lines_add(&ctool_notes,
-            ctool_printf("{log, %s, %s}", event->what, event->text));
+        ctool_lines_add(
+            &ctool_notes, ctool_printf("{log, %s, %s}",
+                              pn_log_text(event->what), event->text));
     }
 }
 
@@ -211,6 +213,11 @@ static bool set(char *text)
         options.discovery_address = discovery_address;
         return true;
     }
+    if (strcmp(text, "own_label") == 0) {
+        snprintf(own_label, sizeof(own_label), "%s", value);
+        options.own_label = own_label;
+        return true;
+    }
     n = strtoul(value, NULL, 10);
     for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
         void *field = (char *)&options + settings[i].offset;
@@ -230,10 +237,11 @@ static bool set(char *text)
 
 static void open_node(FILE *out)
 {
-    pn_err err = pn_node_open(&options, &node);
+    pn_why why = {0};
+    pn_err err = pn_node_open(&options, &node, &why);
 
     if (err != PN_OK) {
-        fprintf(out, "error PN_%s %s", pn_err_name(err), pn_node_open_error());
+        fprintf(out, "error PN_%s %s", pn_err_name(err), why.text);
         return;
     }
     options.listen_port = pn_node_port(node);
@@ -351,7 +359,7 @@ static void do_unpair(char *args, FILE *out)
     }
 }
 
-/* Prints the peers that wanted says yes to. */
+/* Prints the peers for which wanted returns true. */
 static void print_peers(bool only_up, FILE *out)
 {
     pn_peer_info *peers;
@@ -384,6 +392,24 @@ static void do_links(char *args, FILE *out)
     print_peers(true, out);
 }
 
+/* Whether the peer is of our kind, and its label. */
+static void do_kind(char *args, FILE *out)
+{
+    pn_public_key key;
+    pn_peer_info peer;
+
+    if (key_word(&args, &key, out)) {
+        pn_err err = pn_get_peer(node, &key, &peer);
+
+        if (err != PN_OK) {
+            answer(err, out);
+            return;
+        }
+        fprintf(out, "ok %s %s", peer.is_our_kind ? "ours" : "other",
+            peer.proposed_label);
+    }
+}
+
 static void do_dial(char *args, FILE *out)
 {
     pn_public_key key;
@@ -414,14 +440,14 @@ static void do_announce(char *args, FILE *out)
 static void do_up(char *args, FILE *out)
 {
     pn_public_key key;
-    pn_reason reason = PN_REASON_NONE;
+    pn_why why = {0};
 
     if (key_word(&args, &key, out)) {
-        pn_err err = pn_wait_connected(node, &key, number(&args), &reason);
+        pn_err err = pn_wait_connected(node, &key, number(&args), &why);
 
         answer(err, out);
         if (err != PN_OK) {
-            fprintf(out, " %s", pn_reason_text(reason));
+            fprintf(out, " %s", pn_reason_text(why.reason));
         }
     }
 }
@@ -731,6 +757,7 @@ static const struct {
     {"unpair", do_unpair},
     {"peers", do_peers},
     {"links", do_links},
+    {"kind", do_kind},
     {"dial", do_dial},
     {"announce", do_announce},
     {"up", do_up},

@@ -26,7 +26,7 @@ void ctool_lines_flush(ctool_lines *l, FILE *out);
 extern ctool_lines ctool_seen;  /* arguments the `sink` handle was given */
 extern ctool_lines ctool_notes; /* events of the node */
 
-/* What `expose` can open. Returns false for an unknown kind. */
+/* Opens a handle of one of the kinds of `expose`; false for an unknown kind. */
 bool ctool_expose(
     pn_node *node, const char *kind, const char *name, pn_err *ret_err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The handles that ctool can expose, and what it keeps of their calls. */
+/* The handles that ctool can expose, and its record of their calls. */
 #include "ctool.h"
 
 #include <stdarg.h>
@@ -92,7 +92,7 @@ static void on_whoami(pn_request *req, pn_term args, void *user)
 {
     (void)args;
     (void)user;
-    (void)pn_request_reply(req, "~k", &pn_request_caller(req)->key);
+    (void)pn_request_reply(req, "~k", &pn_request_caller(req)->key.x25519);
 }
 
 static void on_fail(pn_request *req, pn_term args, void *user)
@@ -212,7 +212,7 @@ static void on_dist_note(pn_request *req, pn_term args, void *user)
     (void)pn_request_reply(req, "ok");
 }
 
-/* Two functions that everybody may call and one that nobody may. */
+/* Two functions that are granted to all and one that is granted to none. */
 static pn_err expose_beam_dist(pn_node *node, const char *handle)
 {
     pn_beam_dist *table;
@@ -277,7 +277,7 @@ static pn_err expose_only(pn_node *node, const char *key, const char *name)
 {
     pn_expose_options options;
     pn_principal who = {.family = PN_FAMILY_PEERNET};
-    pn_err err = pn_key_parse(key, &who.key);
+    pn_err err = pn_key_parse(key, &who.key.x25519);
 
     if (err != PN_OK) {
         return err;

@@ -4,7 +4,7 @@
 # terms, and digests as erlang:md5/1 makes them: tests/vectors/dist.json.
 # usage: elixir dist_vectors.exs            prints the file
 #        elixir dist_vectors.exs --check F  compares it with F, as one test
-# What is printed is the same in every run and on every OTP from 25 on.
+# The output is the same in every run and on every OTP from 25 on.
 
 defmodule DistVectors do
   import Bitwise
@@ -71,6 +71,7 @@ defmodule DistVectors do
     )
   end
 
+  # OTP 27 writes every port so, earlier ones only those of more than 32 bits.
   defp port(name, id, creation),
     do: :erlang.binary_to_term(<<131, 120, node_atom(name)::binary, id::64, creation::32>>)
 
@@ -89,7 +90,7 @@ defmodule DistVectors do
 
     everything =
       {1, -1, 1 <<< 70, 1.5, :a, "b", <<5::3>>, [1, 2], [:x | :y], %{k: [them, ref]},
-       port(@theirs, 9, 5), &:erlang.node/1, ~c"text"}
+       port(@theirs, 0x900000009, 5), &:erlang.node/1, ~c"text"}
 
     [
       {"LINK", 1, {1, them, us}, nil, from: them, to: us},
@@ -167,7 +168,7 @@ defmodule DistVectors do
           <<131, 68, 0, term(control, minor)::binary, payload::binary>>
       end
 
-    # What we write ourselves is what a BEAM would, in the newer form.
+    # Our own output is that of a BEAM, in the newer form.
     written =
       minor == 2 and form == "pass" and elem(control, 0) == op and
         (op != 2 or elem(control, 1) == :"")
@@ -198,7 +199,7 @@ defmodule DistVectors do
            [node: List.to_string(@ours), words: "1 2 3", creation: 0x65666768]},
           {"reference of 5 words", ref(@ours, 0x65666768, [1, 2, 3, 4, 5]),
            [node: List.to_string(@ours), words: "1 2 3 4 5", creation: 0x65666768]},
-          {"port", port(@ours, 1, 4), [node: List.to_string(@ours), creation: 4]}
+          {"port", port(@ours, 0x100000001, 4), [node: List.to_string(@ours), creation: 4]}
         ] do
       [what: what, term: hex(term(term, 2))] ++ more
     end

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Our distribution over plain TCP, for dist.exs: what a real BEAM speaks, but
- * for two bytes of length in front of each handshake message. One connection,
- * then the end.
+ * Our distribution over plain TCP, for dist.exs: the protocol of a real BEAM,
+ * but for two bytes of length in front of each handshake message. One
+ * connection, then the end.
  *
  *   disttool dial PORT NAME PEER COOKIE [KEY=VALUE ...]
  *   disttool accept 0 NAME PEER COOKIE [KEY=VALUE ...]
@@ -30,6 +30,7 @@
 #include "base/bytes.h"
 #include "crypto/crypto.h"
 #include "dist/dist.h"
+#include "dist_text.h"
 #include "os/clock.h"
 #include "term/writer_internal.h"
 
@@ -87,11 +88,14 @@ static pn_term finish(pn_term_writer *w)
     return term;
 }
 
-static pn_term pid_term(pn_term_writer *w, const pn_dist_pid *pid)
+static pn_term pid_term(pn_dist_room *room, const pn_dist_pid *pid)
 {
-    pn_term_writer_init(w, 0);
-    pn_dist_write_pid(w, tool.config.name, pid);
-    return finish(w);
+    return pn_dist_pid_term(room, tool.config.name, pid);
+}
+
+static pn_term ref_term(pn_dist_room *room, const pn_dist_ref *ref)
+{
+    return pn_dist_ref_term(room, tool.config.name, ref);
 }
 
 static pn_term kept(const pn_buf *b)
@@ -160,7 +164,7 @@ static void send_down(pn_term from, pn_term to, pn_term ref, const char *reason)
     pn_term_writer_free(&w);
 }
 
-/* The end of the process echo, for whoever watches it. */
+/* Reports the end of the process echo to the process that monitors it. */
 static void send_end(void)
 {
     pn_term_writer w;
@@ -174,17 +178,17 @@ static void send_end(void)
     pn_term_writer_free(&w);
 }
 
-/* ---- what is served ------------------------------------------------------ */
+/* ---- services ------------------------------------------------------------ */
 
 static void reply_self(pn_term to, pn_term tag)
 {
+    pn_dist_room pid;
+    pn_dist_room ref;
     pn_term_writer w;
 
     pn_term_writer_init(&w, 0);
-    pn_term_write_tuple_begin(&w);
-    pn_dist_write_pid(&w, tool.config.name, &tool.self);
-    pn_dist_write_ref(&w, tool.config.name, &tool.ref);
-    pn_term_write_tuple_end(&w);
+    pn_term_write_opaque_format(
+        &w, "{~t, ~t}", pid_term(&pid, &tool.self), ref_term(&ref, &tool.ref));
     reply(to, tag, finish(&w));
     pn_term_writer_free(&w);
 }
@@ -264,11 +268,12 @@ static void send_spawned(const pn_dist_signal *s, pn_term result, uint64_t how)
         .reason = result});
 }
 
-/* Section 16.1: the reply and the end of the process, on one stream. */
+/* docs/BARREL-PROTOCOL.md, section 16.1: the reply and the end of the process,
+ * on one stream. */
 static void on_spawn(const pn_dist_signal *s)
 {
     pn_dist_pid pid = tool.self;
-    pn_term_writer w;
+    pn_dist_room room;
     pn_term_writer end;
     pn_term res;
     pn_term mfa[3];
@@ -277,27 +282,24 @@ static void on_spawn(const pn_dist_signal *s)
     if (!pn_term_match(s->mfa, "{erpc, execute_call, 4}")
         || !pn_term_match(
             s->message, "[~t, ~t, ~t, ~t]", &res, &mfa[0], &mfa[1], &mfa[2])) {
-        pn_term_writer_init(&w, 0);
-        pn_term_write_atom(&w, "notsup");
-        send_spawned(s, finish(&w), 0);
-        pn_term_writer_free(&w);
+        send_spawned(s, pn_dist_atom_term(&room, "notsup"), 0);
         return;
     }
-    send_spawned(s, pid_term(&w, &pid), 2);
+    send_spawned(s, pid_term(&room, &pid), 2);
     pn_term_writer_init(&end, 32 * 1024 * 1024);
     write_outcome(&end, res, mfa);
     send_signal(&(pn_dist_signal){.op = PN_DIST_MONITOR_P_EXIT,
-        .from = finish(&w),
+        .from = pid_term(&room, &pid),
         .to = s->from,
         .ref = s->ref,
         .reason = finish(&end)});
-    pn_term_writer_free(&w);
     pn_term_writer_free(&end);
 }
 
 /* ---- the call ------------------------------------------------------------ */
 
-/* Section 16.2: {'$gen_call', {Self, Ref}, {call, M, F, Args, user}}. */
+/* docs/BARREL-PROTOCOL.md, section 16.2: {'$gen_call', {Self, Ref}, {call, M,
+ * F, Args, user}}. */
 static void send_call(void)
 {
     char module[64];
@@ -305,7 +307,8 @@ static void send_call(void)
     int n = 0;
     pn_term_writer w;
     pn_term_writer args;
-    pn_term_writer self;
+    pn_dist_room self;
+    pn_dist_room ref;
     pn_term_writer rex;
 
     if (sscanf(tool.call, "%63s %63s %n", module, function, &n) != 2) {
@@ -318,15 +321,10 @@ static void send_call(void)
         die("arguments");
     }
     pn_term_writer_init(&w, 32 * 1024 * 1024);
-    pn_term_write_tuple_begin(&w);
-    pn_term_write_atom(&w, "$gen_call");
-    pn_term_write_tuple_begin(&w);
-    pn_dist_write_pid(&w, tool.config.name, &tool.self);
-    pn_dist_write_ref(&w, tool.config.name, &tool.ref);
-    pn_term_write_tuple_end(&w);
-    pn_term_write_format(
-        &w, "{call, ~a, ~a, ~t, user}", module, function, finish(&args));
-    pn_term_write_tuple_end(&w);
+    pn_term_write_opaque_format(&w,
+        "{'$gen_call', {~t, ~t}, {call, ~a, ~a, ~t, user}}",
+        pid_term(&self, &tool.self), ref_term(&ref, &tool.ref), module,
+        function, finish(&args));
     pn_term_writer_init(&rex, 0);
     pn_term_write_atom(&rex, "rex");
     send_signal(&(pn_dist_signal){.op = PN_DIST_REG_SEND,
@@ -335,7 +333,6 @@ static void send_call(void)
         .message = finish(&w)});
     pn_term_writer_free(&w);
     pn_term_writer_free(&args);
-    pn_term_writer_free(&self);
     pn_term_writer_free(&rex);
 }
 
@@ -396,7 +393,7 @@ static void on_up(void *user)
 
     (void)user;
     printf("up %.*s %llx\n", (int)name.len, (const char *)name.data,
-        (unsigned long long)pn_dist_flags(tool.dist));
+        (unsigned long long)tool.dist->flags);
     if (tool.call != NULL) {
         send_call();
     }
@@ -564,8 +561,7 @@ static void run(void)
     }
     flush();
     if (pn_dist_state_of(tool.dist) == PN_DIST_FAILED) {
-        printf(
-            "failed %s\n", pn_dist_reason_text(pn_dist_reason_of(tool.dist)));
+        printf("failed %s\n", dist_reason_text(pn_dist_reason_of(tool.dist)));
     }
 }
 
@@ -654,7 +650,11 @@ static void set_up(char **argv)
         .peer_name = strcmp(argv[4], "-") == 0 ? (pn_slice){NULL, 0}
                                                : text(argv[4]),
         .cookie = text(argv[5]),
+        .flags = PN_DIST_FLAGS,
         .creation = (uint32_t)getpid() + 4,
+        .handshake_us = 7 * PN_US_PER_S,
+        .max_message = 16 * 1024 * 1024,
+        .drain_us = 10 * PN_US_PER_S,
         .env = &env,
         .callbacks = &callbacks,
     };

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "discovery/endpoint_file.h"
+#include "lookup/endpoint_file.h"
 
 static char why[1024];
 

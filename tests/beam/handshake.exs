@@ -90,7 +90,7 @@ defmodule HandshakeTest do
     end
   end
 
-  # What two BEAM ends do with the same change: the message refused.
+  # Two BEAM ends refuse the same change at the same message.
   defp beam_only(keys, change) do
     i = Handshake.new(:initiator, keys.i_static, keys.i_ephemeral)
     r = Handshake.new(:responder, keys.r_static, keys.r_ephemeral)

@@ -16,13 +16,14 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
-#include "noise/noise.h"
+#include "noise/handshake_state.h"
 #include "session/session.h"
 #include "wire/frame.h"
 
 #define MESSAGE_AT (PN_FRAME_HEADER_LEN + PN_HANDSHAKE_PREFIX_LEN)
 
 static pn_key_pair identity;
+static pn_secret_key ephemeral;
 static pn_handshake *handshake;
 static bool initiator;
 static unsigned n_read;
@@ -82,7 +83,11 @@ static pn_session_limits limits;
 static pn_err env_random(void *user, uint8_t *buf, size_t len)
 {
     (void)user;
-    return pn_random(buf, len);
+    if (len != PN_KEY_LEN) {
+        return pn_random(buf, len);
+    }
+    memcpy(buf, ephemeral.bytes, len);
+    return PN_OK;
 }
 
 static bool is_trusted(void *user, const pn_public_key *peer)
@@ -136,7 +141,7 @@ static const pn_session_callbacks callbacks = {
     .on_output = on_output,
 };
 
-static pn_err session_new(const pn_secret_key *ephemeral)
+static pn_err session_new(void)
 {
     pn_session_config config = {
         .initiator = initiator,
@@ -144,14 +149,13 @@ static pn_err session_new(const pn_secret_key *ephemeral)
         .limits = &limits,
         .env = &env,
         .callbacks = &callbacks,
-        .ephemeral = ephemeral,
     };
 
     pn_session_limits_default(&limits);
     return pn_session_new(&config, 1, &session);
 }
 
-/* Everything the session has to say now. */
+/* All output of the session so far. */
 static void answer_output(void)
 {
     pn_slice out = pn_session_output(session);
@@ -183,8 +187,7 @@ static void do_new(const char *args)
 {
     char role = ' ';
     char secret[65];
-    char ephemeral[65];
-    pn_secret_key e;
+    char drawn[65];
     pn_err err = PN_INVALID;
 
     pn_handshake_free(handshake);
@@ -192,21 +195,21 @@ static void do_new(const char *args)
     pn_session_free(session);
     session = NULL;
     n_read = 0;
-    if (sscanf(args, "%c %64s %64s", &role, secret, ephemeral) == 3
+    if (sscanf(args, "%c %64s %64s", &role, secret, drawn) == 3
         && unhex(secret, identity.secret.bytes, PN_KEY_LEN) == PN_KEY_LEN
-        && unhex(ephemeral, e.bytes, PN_KEY_LEN) == PN_KEY_LEN) {
+        && unhex(drawn, ephemeral.bytes, PN_KEY_LEN) == PN_KEY_LEN) {
         err = pn_x25519_public(&identity.secret, &identity.public_key);
     }
     initiator = role == 'i' || role == 'I';
     if (err == PN_OK && (role == 'I' || role == 'R')) {
-        err = session_new(&e);
+        err = session_new();
         if (err == PN_OK && initiator) {
             answer_output();
             return;
         }
     } else if (err == PN_OK) {
         err = pn_handshake_new(&pn_noise_peernet_0_1, initiator, &identity,
-            NULL, 0, &e, &handshake);
+            NULL, 0, &env, &handshake);
     }
     if (err == PN_OK && initiator) {
         answer_next();
@@ -280,7 +283,7 @@ static void do_done(void)
         answer(PN_STATE);
         return;
     }
-    pn_handshake_hash(handshake, h);
+    memcpy(h, handshake->symmetric.h, PN_HASH_LEN);
     peer = *pn_handshake_peer(handshake);
     err = pn_handshake_split(handshake, &send, &receive);
     if (err != PN_OK) {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# One data directory, two owners in turn: what ours (store-tool) writes a BEAM
-# reads as the originals' own, and what a BEAM writes as the originals do, ours
-# loads, edits and hands back with every byte it did not edit.
+# One data directory that ours (store-tool) and a BEAM use in turn: the BEAM reads our
+# files as the originals' own, and ours loads and edits files that the BEAM writes as
+# the originals do, and keeps every byte that it did not edit.
 # usage: elixir -pa PEER_EBIN trust_interop.exs STORE_TOOL
 
 defmodule TrustInterop do
@@ -124,7 +124,7 @@ defmodule TrustInterop do
         File.write!(trust(dir), bytes)
         got = list(dir)
 
-        # Pairing somebody and unpairing him again gives back the same bytes.
+        # Pairing a key and unpairing it again restores the same bytes.
         ours!(dir, ["pair", base32(key(5000))])
         added = read(dir)
         ours!(dir, ["unpair", base32(key(5000))])

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See conform.h. */
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "conform.h"
+#include "looprun.h"
 
 #define RUN_US (10 * PN_US_PER_S)
 
@@ -121,13 +121,13 @@ const pn_conn_callbacks rig_conn_callbacks = {
 
 /* ---- the listener ----------------------------------------------------- */
 
-static bool on_knock(void *user, const pn_address *from)
+static bool on_incoming(void *user, const pn_address *from)
 {
     rig *r = user;
 
     assert_false(r->in_ops);
-    r->n_knocks++;
-    r->knock_from = *from;
+    r->n_incoming++;
+    r->incoming_from = *from;
     return !r->refuse;
 }
 
@@ -160,7 +160,7 @@ static void on_trouble(void *user, int sys_errno)
 }
 
 const pn_listener_callbacks rig_listener_callbacks = {
-    .on_knock = on_knock,
+    .on_incoming = on_incoming,
     .on_accept = on_accept,
     .on_trouble = on_trouble,
 };
@@ -176,7 +176,7 @@ void rig_init(rig *r, const pn_transport_ops *ops, const char *at)
     r->server = (side){.rig = r, .take = SIZE_MAX};
     assert_int_equal(pn_loop_new(&r->loop), PN_OK);
     assert_int_equal(pn_address_parse(at, -1, &r->at), PN_OK);
-    assert_int_equal(ops->listen(r->loop, &r->at, 0, &rig_listener_callbacks, r,
+    assert_int_equal(ops->listen(r->loop, &r->at, &rig_listener_callbacks, r,
                          &r->listener, &sys_errno),
         PN_OK);
     ops->listener_address(r->listener, &r->at);
@@ -189,26 +189,15 @@ void rig_fini(rig *r)
     if (r->listener != NULL) {
         r->ops->listener_close(r->listener);
     }
+    if (r->end != NULL) {
+        pn_loop_run_once(r->loop); /* what was posted goes first */
+        r->end(r->loop);
+    }
     pn_loop_free(r->loop);
     pn_buf_fini(&r->client.in);
     pn_buf_fini(&r->client.out);
     pn_buf_fini(&r->server.in);
     pn_buf_fini(&r->server.out);
-}
-
-/* As a program with a loop of its own does it. */
-static void run_step(rig *r, uint64_t until_us)
-{
-    int timeout = pn_loop_timeout_ms(r->loop);
-    uint64_t now_us = pn_loop_update_now(r->loop);
-    int left = until_us > now_us ? (int)((until_us - now_us) / 1000) + 1 : 0;
-    struct pollfd p = {.fd = pn_loop_fd(r->loop), .events = POLLIN};
-
-    if (timeout < 0 || timeout > left) {
-        timeout = left;
-    }
-    (void)poll(&p, 1, timeout);
-    pn_loop_run_once(r->loop);
 }
 
 bool rig_run(rig *r, bool (*done)(rig *r))
@@ -219,18 +208,14 @@ bool rig_run(rig *r, bool (*done)(rig *r))
         if (pn_loop_update_now(r->loop) > until_us) {
             return false;
         }
-        run_step(r, until_us);
+        pn_test_loop_step(r->loop, until_us);
     }
     return true;
 }
 
 void rig_settle(rig *r, unsigned ms)
 {
-    uint64_t until_us = pn_loop_update_now(r->loop) + ms * PN_US_PER_MS;
-
-    do {
-        run_step(r, until_us);
-    } while (pn_loop_update_now(r->loop) < until_us);
+    pn_test_loop_settle(r->loop, ms);
 }
 
 void rig_dial(rig *r, const pn_address *to)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two ends of a connection on one loop, with what happened to each written
- * down: what the conformance suite and the tests of single transports share.
+ * Two ends of a connection on one loop, with a record of the events at each:
+ * shared by the conformance suite and the tests of single transports.
  */
 #ifndef PN_TESTS_CONFORM_H
 #define PN_TESTS_CONFORM_H
@@ -12,7 +12,7 @@
 
 typedef struct rig rig;
 
-/* One end. Knobs first, then what happened. */
+/* One end: first its settings, then the record. */
 typedef struct side {
     rig *rig;
     pn_conn *conn; /* NULL: closed, or not there yet */
@@ -41,18 +41,19 @@ typedef struct side {
 
 struct rig {
     const pn_transport_ops *ops;
+    void (*end)(pn_loop *loop); /* before the loop is freed; may be NULL */
     pn_loop *loop;
     pn_listener *listener;
     pn_address at; /* where it listens */
     side client;
     side server; /* the latest accepted */
-    bool refuse; /* on_knock says no */
+    bool refuse; /* on_incoming says no */
     bool drop;   /* on_accept closes at once */
     bool close_listener_on_accept;
-    unsigned n_knocks;
+    unsigned n_incoming;
     unsigned n_accepts;
     unsigned n_troubles;
-    pn_address knock_from;
+    pn_address incoming_from;
     pn_address accept_from;
     bool in_ops; /* a callback now would come from inside a call */
 };
@@ -66,7 +67,7 @@ void rig_fini(rig *r);
 /* Dials where it listens and runs until both ends are there. */
 void rig_connect(rig *r);
 void rig_dial(rig *r, const pn_address *to);
-/* Runs until done says so; false after 10 s. */
+/* Runs until done returns true; false after 10 s. */
 bool rig_run(rig *r, bool (*done)(rig *r));
 /* Runs whatever is due within ms. */
 void rig_settle(rig *r, unsigned ms);

@@ -67,8 +67,7 @@ static bool fails(void)
     return true;
 }
 
-/* At least 16 bytes, so that the suite's small messages stay whole and it can
- * say what must be shown. */
+/* At least 16 bytes, so that the suite's small messages stay whole. */
 static size_t shortened(size_t len)
 {
     static const size_t lengths[] = {16, 4096, 100, 20000};

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A system that behaves as badly as it may: linked in front of the socket
- * calls (ld --wrap), it interrupts them, finds nothing to do, or does less
- * than was asked.
+ * Faults of the system, linked in front of the socket calls (ld --wrap): a call
+ * is interrupted, would block, or handles fewer bytes than asked for.
  */
 #ifndef PN_TESTS_FAULTS_H
 #define PN_TESTS_FAULTS_H

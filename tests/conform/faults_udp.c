@@ -27,7 +27,7 @@ static unsigned long n_faults;
 static unsigned lose_one_in = 10;
 static uint64_t lose_seed = 1;
 
-/* What is to come after the next, or when there is no next. */
+/* Datagrams that come after the next one, or when there is no next. */
 static struct {
     int fd;
     int flags;
@@ -173,7 +173,7 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags)
     return fails() ? -1 : __real_recvmsg(fd, msg, flags);
 }
 
-/* For whoever waits: a late datagram is not waited for longer than LATE_MS. */
+/* poll does not wait for a late datagram longer than LATE_MS. */
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
 {
     int ready;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A network and a system that behave as badly as they may: linked in front of
- * sendmsg, recvmsg and poll (ld --wrap).
+ * Faults of the network and the system, linked in front of sendmsg, recvmsg and
+ * poll (ld --wrap).
  */
 #ifndef PN_TESTS_FAULTS_UDP_H
 #define PN_TESTS_FAULTS_UDP_H

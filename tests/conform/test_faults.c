@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What runs short: descriptors (RELIABILITY T4, FI-5), IPv6.
+ * Shortages: descriptors (docs/THREATS.md, T4 and FI-5), IPv6.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,69 +19,69 @@
 
 enum { CROWD = 40, MAX_LINKS = 128, SHORT_MS = 2000 };
 
-/* ---- a crowd at the door ---------------------------------------------- */
+/* ---- a server and a crowd of clients ---------------------------------- */
 
-typedef struct guest {
-    struct door *door;
+typedef struct server_link {
+    struct server *server;
     pn_conn *conn;
-} guest;
+} server_link;
 
-typedef struct door {
+typedef struct server {
     rig r;
-    guest links[MAX_LINKS];
+    server_link links[MAX_LINKS];
     unsigned n_links;
     unsigned n_ended;
-} door;
+} server;
 
 static size_t echo_on_data(void *user, uint8_t *data, size_t len, size_t *want)
 {
-    guest *l = user;
+    server_link *l = user;
     size_t n;
 
     (void)want;
-    assert_int_equal(l->door->r.ops->write(l->conn, data, len, &n), PN_OK);
+    assert_int_equal(l->server->r.ops->write(l->conn, data, len, &n), PN_OK);
     return len;
 }
 
 static void echo_on_end(void *user, pn_err why, int sys_errno)
 {
-    guest *l = user;
+    server_link *l = user;
 
     (void)why;
     (void)sys_errno;
-    l->door->n_ended++;
+    l->server->n_ended++;
 }
 
 static const pn_conn_callbacks echo_callbacks = {
     .on_data = echo_on_data, .on_end = echo_on_end};
 
-static void door_on_accept(void *user, pn_conn *conn, const pn_address *from)
+static void server_on_accept(void *user, pn_conn *conn, const pn_address *from)
 {
-    door *d = user;
-    guest *l = &d->links[d->n_links];
+    server *d = user;
+    server_link *l = &d->links[d->n_links];
 
     (void)from;
     assert_true(d->n_links < MAX_LINKS);
     d->n_links++;
-    *l = (guest){.door = d, .conn = conn};
+    *l = (server_link){.server = d, .conn = conn};
     d->r.ops->set_callbacks(conn, &echo_callbacks, l);
 }
 
-static void door_on_trouble(void *user, int sys_errno)
+static void server_on_trouble(void *user, int sys_errno)
 {
-    door *d = user;
+    server *d = user;
 
     assert_true(sys_errno == EMFILE || sys_errno == ENFILE);
     d->r.n_troubles++;
 }
 
-static const pn_listener_callbacks door_callbacks = {
-    .on_accept = door_on_accept, .on_trouble = door_on_trouble};
+static const pn_listener_callbacks server_callbacks = {
+    .on_accept = server_on_accept, .on_trouble = server_on_trouble};
 
-/* What one of the crowd saw. */
+/* The crowd's report. */
 typedef struct report {
     unsigned n_answers;     /* on the first link, one every 20 ms */
-    unsigned n_turned_away; /* of the others, closed in our face */
+    unsigned n_turned_away; /* of the others, closed at once */
     unsigned slowest_ms;
 } report;
 
@@ -101,8 +101,8 @@ static unsigned crowd_ping(int fd)
                       + (uint64_t)ts.tv_nsec / 1000000 - before);
 }
 
-/* The first link is served while the others crowd in; runs until its stop
- * pipe is closed. */
+/* The first link is served while the others connect; runs until its stop pipe
+ * is closed. */
 static void crowd(const pn_address *to, int stop, int out)
 {
     int fds[CROWD];
@@ -169,19 +169,19 @@ static uint64_t cpu_us(void)
            + (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
-static void door_open(door *d)
+static void server_open(server *d)
 {
     int sys_errno;
 
-    *d = (door){0};
+    *d = (server){0};
     rig_init(&d->r, &pn_transport_tcp, "127.0.0.1:0");
     d->r.ops->listener_close(d->r.listener);
-    assert_int_equal(d->r.ops->listen(d->r.loop, &d->r.at, 0, &door_callbacks,
-                         d, &d->r.listener, &sys_errno),
+    assert_int_equal(d->r.ops->listen(d->r.loop, &d->r.at, &server_callbacks, d,
+                         &d->r.listener, &sys_errno),
         PN_OK);
 }
 
-static void door_close(door *d)
+static void server_close(server *d)
 {
     for (unsigned i = 0; i < d->n_links; i++) {
         d->r.ops->close(d->links[i].conn);
@@ -195,13 +195,14 @@ typedef struct shortage_row {
 
 static shortage_row shortages[] = {{1}, {4}, {20}};
 
-/* Descriptors run out while a crowd waits: no spin, the live link is served,
- * one in 100 ms is turned away, the owner is told once; and when there are
- * descriptors again everybody who still waits is let in within a second. */
+/* Descriptors run out while clients wait: the loop does not spin, the live
+ * links are served, one client in 100 ms is refused, and the owner is told
+ * once. When there are descriptors again all waiting clients are accepted
+ * within a second. */
 static void test_shortage(void **state)
 {
     const shortage_row *row = *state;
-    door d;
+    server d;
     int stop[2];
     int out[2];
     rlim_t before;
@@ -209,7 +210,7 @@ static void test_shortage(void **state)
     uint64_t cpu;
     pid_t child;
 
-    door_open(&d);
+    server_open(&d);
     assert_int_equal(pipe2(stop, O_CLOEXEC), 0);
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
     child = fork();
@@ -244,10 +245,11 @@ static void test_shortage(void **state)
     assert_int_equal(d.n_links + rep.n_turned_away, CROWD);
     (void)close(out[0]);
     (void)close(out[1]);
-    door_close(&d);
+    server_close(&d);
 }
 
-/* Dialling without a descriptor is an error of the call, and harms nobody. */
+/* Dialling without a descriptor is an error of the call, and changes nothing
+ * else. */
 static void test_dial_without(void **state)
 {
     rig r;
@@ -283,7 +285,7 @@ static void test_listen_without(void **state)
     pn_address_set_port(&at, 0);
     limit_to(0, &before);
     err = r.ops->listen(
-        r.loop, &at, 0, &rig_listener_callbacks, &r, &other, &sys_errno);
+        r.loop, &at, &rig_listener_callbacks, &r, &other, &sys_errno);
     unlimit(before);
     assert_int_equal(err, PN_SYS);
     assert_int_equal(sys_errno, EMFILE);
@@ -353,8 +355,8 @@ static void test_no_ipv6_narrow(void **state)
     faults_set(FAULTS_NO_IPV6);
     assert_int_equal(pn_loop_new(&loop), PN_OK);
     assert_int_equal(pn_address_parse("[::1]:0", -1, &at), PN_OK);
-    assert_int_equal(pn_transport_tcp.listen(loop, &at, 0,
-                         &rig_listener_callbacks, NULL, &l, &sys_errno),
+    assert_int_equal(pn_transport_tcp.listen(loop, &at, &rig_listener_callbacks,
+                         NULL, &l, &sys_errno),
         PN_SYS);
     assert_int_equal(sys_errno, EAFNOSUPPORT);
     assert_null(l);

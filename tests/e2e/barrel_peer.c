@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A node with a Barrel part that does what it is told, through the public
+ * A node with a Barrel part that is driven by commands, through the public
  * headers alone; for tests between hosts.
  *
  *   barrel_peer key DIR              prints the key of the identity there
@@ -40,7 +40,7 @@ enum {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
-/* ---- saying ------------------------------------------------------------ */
+/* ---- output ------------------------------------------------------------ */
 
 static void say(const char *format, ...) PN_PRINTF(1, 2);
 static void say(const char *format, ...)
@@ -80,7 +80,8 @@ static void on_log(void *user, const pn_log_event *event)
 {
     (void)user;
     if (event->level >= PN_LOG_WARNING) {
-        say("log %s: %s", event->what, event->text == NULL ? "" : event->text);
+        say("log %s: %s", pn_log_text(event->what),
+            event->text == NULL ? "" : event->text);
     }
 }
 
@@ -92,8 +93,8 @@ static void on_echo(pn_request *req, pn_term args, void *user)
     (void)pn_request_reply_term(req, args);
 }
 
-/* Messages are 1, 2, 3...; a call says how many came and how many of them not
- * in their place, and begins again. */
+/* Messages are 1, 2, 3...; a call returns how many came and how many of them
+ * were out of order, and starts the count anew. */
 static void on_inbox(pn_request *req, pn_term args, void *user)
 {
     static int64_t last;
@@ -218,10 +219,10 @@ static void do_calls(
 static void do_connect(
     pn_barrel *barrel, const char *name, int ms, unsigned seq)
 {
-    char why[PN_BARREL_SENTENCE_MAX] = "";
-    pn_err err = pn_barrel_connect(barrel, name, (uint32_t)ms, why);
+    pn_why why = {0};
+    pn_err err = pn_barrel_connect(barrel, name, (uint32_t)ms, &why);
 
-    say("= %u %s: %s", seq, pn_strerror(err), why);
+    say("= %u %s: %s", seq, pn_strerror(err), why.text);
 }
 
 static pn_err send_one(pn_barrel *barrel, const char *name, int64_t number)
@@ -399,7 +400,7 @@ typedef struct peer {
     pn_barrel *barrel;
     pn_barrel_options opt;
     pn_barrel_address addresses[MAX_ADDRESSES];
-    pn_public_key grants[16];
+    pn_ed25519_key grants[16];
     size_t n_grants;
 } peer;
 
@@ -446,7 +447,8 @@ static void take(peer *p, char *what)
     *value++ = '\0';
     if (strcmp(what, "grant") == 0) {
         if (p->n_grants == 16
-            || pn_key_parse(value, &p->grants[p->n_grants++]) != PN_OK) {
+            || pn_ed25519_key_parse(value, &p->grants[p->n_grants++])
+                   != PN_OK) {
             die(value, "no key");
         }
     } else if (strchr(what, '@') != NULL) {
@@ -462,7 +464,7 @@ static void take(peer *p, char *what)
 static void grant_all(peer *p)
 {
     for (size_t i = 0; i < p->n_grants; i++) {
-        pn_principal who = {.family = PN_FAMILY_BARREL, .key = p->grants[i]};
+        pn_principal who = pn_barrel_principal(&p->grants[i]);
 
         if (pn_grant(p->node, "echo", &who) != PN_OK
             || pn_grant(p->node, "inbox", &who) != PN_OK) {
@@ -473,6 +475,7 @@ static void grant_all(peer *p)
 
 static void open_peer(peer *p, const char *dir)
 {
+    pn_why why = {0};
     char data[256];
     char keys[256];
     char quic[256];
@@ -487,8 +490,8 @@ static void open_peer(peer *p, const char *dir)
     node.listen_port = PN_PORT_NONE;
     node.on_event = on_event;
     node.on_log = on_log;
-    if (pn_node_open(&node, &p->node) != PN_OK) {
-        die("node", pn_node_open_error());
+    if (pn_node_open(&node, &p->node, &why) != PN_OK) {
+        die("node", why.text);
     }
     pn_expose_options_init(&closed);
     closed.flags = PN_EXPOSE_CLOSED;
@@ -502,8 +505,8 @@ static void open_peer(peer *p, const char *dir)
     p->opt.cert_dir = quic;
     p->opt.dns_port = 0;
     p->opt.addresses = p->addresses;
-    if (pn_barrel_open(p->node, &p->opt, &p->barrel) != PN_OK) {
-        die("barrel", pn_node_open_error());
+    if (pn_barrel_open(p->node, &p->opt, &p->barrel, &why) != PN_OK) {
+        die("barrel", why.text);
     }
 }
 
@@ -535,20 +538,22 @@ static int keys(int argc, char **argv)
 {
     char dir[256];
     char text[PN_BASE32_LEN + 1];
-    pn_store_error why = {""};
+    pn_why why = {0};
     pn_barrel_store *store = NULL;
-    pn_public_key key;
+    pn_ed25519_key key;
     pn_err err;
 
     (void)snprintf(dir, sizeof(dir), "%s/keys", argv[2]);
     err = pn_barrel_store_open(dir, &store, &why, NULL);
     if (err == PN_OK && argc == 5) {
-        err = pn_key_parse(argv[4], &key);
+        err = pn_ed25519_key_parse(argv[4], &key);
         if (err == PN_OK) {
             err = pn_barrel_store_pin(store, argv[3], &key, &why);
         }
     } else if (err == PN_OK) {
-        pn_key_to_base32(pn_barrel_store_key(store), text);
+        pn_principal who = pn_barrel_principal(pn_barrel_store_key(store));
+
+        pn_principal_to_base32(&who, text);
         say("%s", text);
     }
     pn_barrel_store_close(store);

@@ -99,6 +99,7 @@ is_json pins_json "[p['node'] for p in lines] == ['b@h', 'd@h', 'e@h'] \
 and o['hex'] == '$b'"
 row 0 "unpinned d@h" unpin barrel unpin d@h
 row 5 "d@h is not pinned" unpin_again barrel unpin d@h
+row 5 "ee@h is not pinned: did you mean 'e@h'" unpin_typo barrel unpin ee@h
 row 5 '"error":"no-such-peer"' unpin_again_json --json barrel unpin d@h
 row 2 "expected NAME@HOST" unpin_word barrel unpin d
 [ ! -e "$keys/trusted/d@h.pub" ]
@@ -147,8 +148,9 @@ bad no_public_key node.pub "is not there" 'rm node.pub'
 bad short_key node.key "expected 32" 'truncate -s 31 node.key'
 bad long_key node.key "expected 32" 'echo >>node.key'
 bad another_pair node.pub "" 'cp trusted/b@h.pub node.pub'
-bad open_key node.key "0600" 'chmod 640 node.key'
-bad linked_key node.key "symbolic link" 'mv node.key k && ln -s k node.key'
+bad open_key node.key "no other user can read" 'chmod 644 node.key'
+bad linked_key node.key "directory on the way" \
+    'mkdir m && chmod 777 m && mv node.key m/k && ln -s m/k node.key'
 bad writable_public_key node.pub "other user" 'chmod 666 node.pub'
 bad short_pin trusted/b@h.pub "expected 32" 'truncate -s 31 trusted/b@h.pub'
 bad linked_pin trusted/b@h.pub "symbolic link" \
@@ -206,8 +208,8 @@ row 4 "node" rotate_cert_without_one barrel rotate cert
 
 # ---- options -----------------------------------------------------------------
 
-# Nobody is at this address, and DNS is not asked: a check that is left out
-# ends with another status or sentence.
+# No node is at this address, and DNS is not asked: a check that is left out ends with
+# another status or sentence.
 rpc=(rpc n@h M f '[]' --as s@h --dns-port 0 --barrel-listen 127.0.0.1)
 row 3 "n@h is not known" options_good "${rpc[@]}" "${good[@]}"
 row 2 "--cookie-file" cookie_not_given "${rpc[@]}"
@@ -229,15 +231,18 @@ row 3 "not known" auth_timeout_most "${rpc[@]}" "${good[@]}" \
 row 2 "1 to 600000" auth_window_0 "${rpc[@]}" "${good[@]}" --auth-window 0
 row 2 "1 to 600000" auth_window_over "${rpc[@]}" "${good[@]}" \
     --auth-window 600001
-row 2 "0 to 65535" dns_port "${rpc[@]}" "${good[@]}" --dns-port 65536
+row 2 "0 to 65535" dns_port rpc n@h M f '[]' --as s@h \
+    --barrel-listen 127.0.0.1 "${good[@]}" --dns-port 65536
 row 2 "NAME@HOST=HOST:PORT" node_no_address "${rpc[@]}" "${good[@]}" --node n@h
 row 2 "expected NAME@HOST" node_name "${rpc[@]}" "${good[@]}" --node n=h:1
 row 2 "HOST:PORT" node_address "${rpc[@]}" "${good[@]}" --node n@h=h:x
 row 2 "admits" cookie_only_word "${rpc[@]}" "${good[@]}" --cookie-only everybody
-row 2 "numeric" barrel_listen "${rpc[@]}" "${good[@]}" --barrel-listen here
+row 2 "numeric" barrel_listen rpc n@h M f '[]' --as s@h --dns-port 0 \
+    "${good[@]}" --barrel-listen here
 row 2 "the same" one_directory "${rpc[@]}" "${good[@]}" \
     --key-dir "$work/k" --cert-dir "$work/k"
-row 2 "expected NAME@HOST" as_word "${rpc[@]}" "${good[@]}" --as shell
+row 2 "expected NAME@HOST" as_word rpc n@h M f '[]' --dns-port 0 \
+    --barrel-listen 127.0.0.1 "${good[@]}" --as shell
 row 2 "expected NAME@HOST" peer_word rpc n@ M f '[]' "${good[@]}"
 row 2 "another node" own_name rpc s@h M f '[]' --as s@h --dns-port 0 \
     --barrel-listen 127.0.0.1 "${good[@]}"
@@ -281,14 +286,40 @@ make 600 < <(printf 'sec\tret\n')
 cookie 4 "printable" control_character
 make 600 </dev/null
 cookie 4 "one line" empty
-make 640 < <(echo secret)
-cookie 4 "no other user" group_reads
+make 440 < <(echo secret)
+cookie 3 "not known" group_reads
+make 620 < <(echo secret)
+cookie 4 "no other user" group_writes
 make 604 < <(echo secret)
 cookie 4 "no other user" others_read
 make 602 < <(echo secret)
 cookie 4 "no other user" others_write
 ln -s cookie "$work/jar"
-cookie 4 "symbolic link" symbolic_link
+cookie 3 "not known" symbolic_link
+# As Kubernetes mounts one: two links, a directory with the sticky bit.
+mkdir -m 1777 "$work/mount"
+mkdir -m 755 "$work/mount/..2026"
+echo secret >"$work/mount/..2026/cookie"
+chmod 440 "$work/mount/..2026/cookie"
+ln -s ..2026 "$work/mount/..data"
+ln -s ..data/cookie "$work/mount/cookie"
+ln -s "$work/mount/cookie" "$work/jar"
+cookie 3 "not known" mounted_secret
+chmod 777 "$work/mount/..2026"
+ln -s "$work/mount/cookie" "$work/jar"
+cookie 4 "can be written by other users" directory_of_all
+chmod 775 "$work/mount/..2026"
+ln -s "$work/mount/cookie" "$work/jar"
+cookie 4 "can be written by other users" directory_of_a_group
+chmod 755 "$work/mount/..2026"
+ln -s jar "$work/jar"
+cookie 4 "Too many levels" link_to_itself
+row 3 "not known" cookie/descriptor "${rpc[@]}" --cookie-file /dev/fd/8 \
+    8<"$work/cookie"
+row 3 "not known" cookie/descriptor_of_a_pipe "${rpc[@]}" \
+    --cookie-file /dev/fd/8 8< <(echo secret)
+row 4 "descriptor that we inherited" cookie/no_descriptor "${rpc[@]}" \
+    --cookie-file /dev/fd/99
 mkfifo -m 600 "$work/jar"
 cookie 4 "regular file" fifo
 mkdir -m 700 "$work/jar"
@@ -298,6 +329,15 @@ if [ "$(id -u)" -eq 0 ]; then
     make 600 < <(echo secret)
     chown 1 "$work/jar"
     cookie 4 "another user" of_another
+    mkdir -m 755 "$work/theirs"
+    cp -p "$work/cookie" "$work/theirs/cookie"
+    chown 1 "$work/theirs"
+    ln -s theirs/cookie "$work/jar"
+    cookie 4 "another user" in_a_directory_of_another
+    chown 0 "$work/theirs"
+    ln -s theirs/cookie "$work/jar"
+    chown -h 1 "$work/jar"
+    cookie 4 "symbolic link on the way" link_of_another
 else
     n=$((n + 1))
     echo "ok $n - $suite/cookie/of_another # SKIP only root can make one"

@@ -1,136 +1,46 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: chat on a terminal. Lines are edited, what the peer says appears above
+"""Goal: chat on a terminal. Lines are edited, the peer's lines appear above
 the prompt and harmless, history is kept and private, the QR code is drawn.
 Usage: cli_chat.py PEERNET"""
 import os
-import pty
 import re
-import select
-import shutil
 import signal
 import stat
-import subprocess
-import sys
-import tempfile
-import time
 
-peernet = os.path.realpath(sys.argv[1])
-work = tempfile.mkdtemp()
-env = dict(os.environ, XDG_RUNTIME_DIR=work + "/run", TERM="xterm",
-           LC_ALL="C.UTF-8")
-os.mkdir(env["XDG_RUNTIME_DIR"], 0o700)
-n = 0
-failed = 0
-children = []
-
-
-def ok(good, name, what=""):
-    global n, failed
-    n += 1
-    print(f"{'ok' if good else 'not ok'} {n} - cli/chat/{name}", flush=True)
-    if not good:
-        failed = 1
-        print("# " + repr(what))
-
-
-def run(who, *args):
-    return subprocess.run([peernet, "-d", f"{work}/{who}", *args], env=env,
-                          capture_output=True, text=True, timeout=60)
-
-
-class Terminal:
-    """A command on a terminal of its own."""
-
-    def __init__(self, who, *args):
-        self.seen = b""
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.environ.update(env)
-            os.execv(peernet, ["peernet", "-d", f"{work}/{who}", *args])
-
-    def type(self, text):
-        os.write(self.fd, text.encode())
-
-    def wait(self, pattern, seconds=15):
-        """True when the pattern comes; forgets what came up to it."""
-        end = time.monotonic() + seconds
-        while True:
-            found = re.search(pattern.encode(), self.seen)
-            if found:
-                self.last = self.seen[:found.end()]
-                self.seen = self.seen[found.end():]
-                return True
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
-                return False
-            try:
-                data = os.read(self.fd, 4096)
-            except OSError:
-                return False
-            if not data:
-                return False
-            self.seen += data
-
-    def status(self, seconds=20):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-            if select.select([self.fd], [], [], 0.05)[0]:
-                try:
-                    self.seen += os.read(self.fd, 4096)
-                except OSError:
-                    time.sleep(0.05)
-        return None
+from cli_lib import ALONE, Command, Terminal, end_with, ok, run, work
 
 
 def node(who, *args):
-    out = open(f"{work}/{who}.out", "wb")
-    p = subprocess.Popen([peernet, "-d", f"{work}/{who}", "run", "--discovery",
-                          "none", "--no-linger", *args], env=env, stdout=out,
-                         stderr=subprocess.STDOUT)
-    children.append(p)
-    for _ in range(100):
-        text = open(f"{work}/{who}.out").read()
-        found = re.search(r"^ready .* port (\d+)", text, re.M)
-        if found:
-            return found.group(1)
-        time.sleep(0.1)
-    raise SystemExit(f"{who} does not run: {text}")
-
-
-def printed(who, pattern):
-    for _ in range(100):
-        if re.search(pattern, open(f"{work}/{who}.out").read()):
-            return True
-        time.sleep(0.1)
-    return False
+    """A node that is ready."""
+    command = Command(who, "run", "--no-linger", *ALONE, *args)
+    if not command.says(r"^ready .* port \d+"):
+        raise SystemExit(f"{who} does not run: {command.text()}")
+    return command
 
 
 def main():
     alice = run("alice", "id").stdout.strip()
     bob = run("bob", "id").stdout.strip()
     run("bob", "pair", alice, "-l", "alice")
-    port = node("bob", "--listen", "127.0.0.1:0", "--chat")
+    bobs = node("bob", "--chat")
+    port = re.search(r"^ready .* port (\d+)", bobs.text(), re.M).group(1)
     run("alice", "pair", bob, "-l", "bob", "--address", f"127.0.0.1:{port}")
-    node("alice", "--listen", "127.0.0.1:0")
+    node("alice")
 
     t = Terminal("alice", "chat", "bob")
     ok(t.wait("you> "), "prompt", t.seen)
     t.type("hello bob\r")
-    ok(printed("bob", "alice: hello bob"), "line_is_sent")
+    ok(bobs.says("alice: hello bob"), "line_is_sent")
     ok(t.wait("you> "), "prompt_again", t.seen)
     t.type("helo\x1b[D\x1b[D\x7fel\r")  # left, left, backspace: "h" "el" "lo"
-    ok(printed("bob", "alice: hello\n|alice: hello$|alice: hello"),
-       "line_is_edited")
+    ok(bobs.says("alice: hello$"), "line_is_edited", bobs.text())
     t.wait("you> ")
     t.type("na\u00efve \u4f60\r")
-    ok(printed("bob", "alice: na\u00efve \u4f60"), "characters_of_many_bytes")
+    ok(bobs.says("alice: na\u00efve \u4f60"), "characters_of_many_bytes")
     t.wait("you> ")
     os.write(t.fd, b"caf\xe9 ol\xc3\xe9\r")  # Latin-1: what is no UTF-8 goes
-    ok(printed("bob", "alice: caf ol\\n"), "bytes_that_are_no_text")
+    ok(bobs.says("alice: caf ol\\n"), "bytes_that_are_no_text")
     t.wait("you> ")
     t.type("half a li")
     t.wait("half a li")
@@ -140,7 +50,7 @@ def main():
     ok(t.wait("bob> are you there\\?"), "peer_is_shown", t.seen)
     ok(t.wait("you> .*half a li"), "what_was_typed_stays", t.seen)
     t.type("ne\r")
-    ok(printed("bob", "alice: half a line"), "half_line_goes_on")
+    ok(bobs.says("alice: half a line"), "half_line_goes_on")
     t.wait("you> ")
     run("bob", "send", "alice", "chat",
         r'"x\e]52;c;eA==\a\e[2J\u202Ey\nbob> forged"')
@@ -183,8 +93,8 @@ def main():
 
     t = Terminal("alice", "chat", "bob")
     t.wait("you> ")
-    children[0].send_signal(signal.SIGKILL)
-    children[0].wait()
+    bobs.process.kill()
+    bobs.process.wait()
     t.type("anybody?\r")
     ok(t.wait("peernet: "), "lost_peer_is_told", t.seen)
     t.type("\x04")
@@ -195,12 +105,4 @@ def main():
     t.status()
 
 
-try:
-    main()
-finally:
-    for child in children:
-        child.kill()
-        child.wait()
-    shutil.rmtree(work)
-print(f"1..{n}")
-sys.exit(failed)
+end_with(main)

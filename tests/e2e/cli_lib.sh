@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # suite and peernet are the script's
-# What the scripts about the program share: TAP, a folder that goes away,
-# nodes in the background, waiting for what is printed.
+# Shared by the scripts about the program: a folder that goes away, nodes in the
+# background, waiting for output.
 # The script sets `suite` (a prefix of test names) and sources this with the
 # program in $peernet.
 set -u
+# shellcheck source=tests/e2e/tap.sh
+. "$(dirname "$0")/tap.sh"
 
-n=0
-failed=0
 work=$(mktemp -d)
 pids=()
 
@@ -34,22 +34,10 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# ok STATUS NAME
-ok() {
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $suite/$2"
-    else
-        echo "not ok $n - $suite/$2"
-        [ -n "${out-}${err-}" ] && printf '# status %s\n# out: %s\n# err: %s\n' \
-            "${status-}" "${out-}" "${err-}" | head -20
-        failed=1
-    fi
-}
-
-done_testing() {
-    echo "1..$n"
-    exit $failed
+# Prints the output of the last run, when a row fails.
+explain() {
+    [ -n "${out-}${err-}" ] && printf 'status %s\nout: %s\nerr: %s\n' \
+        "${status-}" "${out-}" "${err-}" | head -20
 }
 
 # run ARG...: the program; sets out, err and status.
@@ -115,6 +103,25 @@ start_by() {
     printf -v "port_$name" %s "$(sed -n \
         's/^ready [A-Z2-7]* port //p; s/.*"ready".*"port":\([0-9]*\).*/\1/p' \
         "$work/$name.out")"
+}
+
+# announces NAME: how many announces its node has sent.
+announces() {
+    "$peernet" -d "$work/$1" metrics |
+        sed -n 's/^peernet_announces_total{what="out"} //p'
+}
+# more NAME N: N more than in before_NAME, which note sets.
+note() {
+    printf -v "before_$1" %s "$(announces "$1")"
+}
+more() {
+    local before=before_$1
+    [ "$(announces "$1")" -ge $((${!before} + $2)) ]
+}
+
+# key NAME: the public key of $work/NAME, which is made if there is none.
+key() {
+    "$peernet" --json -d "$work/$1" id | sed 's/.*"key":"\([A-Z2-7]*\)".*/\1/'
 }
 
 # interrupt PID: every 5 s, as it is ignored until the program asks for it; its

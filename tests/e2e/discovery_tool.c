@@ -14,7 +14,7 @@
 #include <sys/random.h>
 
 #include "discovery/netmon.h"
-#include "discovery/udp.h"
+#include "discovery/udp_discovery.h"
 #include "os/udp.h"
 
 enum { PORT = 4040, TCP_PORT = 7100, INTERVAL_MS = 200 };
@@ -83,7 +83,8 @@ static int watch(char letter, unsigned seconds)
         .own_key = key,
         .port = PORT,
         .min_port = 1024,
-        .interval_ms = INTERVAL_MS};
+        .interval_ms = INTERVAL_MS,
+        .is_everywhere = true};
     pn_netmon_config netmon = {.loop = loop, .mode = PN_NETMON_AUTO};
     pn_discovery_sink sink = {.size = sizeof(sink), .found = on_found};
     pn_network_sink network = {.size = sizeof(network), .changed = on_changed};

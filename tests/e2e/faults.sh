@@ -16,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 # Leak checking needs ptrace, which strace has.
 export ASAN_OPTIONS=detect_leaks=0
 
-# Keys of nobody: Base32 of 32 equal bytes.
+# Made-up keys: Base32 of 32 equal bytes.
 ANN=AEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQ
 BEN=AIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBA
 CAT=AMBQGAYDAMBQGAYDAMBQGAYDAMBQGAYDAMBQGAYDAMBQGAYDAMBQ
@@ -43,7 +43,7 @@ finish() {
     [ "$n_tests" -gt 0 ] && [ "$n_failed" -eq 0 ]
 }
 
-# state DIR: the keys, ours first; or the reason why there is none.
+# state DIR: the keys, ours first; or the error.
 state() {
     "$tool" "$1" list 2>"$work/list.err" | cut -d' ' -f1 || true
     [ ! -s "$work/list.err" ] || sed 's/^/! /' "$work/list.err"
@@ -65,6 +65,23 @@ fresh() {
 # calls FILE: the system calls of a strace log as "NAME K", K-th of its name.
 calls() {
     sed -n 's/^\([a-z_0-9]*\)(.*/\1/p' "$1" | awk '{ print $1, ++n[$1] }'
+}
+
+# calls_of COMMAND...: into $work/calls, the calls that the tool makes for
+# $work/d, "NAME K" a line: from the first that touches the directory on, but not
+# those of libcrypto, nor our own output.
+calls_of() {
+    strace -o "$work/log" "$tool" "$work/d" "$@" >/dev/null 2>&1
+    awk -v dir="\"$work/d" '
+        { name = $0; sub(/\(.*/, "", name); k = ++n[name] }
+        index($0, dir) && name != "execve" { is_on = 1 }
+        /openssl/ { is_theirs = 1 }
+        # An injected close does not close: that is no fault, but a leak.
+        name == "close" && last != "fsync" { is_theirs = 0; last = name; next }
+        { last = name }
+        is_on && !is_theirs && !/^write\([12],/ && name ~ /^[a-z_0-9]+$/ {
+            print name, k
+        }' "$work/log" >"$work/calls"
 }
 
 can_strace() {

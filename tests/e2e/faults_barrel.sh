@@ -46,7 +46,7 @@ check_sentence() {
 }
 same_secret() { cmp -s "$work/base/node.key" "$1"; }
 
-# What holds after a rotation, whatever became of it.
+# Holds after a rotation, done or not.
 check_rotation() { # STATUS, or "killed"
     local now
 
@@ -121,17 +121,7 @@ everywhere() {
     shift 3
 
     fresh "$from"
-    strace -o "$work/log" "$tool" "$work/d" "$@" >/dev/null 2>&1
-    awk -v dir="\"$work/d" '
-        { name = $0; sub(/\(.*/, "", name); k = ++n[name] }
-        index($0, dir) && name != "execve" { is_on = 1 }
-        /openssl/ { is_theirs = 1 }
-        # An injected close does not close: that is no fault, but a leak.
-        name == "close" && last != "fsync" { is_theirs = 0; last = name; next }
-        { last = name }
-        is_on && !is_theirs && !/^write\([12],/ && name ~ /^[a-z_0-9]+$/ {
-            print name, k
-        }' "$work/log" >"$work/calls"
+    calls_of "$@"
     while read -r call nth; do
         for error in $(errors_of "$call"); do
             fresh "$from"

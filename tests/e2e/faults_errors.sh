@@ -12,7 +12,7 @@ can_strace || skip_all "strace cannot inject here"
 make_base
 old=$(state "$work/base")
 
-# What each call may fail with.
+# The errors that each call may have.
 errors_of() {
     case $1 in
     openat) echo EACCES EMFILE EIO ;;
@@ -57,18 +57,7 @@ fail_everywhere() {
     shift 3
 
     fresh "$from"
-    strace -o "$work/log" "$tool" "$work/d" "$@" >/dev/null 2>&1
-    # Calls on the directory; not what libcrypto reads, nor our own output.
-    awk -v dir="\"$work/d\"" '
-        { name = $0; sub(/\(.*/, "", name); k = ++n[name] }
-        index($0, dir) && name != "execve" { is_on = 1 }
-        /openssl/ { is_theirs = 1 }
-        # An injected close does not close: that is no fault, but a leak.
-        name == "close" && last != "fsync" { is_theirs = 0; last = name; next }
-        { last = name }
-        is_on && !is_theirs && !/^write\([12],/ && name ~ /^[a-z_0-9]+$/ {
-            print name, k
-        }' "$work/log" >"$work/calls"
+    calls_of "$@"
     old_state=$old
     [ "$from" = base ] || old_state=""
     while read -r call nth; do

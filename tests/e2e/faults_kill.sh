@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-#
-# Goal (FI-1): whoever is killed at any system call while making an identity,
-# pairing or unpairing leaves the old or the new state, never neither; the key
-# is never lost, the next start sweeps, and the next edit works.
+# Goal (FI-1): a process that is killed at any system call while making an identity,
+# pairing or unpairing leaves the old or the new state; the key is never lost, the next
+# start removes temporary files, and the next edit works.
 # usage: faults_kill.sh STORE_TOOL
 set -u
 tool=$1

@@ -3,29 +3,24 @@
 # Goal: an installation is complete, and what it holds is enough to build and
 # run a program against it.
 #
-#     install.sh BUILD_DIR SOURCE_DIR LIBRARY [BARREL_LIBRARY]
+#     install.sh BUILD_DIR SOURCE_DIR LIBRARY [BARREL_LIBRARY] [DNSSD_LIBRARY]
 set -u
 build=$1
 source=$2
-barrel=${4-}
+barrel=
+dnssd=
+for library in "${@:4}"; do
+    case ${library##*/} in
+    libpeernet-barrel.*) barrel=$library ;;
+    libpeernet-dnssd.*) dnssd=$library ;;
+    esac
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
 
-n=0
-failed=0
-ok()
-{
-    local status=$1
-    shift
-    n=$((n + 1))
-    if [ "$status" -eq 0 ]; then
-        echo "ok $n - $*"
-    else
-        echo "not ok $n - $*"
-        failed=1
-    fi
-}
+# shellcheck source=tests/e2e/tap.sh
+. "$(dirname "$0")/tap.sh"
 
 # Installs what is built; never builds, since a build may be what runs us.
 meson install -C "$build" --no-rebuild --destdir "$root" >"$work/log" 2>&1
@@ -42,6 +37,7 @@ has()
 n_headers=0
 for h in "$source"/include/peernet/*.h; do
     [ -n "$barrel" ] || [ "${h##*/}" != barrel.h ] || continue
+    [ -n "$dnssd" ] || [ "${h##*/}" != dnssd.h ] || continue
     has "header ${h##*/}" "include/peernet/${h##*/}"
     n_headers=$((n_headers + 1))
 done
@@ -52,7 +48,9 @@ has "manual peernet-protocol(7)" 'man/man7/peernet-protocol.7*'
 if [ -x "$build/cli/peernet" ]; then
     has "the program" 'bin/peernet'
     has "manual peernet(1)" 'man/man1/peernet.1*'
-    has "completion" 'bash-completion/completions/peernet'
+    has "completion for bash" 'bash-completion/completions/peernet'
+    has "completion for fish" 'fish/vendor_completions.d/peernet.fish'
+    has "completion for zsh" 'zsh/vendor-completions/_peernet'
 fi
 
 # needs LIBRARY PATTERN: it asks for no other library.
@@ -153,6 +151,42 @@ else
     ok $? "pkg-config knows no libpeernet-barrel"
 fi
 
+# ---- libpeernet-dnssd --------------------------------------------------------
+
+check_dnssd()
+{
+    has "manual libpeernet-dnssd(3)" 'man/man3/libpeernet-dnssd.3*'
+    local dlib
+    dlib=$(find "$root" -name libpeernet-dnssd.so)
+    readelf -d "$dlib" | grep -q 'SONAME.*\[libpeernet-dnssd\.so\.0\]'
+    ok $? "SONAME is libpeernet-dnssd.so.0"
+    nm -D --defined-only "$dlib" | awk '{print $3}' \
+        | grep -vxF -e PEERNET_DNSSD_0 >"$work/other"
+    sed 's/$/@@PEERNET_DNSSD_0/' "$source/docs/abi-dnssd.txt" \
+        | diff - <(LC_ALL=C sort "$work/other") >&2
+    ok $? "libpeernet-dnssd: visible is docs/abi-dnssd.txt and nothing else"
+    needs "$dlib" 'libpeernet|libavahi-client|libavahi-common'
+    ok $? "libpeernet-dnssd: it needs libpeernet and Avahi only"
+    nm -D --undefined-only "$dlib" | sed -n 's/.* \(pn_.*\)/\1/p' \
+        >"$work/taken"
+    [ -s "$work/taken" ] && ! grep -qv '@PEERNET_0$' "$work/taken"
+    ok $? "libpeernet-dnssd: it takes what is public"
+    ! [ -e "$build/dnssd/peernet-mdns" ] ||
+        has "the helper" 'libexec/peernet/peernet-mdns'
+    readelf -d "$dlib" | grep -q NODELETE
+    ok $? "libpeernet-dnssd: it stays loaded"
+    [ "$(pkg-config --modversion libpeernet-dnssd)" = "$version" ] &&
+        pkg-config --print-requires libpeernet-dnssd | grep -qx libpeernet
+    ok $? "pkg-config: libpeernet-dnssd requires libpeernet"
+}
+
+if [ -n "$dnssd" ]; then
+    check_dnssd
+else
+    [ -z "$(find "$root" -name '*dnssd*')" ]
+    ok $? "nothing of DNS-SD is installed"
+fi
+
 # A sanitized library needs its runtime in the program as well.
 extra=$(nm -D "$lib" | grep -qE '__asan_|__tsan_' && echo sanitized)
 cp "$source"/examples/*.[ch] "$work"
@@ -179,5 +213,4 @@ else
     ok $? "a function that is not public cannot be linked"
     [ -z "$barrel" ] || compile_service
 fi
-echo "1..$n"
-exit $failed
+done_testing

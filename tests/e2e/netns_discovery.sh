@@ -131,5 +131,36 @@ check "network: an interface goes down" heard c changed
 check "network: announces go on from the new address" \
     heard a "found b at 10.1.0.22:7100"
 
+# 5. An address of IPv6 counts when it can be used: the kernel first asks whether another
+#    host has it, for a second or more.
+is_tentative() {
+    [ -n "$(in_host b ip -6 addr show dev eth0 tentative)" ]
+}
+run_all 30
+sleep 0.5
+in_host b ip addr add fd00:1::5/64 dev eth0
+was_tentative=no
+is_tentative && was_tentative=yes
+wait_for heard b changed
+if [ $was_tentative = yes ]; then
+    check "network: a tentative address is none yet" eval "! is_tentative"
+fi
+check "network: an address of IPv6 comes" heard b changed
+# shellcheck disable=SC2086 # one word each
+kill $pids
+wait
+
+# 6. A network of two has no broadcast address (RFC 3021).
+for host in a b; do
+    in_host $host ip route del default dev eth0 2>/dev/null
+    in_host $host ip addr flush dev eth0
+done
+in_host a ip addr add 10.3.0.0/31 dev eth0
+in_host b ip addr add 10.3.0.1/31 dev eth0
+run_all 3
+wait
+check "a network of two: a hears b" heard a "found b at 10.3.0.1:7100"
+check "a network of two: b hears a" heard b "found a at 10.3.0.0:7100"
+
 echo "1..$n"
 exit $failed

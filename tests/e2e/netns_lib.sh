@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
-# What the scripts that build a network share: network namespaces as hosts,
+# Shared by the scripts that build a network: network namespaces as hosts,
 # bridges between them, all inside a namespace of the script's own, so that
 # nothing touches the machine's interfaces and nothing is left of it.
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What happens to QUIC between hosts, for tests in network namespaces. IPv4.
+ * Faults and forgeries of QUIC between hosts, for network namespaces. IPv4.
  *
  *   udp_tool relay ADDRESS PORT TO PORT SEED
  *       carries datagrams between whoever sends to ADDRESS PORT and TO PORT,
@@ -105,7 +105,7 @@ static endpoint at(const char *address, const char *port)
     return e;
 }
 
-/* Also from an address that is not ours, which only routing stands against. */
+/* The source may be an address that is not ours. */
 static int open_at(endpoint e)
 {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -220,7 +220,7 @@ static void relay_take(relay *r, bool to_server)
         return;
     }
     for (int copies = happens(r->dup) ? 2 : 1; copies > 0; copies--) {
-        /* What overtakes those that wait. */
+        /* Datagrams that overtake those that wait. */
         if (r->delay_ms == 0 || happens(r->reorder)) {
             relay_pass(r, to_server, data, (size_t)n);
         } else {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* FZ-3: whatever comes by UDP is refused, or says exactly what we would have
- * written for the same key and port. */
+/* FZ-3: a datagram is refused, or equals the announce that we would write for
+ * the same key and port. */
 #include <stdlib.h>
 #include <string.h>
 

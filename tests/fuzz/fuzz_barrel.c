@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * FZ-8: Barrel's authentication in both roles against any peer. The input is
- * one byte of settings and then pieces of the peer's stream, each a length
- * (0: reflect) and its bytes; a reflection says a part of our own output back
- * to us. Randomness and time stand still, so the recorded signatures of the
- * corpus are good; nobody else can make one. So whoever gets through is the
- * recorded peer, under a name that is not ours; or has no identity, and a name
- * that the configuration lets through and nobody has pinned. OK is said to
- * nobody else.
+ * one byte of settings and then pieces of the peer's stream, each a length (0:
+ * reflect) and its bytes; a reflection sends a part of our own output back to
+ * us. Randomness and time stand still, so the recorded signatures of the corpus
+ * are valid, and no others can be made. So a peer that is authenticated is the
+ * recorded one, under a name that is not ours; or it has no identity, and a
+ * name that the configuration accepts and that is not pinned. No other peer
+ * gets OK.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +31,14 @@ static pn_err fixed_random(void *user, uint8_t *buf, size_t len)
     return PN_OK;
 }
 
-static pn_auth_pin look_up(void *user, pn_slice name, const pn_public_key *key)
+static pn_auth_pin look_up(void *user, pn_slice name, const pn_ed25519_key *key)
 {
     (void)name;
     (void)key;
     return *(const pn_auth_pin *)user;
 }
 
-static pn_err add(void *user, pn_slice name, const pn_public_key *key)
+static pn_err add(void *user, pn_slice name, const pn_ed25519_key *key)
 {
     if (*(const pn_auth_pin *)user != PN_AUTH_PIN_ABSENT || key == NULL
         || !pn_node_name_is_valid(name.data, name.len)) {
@@ -51,7 +51,7 @@ static pn_err add(void *user, pn_slice name, const pn_public_key *key)
 static const pn_auth_pins pins = {.look_up = look_up, .add = add};
 
 /* The recorded key pairs are made of counting bytes. */
-static void key_pair(uint8_t first, pn_key_pair *ret_pair)
+static void key_pair(uint8_t first, pn_ed25519_pair *ret_pair)
 {
     for (size_t i = 0; i < PN_KEY_LEN; i++) {
         ret_pair->secret.bytes[i] = (uint8_t)(first + i);
@@ -74,7 +74,7 @@ static void require(bool condition)
     }
 }
 
-/* How many OKs are in everything we have said. */
+/* The number of OKs in our output. */
 static unsigned count_oks(const pn_auth *auth)
 {
     pn_slice said = pn_auth_output(auth);
@@ -90,8 +90,8 @@ static unsigned count_oks(const pn_auth *auth)
     return n;
 }
 
-/* Only a responder says it, once, and never takes it back unless bytes come
- * after it. */
+/* Only a responder sends OK, once, and ends in failure afterwards only if more
+ * bytes come. */
 static void check_ok(const pn_auth *auth, const pn_auth_config *config)
 {
     pn_auth_outcome outcome = pn_auth_outcome_of(auth);
@@ -108,7 +108,7 @@ static void check_ok(const pn_auth *auth, const pn_auth_config *config)
 static void check_done(
     const pn_auth *auth, const pn_auth_config *config, pn_auth_pin pin)
 {
-    static pn_key_pair peers[2];
+    static pn_ed25519_pair peers[2];
     static bool has_keys;
 
     if (!has_keys) {
@@ -187,7 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t nonce = initiator ? 0xa0 : 0xb0;
     uint8_t binding[PN_AUTH_BINDING_LEN] = {0};
     pn_env env = {.user = &nonce, .random = fixed_random};
-    pn_key_pair identity;
+    pn_ed25519_pair identity;
     pn_auth_config config = {
         .initiator = initiator,
         .name = initiator ? "alpha@127.0.0.1" : "beta@127.0.0.1",
@@ -197,17 +197,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .mode = (settings & 2) != 0 ? PN_AUTH_TOFU : PN_AUTH_STRICT,
         .cookie_only = patterns,
         .n_cookie_only = (settings & 0x40) != 0 ? 0 : 1,
+        .timeout_us = 10 * PN_US_PER_S,
+        .window_ms = 30000,
         .env = &env,
         .pins = &pins,
         .pins_user = &pin,
     };
     pn_auth *auth = NULL;
-    const char *why;
 
     key_pair(initiator ? 0x00 : 0x40, &identity);
     n_added = 0;
     was_done = false;
-    if (pn_auth_new(&config, 0, &auth, &why) != PN_OK) {
+    if (pn_auth_new(&config, 0, &auth) != PN_OK) {
         return 0;
     }
     for (size_t at = 1; at < size;) {

@@ -2,9 +2,9 @@
 /*
  * Distribution in both roles against any peer. The input is one byte of
  * settings and then pieces: where to (0: stream 0, 1: time passes, else a data
- * stream), a length and its bytes. Randomness and time stand still, so what
- * the corpus replies to a challenge is right; nobody else can know. One of the
- * settings begins with a link that is up. Every signal that comes out is
+ * stream), a length and its bytes. Randomness and time stand still, so the
+ * corpus's replies to a challenge are right, and no others can be made. One of
+ * the settings begins with a link that is up. Every signal that comes out is
  * written and read again and has to be the same.
  */
 #include <stdlib.h>
@@ -103,6 +103,18 @@ static void on_signal(void *user, const pn_dist_signal *signal)
     pn_buf_fini(&out);
 }
 
+static void on_drained(
+    void *user, const uint8_t *head, size_t head_len, size_t len)
+{
+    pn_dist_head h;
+
+    (void)user;
+    if (head_len > PN_DIST_HEAD_MAX || head_len > len) {
+        abort();
+    }
+    (void)!pn_dist_head_read(head, head_len, &h);
+}
+
 static const pn_dist_callbacks callbacks = {
     .on_name = on_name,
     .on_rival_lost = on_rival,
@@ -110,6 +122,7 @@ static const pn_dist_callbacks callbacks = {
     .on_alive = on_alive,
     .on_up = on_up,
     .on_signal = on_signal,
+    .on_drained = on_drained,
 };
 
 static void begin(side *s, bool initiator, bool is_claimed)
@@ -120,8 +133,12 @@ static void begin(side *s, bool initiator, bool is_claimed)
         .role = initiator ? PN_DIST_INITIATOR : PN_DIST_RESPONDER,
         .name = initiator ? ALPHA : BETA,
         .cookie = {(const uint8_t *)"monster", 7},
+        .flags = PN_DIST_FLAGS,
         .creation = 5,
+        .handshake_us = 7 * PN_US_PER_S,
+        .drain_us = 10 * PN_US_PER_S,
         .max_message = 4096,
+        .max_drain = 16384,
         .env = &s->env,
         .callbacks = &callbacks,
         .user = s,
@@ -136,7 +153,7 @@ static void begin(side *s, bool initiator, bool is_claimed)
     }
 }
 
-/* All that it has to say arrives, at to if that is given. */
+/* All its output arrives, at to if that is given. */
 static bool flush(side *s, side *to)
 {
     bool any = false;
@@ -196,7 +213,9 @@ static void check(const side *s)
 
     if ((is_up && !s->is_up)
         || has_failed != (pn_dist_reason_of(s->dist) != PN_DIST_REASON_NONE)
-        || (is_up || has_failed) != (pn_dist_deadline(s->dist) == PN_TIME_NEVER)
+        /* Up, there is one for as long as a message is drained. */
+        || (!is_up
+            && has_failed != (pn_dist_deadline(s->dist) == PN_TIME_NEVER))
         || pn_dist_output(s->dist).len != 0) {
         abort();
     }

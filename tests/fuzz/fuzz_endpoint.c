@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An endpoint file is refused with a reason, or says what we would write
- * ourselves: that text is read as the same. */
+/* An endpoint file is refused with a reason, or has an address whose file,
+ * written by us, is read as the same. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "discovery/endpoint.h"
+#include "lookup/endpoint_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

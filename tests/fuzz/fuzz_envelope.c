@@ -89,7 +89,7 @@ static void on_call(void *user, uint64_t id, pn_slice handle, pn_term args)
     pn_term_write_term(&w, args);
     /* Opaque terms are not sent back, and a reply has a longer head. */
     if (pn_session_commit(r->s, 0, &w) != PN_OK) {
-        must(!pn_session_is_closed(r->s));
+        must(r->s->state != PN_SESSION_CLOSED);
     }
 }
 
@@ -140,8 +140,10 @@ static const pn_session_callbacks callbacks = {
 /* An open session without the handshake, which would be most of the time. */
 static void open_session(run *r)
 {
+    static const pn_kind kind = {1, PN_KIND_NO_ETIQUETTE, "fuzz"};
     pn_session_config config = {
         .identity = &identity,
+        .kind = &kind,
         .limits = &limits,
         .env = &env,
         .callbacks = &callbacks,
@@ -155,6 +157,8 @@ static void open_session(run *r)
     r->s->handshake = NULL;
     r->s->handshake_deadline_us = PN_TIME_NEVER;
     r->s->state = PN_SESSION_OPEN;
+    r->s->kinds = calloc(1, sizeof(*r->s->kinds)); /* the hash is zeros */
+    must(r->s->kinds != NULL);
     if (cipher.aead == NULL) {
         must(pn_cipher_init(&cipher, &key) == PN_OK);
     }
@@ -162,8 +166,8 @@ static void open_session(run *r)
     for (unsigned i = 0; i < N_CALLS; i++) {
         pn_term_writer w;
 
-        must(pn_session_begin_call(r->s, (pn_slice){(const uint8_t *)"x", 1},
-                 PN_TIME_NEVER, &r->outcomes[i], &w)
+        must(pn_session_begin_call(
+                 r->s, (pn_slice){(const uint8_t *)"x", 1}, &r->outcomes[i], &w)
              == PN_OK);
         pn_term_write_int64(&w, 1);
         must(pn_session_commit(r->s, 0, &w) == PN_OK);
@@ -175,11 +179,20 @@ static void open_session(run *r)
 /* The session may have closed, and wiped what it took for its own. */
 static void close_session(run *r)
 {
-    if (pn_session_is_closed(r->s)) {
+    if (r->s->state == PN_SESSION_CLOSED) {
         cipher.aead = NULL;
     }
     r->s->send.aead = NULL;
     pn_session_free(r->s);
+}
+
+/* Whoever is recognised has a label that can be shown. */
+static void check_kind(const pn_session *s)
+{
+    const pn_kind *peer = pn_session_kind(s);
+
+    must(peer == NULL
+         || pn_kind_label_is_valid(peer->label, strlen(peer->label)));
 }
 
 static void plaintext(run *r, const uint8_t *data, size_t size)
@@ -194,21 +207,22 @@ static void plaintext(run *r, const uint8_t *data, size_t size)
     }
     err = pn_session_on_plaintext(r->s, 0, copy, size);
     if (err != PN_OK) {
-        must(pn_session_is_closed(r->s));
+        must(r->s->state == PN_SESSION_CLOSED);
         must(pn_session_reason(r->s) == PN_REASON_BAD_TERM
              || pn_session_reason(r->s) == PN_REASON_BAD_ENVELOPE);
         must(pn_session_queued_bytes(r->s) == queued);
     } else {
-        must(pn_session_is_open(r->s));
+        must(r->s->state == PN_SESSION_OPEN);
         /* At most one answer, no larger than what asked for it. */
         must(pn_session_queued_bytes(r->s) <= queued + size + 64);
     }
+    check_kind(r->s);
     free(copy);
 }
 
 static void several(run *r, const uint8_t *data, size_t size)
 {
-    while (size >= 2 && pn_session_is_open(r->s)) {
+    while (size >= 2 && r->s->state == PN_SESSION_OPEN) {
         size_t n = pn_load_be16(data);
 
         data += 2;

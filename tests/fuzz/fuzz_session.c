@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * FZ-2: bytes before authentication, to either role, with real cryptography
- * and fixed ephemerals. The input is a little script, so that the fuzzer can
- * put the right messages, whole, cut or damaged, between its own bytes, and
- * chooses where reads end and when time passes.
+ * FZ-2: bytes before authentication, to either role, with real cryptography and
+ * fixed ephemerals. The input is a small script, so that the fuzzer can put
+ * correct messages, whole, cut or damaged, between its own bytes, and choose
+ * where reads end and when time passes.
  *
- * Whoever is let in has sent exactly what the one peer with the key would
- * have: anything else that opens a session is a bug.
+ * A session may open only after exactly the bytes of the one peer with the key.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +16,16 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
-    N_RECORDED = 4, /* M1, M2, M3, a transport frame of the initiator */
+    /* M1, M2, M3, a transport frame of each: pings that say their kind. */
+    N_RECORDED = 5,
     LOG_MAX = 1 << 16
 };
 
 typedef struct side {
     pn_session *s;
     pn_key_pair identity;
-    pn_secret_key ephemeral;
+    pn_env env;
+    uint8_t ephemeral; /* the bytes of the ephemeral secret */
     unsigned n_open;
     unsigned n_trust;
 } side;
@@ -105,12 +106,12 @@ static void on_output(void *user)
 
 static pn_err fixed_random(void *user, uint8_t *buf, size_t len)
 {
-    (void)user;
-    memset(buf, 5, len);
+    const side *me = user;
+
+    memset(buf, len == PN_KEY_LEN ? me->ephemeral : 5, len);
     return PN_OK;
 }
 
-static const pn_env env = {.random = fixed_random};
 static const pn_session_callbacks callbacks = {
     .is_trusted = is_trusted,
     .on_open = on_open,
@@ -122,19 +123,22 @@ static const pn_session_callbacks callbacks = {
 
 static void side_start(side *me, bool initiator)
 {
+    static const pn_kind kind = {1, PN_KIND_NO_ETIQUETTE, "fuzz"};
     pn_session_config config = {
         .initiator = initiator,
+        .kind = &kind,
         .identity = &me->identity,
         .limits = &limits,
-        .env = &env,
+        .env = &me->env,
         .callbacks = &callbacks,
         .user = me,
-        .ephemeral = &me->ephemeral,
     };
 
-    *me = (side){0};
+    *me = (side){
+        .env = {.user = me, .random = fixed_random},
+        .ephemeral = initiator ? 3 : 4,
+    };
     memset(me->identity.secret.bytes, initiator ? 1 : 2, PN_KEY_LEN);
-    memset(me->ephemeral.bytes, initiator ? 3 : 4, PN_KEY_LEN);
     if (!has_keys[initiator]) {
         must(pn_x25519_public(&me->identity.secret, &keys[initiator]) == PN_OK);
         has_keys[initiator] = true;
@@ -143,7 +147,7 @@ static void side_start(side *me, bool initiator)
     must(pn_session_new(&config, 0, &me->s) == PN_OK);
 }
 
-/* ---- what the right peer says ------------------------------------------ */
+/* ---- the messages of the right peer ------------------------------------ */
 
 static void take(side *from, pn_buf *out)
 {
@@ -177,10 +181,13 @@ static void record(void)
     give(&a, &recorded[1]);
     take(&a, &recorded[2]);
     give(&b, &recorded[2]);
-    must(pn_session_is_open(a.s) && pn_session_is_open(b.s));
+    must(a.s->state == PN_SESSION_OPEN && b.s->state == PN_SESSION_OPEN);
+    take(&b, &recorded[4]);
     must(pn_session_tick(a.s, limits.hold_us) == PN_OK);
-    must(pn_session_ping(a.s, limits.hold_us) == PN_OK);
+    must(pn_session_say_kind(a.s, limits.hold_us) == PN_OK);
     take(&a, &recorded[3]);
+    give(&b, &recorded[3]);
+    must(pn_session_kind(b.s) != NULL);
     pn_session_free(a.s);
     pn_session_free(b.s);
     is_ready = true;
@@ -214,10 +221,12 @@ static void check(const run *r)
     if (r->me.n_open == 0) {
         must(pn_session_queued_bytes(s) <= 106);
         must(pn_session_queued_messages(s) <= 1);
-        must(!pn_session_is_open(s));
+        must(s->state != PN_SESSION_OPEN);
     }
-    must(pn_session_is_closed(s) == (pn_session_reason(s) != PN_REASON_NONE));
-    must(r->now < limits.handshake_us || pn_session_is_closed(s)
+    must((s->state == PN_SESSION_CLOSED)
+         == (pn_session_reason(s) != PN_REASON_NONE));
+    must(pn_session_kind(s) == NULL || r->me.n_open == 1);
+    must(r->now < limits.handshake_us || s->state == PN_SESSION_CLOSED
          || r->me.n_open == 1 || pn_session_deadline(s) <= r->now);
 }
 
@@ -236,7 +245,7 @@ static void deliver(run *r)
     }
     err = pn_session_input(r->me.s, r->now, copy, len, &consumed);
     must(consumed <= len);
-    must((err == PN_OK) != pn_session_is_closed(r->me.s));
+    must((err == PN_OK) == (r->me.s->state != PN_SESSION_CLOSED));
     pn_buf_consume(&r->in, consumed);
     if (err == PN_OK) {
         need = pn_session_need(r->me.s, copy + consumed, pn_buf_used(&r->in));
@@ -323,7 +332,7 @@ static void step(run *r, script *sc)
     case 6:
         r->now += (uint64_t)next(sc) * 50 * PN_US_PER_MS;
         if (pn_session_tick(r->me.s, r->now) == PN_OK) {
-            must(!pn_session_is_closed(r->me.s));
+            must(r->me.s->state != PN_SESSION_CLOSED);
         }
         break;
     case 7:
@@ -347,7 +356,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     r.now = 0;
     r.log_len = 0;
     side_start(&r.me, r.is_initiator);
-    while (sc.at < sc.end && !pn_session_is_closed(r.me.s)) {
+    while (sc.at < sc.end && r.me.s->state != PN_SESSION_CLOSED) {
         step(&r, &sc);
     }
     deliver(&r);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * FZ-1: any bytes. What is accepted is written again and read again, must be
- * equal and must stay the same; printed and parsed, it must come back. Input
- * that is no term is tried as Elixir text and as a pattern.
+ * FZ-1: any bytes. An accepted term is written and read again, which must give
+ * an equal term and then the same bytes; printed and parsed, it must be the
+ * same. Input that is no term is tried as Elixir text and as a pattern.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -113,14 +113,14 @@ static void fuzz_bytes(pn_term term)
     pn_term_writer w;
     pn_slice bytes;
     pn_term again;
-    bool has_opaque = false;
+    pn_term_found found = {0};
 
-    MUST(pn_term_scan(term.data, term.data + term.len, &has_opaque)
+    MUST(pn_term_scan(term.data, term.data + term.len, &found)
          == term.data + term.len);
     read_through(term);
     check_again(term, &w);
     MUST(pn_term_writer_finish(&w, &bytes, &again) == PN_OK);
-    check_text(bytes, term, has_opaque);
+    check_text(bytes, term, found.has_opaque);
     pn_term_writer_free(&w);
 }
 
@@ -159,7 +159,7 @@ static void fuzz_pattern(const uint8_t *data, size_t size)
         pn_term_write_vformat(&w, pattern, (va_list){0});
         if (pn_term_writer_finish(&w, NULL, &term) == PN_OK) {
             is_match = pn_term_vmatch(term, pattern, (va_list){0});
-            /* What has neither lists nor maps matches itself. */
+            /* A pattern without lists and maps matches itself. */
             MUST(is_match || strpbrk(pattern, "[%") != NULL);
         }
         pn_term_writer_free(&w);

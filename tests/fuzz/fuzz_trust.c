@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * FZ-6: what a data directory holds. The first byte chooses the file; what is
- * taken must come out the same when it is written and read again.
+ * FZ-6: the files of a data directory. The first byte chooses the file;
+ * accepted content must be the same when it is written and read again.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +34,8 @@ static void fuzz_identity(const uint8_t *data, size_t len)
     require(len == sizeof(again) && memcmp(data, again, len) == 0);
 }
 
-/* What was read writes as bytes that read as the same. Those need not be the
- * input: a term has many spellings. */
+/* The value that was read is written as bytes that read as the same value.
+ * Those need not be the input: a term has many spellings. */
 static void fuzz_trust(const uint8_t *data, size_t len)
 {
     pn_trust_list list = {0};

@@ -66,9 +66,9 @@ links() { # RULE CLAIM EXPECTED
 barrel() { # NAME DEFINES holds|fails
     outcome=broken
     if build barrel.pml "$2"; then
-        # Waiting for what never comes is how an attack fails: -E.
+        # A failed attack waits for ever, which is no error: -E.
         timeout 100 ./pan -E -m100000 >pan.log 2>&1
-        # What holds was come to: no assertion is among the unreached.
+        # A claim that holds was reached: no assertion is among the unreached.
         grep -q 'errors: 0$' pan.log && ! grep -q '"assert' pan.log &&
             outcome=holds
         grep -q 'assertion violated' pan.log && outcome=fails
@@ -82,7 +82,8 @@ barrel() { # NAME DEFINES holds|fails
 }
 
 echo "TAP version 13"
-# RELIABILITY 2.8. 0 newest wins (Elixir), 1 tie-break, 2 passive, 3 ours.
+# MC-1 (docs/THREATS.md, section 3). 0 newest wins (Elixir), 1 tie-break, 2 passive,
+# 3 ours.
 dial 0 0 fails fails
 dial 1 0 fails fails
 dial 1 1 holds holds
@@ -100,8 +101,8 @@ links 1 settles holds
 links 1 never_two fails
 # By the assertion: a link of before the power loss wins.
 links 0 settles fails
-# MC-3. A responder that gets its own challenge back, from somebody who claims
-# its key: the order of signing alone decides, and each check alone does.
+# MC-3. A responder that gets its own challenge back, from a peer that claims its key:
+# the order of signing alone prevents the attack, and each check alone does.
 unchecked='-DOWN_KEY=0 -DOWN_NONCE=0'
 barrel echo/upstream_order "-DORDER=0 $unchecked" fails
 barrel echo/our_order "-DORDER=1 $unchecked" holds
@@ -112,7 +113,7 @@ barrel dialling/unchecked "-DNODE_DIALS=1 $unchecked" fails
 barrel dialling/own_nonce '-DNODE_DIALS=1 -DOWN_KEY=0' holds
 barrel dialling/own_nonce_shared '-DNODE_DIALS=1 -DOWN_KEY=0 -DSHARED=1' fails
 barrel dialling/own_key_shared '-DNODE_DIALS=1 -DOWN_NONCE=0 -DSHARED=1' holds
-# Somebody else's key, whose owner talks to Eve as well.
+# Another node's key, whose owner is connected to Eve as well.
 barrel claim/answers '-DNODE_DIALS=1 -DPEER_ANSWERS=1' holds
 barrel claim/answers_shared '-DPEER_ANSWERS=1 -DSHARED=1' fails
 barrel claim/dials '-DPEER_ANSWERS=1 -DPEER_DIALS=1' holds

@@ -13,6 +13,12 @@
  * Claims: `stable`, from some moment on both nodes have a live primary for
  * ever; `one`, and it is the same. Each action is fair (pan -f). tests/model/
  * check.sh says which pairs must hold and which must not.
+ *
+ * A dial is one connection here, to whichever address. In src/node/race.c it may
+ * be several: the handshake begins on the first that connects, the unanswered
+ * are cancelled, and one that was answered as well never begins its handshake,
+ * so it is no connection of this model (node/race in the unit tests).
+ * src/node/lookup.c only adds addresses (node/lookup).
  */
 #ifndef POL0
 #define POL0 0

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A simulated node with the habits of Elixir PeerNet 0.1.0 (wire sections 5
- * and 6): every announce of an unconnected trusted key dials, with no backoff;
- * after a drop it redials after 0.5 s, doubling, only where the address came
- * from an announce and only while TCP itself fails; the newest link closes the
- * older; and a supervisor takes down all links at the fourth end within 5 s.
- * A passive node is the same, but keeps both links and has no supervisor.
+ * A simulated node with the habits of Elixir PeerNet 0.1.0 (docs/PROTOCOL.md,
+ * sections 6 and 7.1): every announce of an unconnected trusted key dials, with
+ * no backoff; after a drop it redials after 0.5 s, doubling, only where the
+ * address came from an announce and only while TCP itself fails; the newest
+ * link closes the older; and a supervisor takes down all links at the fourth
+ * end within 5 s. A passive node is the same, but keeps both links and has no
+ * supervisor.
  */
 #include "world.h"
 

@@ -2,6 +2,8 @@
 /* A simulated node that runs the real registry, as src/node does. */
 #include <stdlib.h>
 
+#include "node/reg_peer.h"
+#include "registry_config.h"
 #include "world.h"
 
 typedef struct ours_peer {
@@ -32,7 +34,8 @@ static void check_peer(sim_node *n, const pn_reg_peer *peer)
 
     pn_registry_info(n->registry, peer, &info);
     SIM_CHECK(n->world, info.n_links <= PN_REG_MAX_LINKS);
-    SIM_CHECK(n->world, (info.n_links > 0) == (peer->primary != NULL));
+    SIM_CHECK(n->world, (info.state == PN_PEER_UP) == (peer->primary != NULL));
+    SIM_CHECK(n->world, info.n_links > 0 || peer->primary == NULL);
 }
 
 static void on_timer(sim_world *w, sim_event *e)
@@ -48,7 +51,7 @@ static void on_timer(sim_world *w, sim_event *e)
     arm(n);
 }
 
-/* ---- what the registry asks for ---- */
+/* ---- callbacks of the registry ---- */
 
 static pn_reason ours_dial(
     void *user, pn_reg_peer *peer, const pn_address *address)
@@ -108,7 +111,7 @@ static const pn_reg_callbacks callbacks = {
     .close_link = ours_close,
 };
 
-/* ---- what happens to it ---- */
+/* ---- events ---- */
 
 static pn_err ours_random(void *user, uint8_t *buf, size_t len)
 {
@@ -140,7 +143,7 @@ static void ours_start(sim_node *n)
 {
     n->env = (pn_env){.user = n, .random = ours_random};
     if (n->config.max_peers == 0) {
-        pn_reg_config_default(&n->config);
+        registry_config_default(&n->config);
     }
     n->config.own_key = n->key;
     n->config.env = &n->env;
@@ -158,11 +161,11 @@ static void ours_start(sim_node *n)
 static void ours_stop(sim_node *n)
 {
     size_t cursor = 0;
-    pn_reg_peer *peer;
+    pn_reg_entry *peer;
 
     pn_registry_stop(n->registry);
-    while ((peer = pn_registry_next(n->registry, &cursor)) != NULL) {
-        free(peer->user);
+    while ((peer = pn_map_next(&n->registry->peers, &cursor)) != NULL) {
+        free(peer->pub.user);
     }
     pn_registry_free(n->registry);
     n->registry = NULL;
@@ -189,9 +192,9 @@ static void ours_unpair(sim_node *n, sim_peer *p)
 
 static void ours_connect(sim_node *n, sim_peer *p)
 {
-    SIM_CHECK(n->world,
-        pn_registry_connect(n->registry, &p->key, &p->address, n->world->now_us)
-            == PN_OK);
+    SIM_CHECK(n->world, pn_registry_connect(n->registry, &p->key, &p->address,
+                            1, n->world->now_us)
+                            == PN_OK);
     pn_registry_tick(n->registry, n->world->now_us);
     arm(n);
 }
@@ -232,6 +235,9 @@ static void ours_up(sim_node *n, sim_conn *c, unsigned side)
         n->registry, &to->key, c, side == 0, &to->address, n->world->now_us);
     SIM_CHECK(n->world, peer != NULL);
     check_peer(n, peer);
+    if (side == 0) {
+        sim_conn_send(c, side, SIM_PING); /* as node/peer_link.c does */
+    }
     arm(n);
 }
 
@@ -245,7 +251,7 @@ static void ours_frame(sim_node *n, sim_conn *c, unsigned side)
     pn_reg_peer *peer = peer_on(n, c, side);
 
     if (peer->is_probing) {
-        pn_registry_link_received(n->registry, peer, c, n->world->now_us);
+        pn_registry_link_received(n->registry, peer, c);
         arm(n);
     }
 }
@@ -266,6 +272,18 @@ static sim_conn *ours_primary(const sim_node *n, const sim_peer *p)
                                   : pn_registry_find(n->registry, &p->key);
 
     return peer == NULL ? NULL : peer->primary;
+}
+
+void sim_ours_connected(const sim_conn *c)
+{
+    sim_node *n = c->node[0];
+    pn_reg_peer *peer = n->kind != SIM_OURS || n->registry == NULL
+                            ? NULL
+                            : pn_registry_find(n->registry, &c->expected);
+
+    if (peer != NULL && ((ours_peer *)peer->user)->dial == c) {
+        pn_registry_dial_connected(n->registry, peer);
+    }
 }
 
 const sim_actor sim_ours = {

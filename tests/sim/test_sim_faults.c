@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What goes wrong in a network, in virtual time: orderly stops, restarts, power
+ * Faults of a network, in virtual time: orderly stops, restarts, power
  * loss, peers that refuse us or that we refuse, partitions, moves, unpairing,
  * forged announces, and all of it at once. After each, those that may be
  * linked are, by one link; and no Elixir supervisor ever trips through us.
@@ -53,8 +53,9 @@ static void trio_check_and_free(trio *t)
 
 /* ---- orderly stop, restart ---- */
 
-/* Wire section 6: with the port held for 6 s our stop costs an Elixir node two
- * ends, apart; without it, the refused redials cost it all its links. */
+/* docs/PROTOCOL.md, section 7: with the port held for 6 s our stop costs an
+ * Elixir node two ends, apart; without it, the refused redials cost it all its
+ * links. */
 static void stop_once(uint64_t seed, uint64_t linger_us, bool *ret_tripped)
 {
     trio t = trio_new("stop", seed, seed % 2 == 0);
@@ -83,7 +84,7 @@ static void test_faults_orderly_stop(void **state)
     }
 }
 
-/* The control: this world can tell. */
+/* The control: without the etiquette this simulation fails. */
 static void test_faults_stop_without_linger_trips(void **state)
 {
     unsigned n = 0;
@@ -369,9 +370,9 @@ static void test_faults_power_loss(void **state)
 
 /* ---- forged announces ---- */
 
-/* T15: a stranger says every 10 ms that our peer is somewhere else. The link
- * stays; when it breaks it comes back; and what the stranger gets out of it is
- * a dial in 5 s. */
+/* T15: a stranger announces our peer at another address every 10 ms. The link
+ * stays; when it breaks it comes back; and the stranger causes one dial in 5 s
+ * at most. */
 static void forge(sim_world *w, sim_event *e)
 {
     sim_node *victim = e->node;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NET-4 and T19 of RELIABILITY in virtual time: two nodes dial each other 0-50
- * ms apart; within 5 s one link is left, the same for both, and stays; at most
- * three connections end in any 5 s; no Elixir supervisor trips.
+ * docs/THREATS.md, NET-4 and T19, in virtual time: two nodes dial each other
+ * 0-50 ms apart; within 5 s one link is left, the same for both, and stays; at
+ * most three connections end in any 5 s; no Elixir supervisor trips.
  */
 #include "world.h"
 
@@ -112,7 +112,7 @@ static void test_races(void **state)
     assert_true(n >= row->least_races);
 }
 
-/* The control: two stock nodes do flap in this world, so it can tell. */
+/* The control: two stock nodes do flap in this simulation. */
 static void test_races_elixir_elixir_flaps(void **state)
 {
     unsigned n_flaps = 0;

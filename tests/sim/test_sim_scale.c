@@ -47,7 +47,7 @@ static void on_trouble(sim_world *w, sim_event *e)
         w, w->now_us + sim_random(w, 2 * DAY_US / (N_NODES * 4)), on_trouble);
 }
 
-/* Every ten minutes a third of what is down or cut off is put right. */
+/* Every ten minutes a third of the faults is repaired. */
 static void on_repair(sim_world *w, sim_event *e)
 {
     (void)e;

@@ -231,7 +231,7 @@ static void count_pair_end(sim_conn *c)
     ends[0] = w->now_us;
 }
 
-/* One side is over, by itself or because it heard of it. */
+/* One side has ended, by itself or because it noticed the other's end. */
 static void side_over(sim_conn *c, unsigned side)
 {
     sim_node *n = c->node[side];
@@ -305,7 +305,7 @@ static void on_dead(sim_world *w, sim_event *e)
     }
 }
 
-/* Nothing comes through any more; if it stays so, both notice by themselves. */
+/* Nothing arrives any more; if it stays so, both ends time out. */
 static void goes_dark(sim_conn *c)
 {
     for (unsigned side = 0; side < 2; side++) {
@@ -446,7 +446,7 @@ static void on_m3(sim_conn *c)
     const sim_peer *p = sim_peer_of(c->node[1], &c->node[0]->key);
 
     if (p == NULL || !p->is_trusted) {
-        /* Ours says nothing until the deadline of the handshake. */
+        /* Ours is silent until the deadline of the handshake. */
         if (c->node[1]->kind != SIM_OURS || c->world->refuses_at_once) {
             sim_conn_close(c, 1, PN_REASON_PEER_CLOSED);
         }
@@ -477,6 +477,7 @@ static void deliver(sim_conn *c, unsigned side, sim_frame frame)
         break;
     case SIM_SYN_ACK:
         c->is_connected = true;
+        sim_ours_connected(c);
         (void)conn_at(c, c->world->now_us + HANDSHAKE_TIMEOUT_US,
             on_handshake_timeout, 0);
         sim_conn_send(c, 0, SIM_M1);
@@ -509,7 +510,7 @@ static void on_deliver(sim_world *w, sim_event *e)
     unsigned side = e->side;
 
     if (!passes(c)) {
-        /* TCP tries again while somebody waits for it. */
+        /* TCP tries again while its caller waits. */
         if (c->is_open[side] || (frame == SIM_SYN && c->is_open[0])) {
             uint64_t at_us = w->now_us + RESEND_US;
 
@@ -644,6 +645,7 @@ void sim_announce(sim_node *n)
 {
     sim_world *w = n->world;
 
+    n->n_announces++;
     for (unsigned i = 0; i < w->n_nodes; i++) {
         sim_node *to = w->nodes[i];
 
@@ -665,8 +667,17 @@ static void on_announce(sim_world *w, sim_event *e)
 {
     sim_node *n = e->node;
 
-    (void)w;
-    if (n->life == e->arg && n->is_running) {
+    if (n->life != e->arg || !n->is_running) {
+        return;
+    }
+    if (n->kind == SIM_OURS) {
+        if (w->now_us < n->pace.next_us) {
+            return; /* it began anew meanwhile */
+        }
+        sim_announce(n);
+        pn_pace_sent(&n->pace, &n->env, w->now_us);
+        node_at(n, n->pace.next_us, on_announce);
+    } else {
         sim_announce(n);
         sim_announce_every(n);
     }
@@ -674,12 +685,14 @@ static void on_announce(sim_world *w, sim_event *e)
 
 void sim_announce_every(sim_node *n)
 {
-    uint64_t wait_us = ANNOUNCE_US;
+    uint64_t at_us = n->world->now_us + ANNOUNCE_US;
 
-    if (n->kind == SIM_OURS) { /* +-20 % */
-        wait_us = wait_us / 5 * 4 + sim_random(n->world, wait_us / 5 * 2);
+    if (n->kind == SIM_OURS) {
+        n->pace.interval_us = ANNOUNCE_US;
+        pn_pace_begin(&n->pace, n->world->now_us);
+        at_us = n->pace.next_us;
     }
-    node_at(n, n->world->now_us + wait_us, on_announce);
+    node_at(n, at_us, on_announce);
 }
 
 void sim_partition(sim_node *n, unsigned partition)

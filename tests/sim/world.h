@@ -5,7 +5,7 @@
  * behave as Elixir PeerNet 0.1.0 does (its supervisor included), and passive
  * ones. Everything follows from one seed.
  *
- * What must always hold is checked at every step; a breach ends the test with
+ * The invariants are checked at every step; a breach ends the test with
  * the seed and the virtual time.
  */
 #ifndef PN_TESTS_SIM_WORLD_H
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/heap.h"
+#include "discovery/pace.h"
 #include "harness.h"
 #include "node/registry.h"
 
@@ -59,7 +60,7 @@ typedef struct sim_conn {
     unsigned n_refs;
 } sim_conn;
 
-/* What an Elixir-like node knows of one peer. */
+/* An Elixir-like node's knowledge of one peer. */
 typedef struct sim_peer {
     pn_public_key key;
     bool is_trusted;
@@ -82,7 +83,7 @@ typedef struct sim_node {
     bool is_host_up;
     bool is_running;
     bool is_lingering;   /* listens and does not accept */
-    bool is_on_loopback; /* listens where nobody else can reach it */
+    bool is_on_loopback; /* listens on its loopback only */
     uint64_t life;       /* changes at each start; old timers know */
     sim_conn **conns;
     unsigned n_conns;
@@ -93,6 +94,8 @@ typedef struct sim_node {
     pn_reg_config config;
     pn_env env;
     uint64_t wake_us; /* the earliest wake-up asked for */
+    pn_pace pace;
+    uint64_t n_announces;
 
     /* SIM_OURS: whom it has paired; Elixir-like: what it knows */
     sim_peer *peers;
@@ -165,13 +168,14 @@ sim_event *sim_at(sim_world *w, uint64_t at_us, sim_fire *fire);
 sim_node *sim_add(sim_world *w, sim_kind kind, uint8_t rank);
 void sim_start(sim_node *n);
 void sim_kill(sim_node *n);       /* kill -9: the kernel closes its sockets */
-void sim_power_loss(sim_node *n); /* nobody is told */
-/* An orderly stop: links closed, the port open for linger_us without accepting
- * anybody, then gone (wire section 6). */
+void sim_power_loss(sim_node *n); /* without packets */
+/* An orderly stop: links closed, the port open for linger_us without accepting,
+ * then closed (docs/PROTOCOL.md, section 7). */
 void sim_stop(sim_node *n, uint64_t linger_us);
-void sim_move(sim_node *n);           /* a new address, unknown to all */
-void sim_announce(sim_node *n);       /* once; those in its partition hear it */
-void sim_announce_every(sim_node *n); /* 5 s, the first after 5 s */
+void sim_move(sim_node *n);     /* a new address, unknown to all */
+void sim_announce(sim_node *n); /* once; those in its partition hear it */
+/* Ours: at its pace, from now; Elixir: each 5 s, the first after 5 s. */
+void sim_announce_every(sim_node *n);
 void sim_partition(sim_node *n, unsigned partition);
 
 /* One way: a trusts b and, with knows, remembers its address. */
@@ -199,7 +203,7 @@ sim_peer *sim_peer_of(const sim_node *n, const pn_public_key *key);
 sim_node *sim_node_of(const sim_world *w, const pn_public_key *key);
 void sim_count_end(sim_node *n); /* for its supervisor */
 
-/* What a kind of node does about what happens to it. */
+/* The callbacks of a kind of node. */
 typedef struct sim_actor {
     void (*start)(sim_node *n);
     void (*stop)(sim_node *n); /* the process is gone or going: no more acts */
@@ -208,13 +212,16 @@ typedef struct sim_actor {
     void (*dial)(sim_node *n, sim_peer *p);
     void (*heard)(
         sim_node *n, const pn_public_key *key, const pn_address *address);
-    /* A dial came to nothing. */
+    /* A dial failed. */
     void (*failed)(sim_node *n, sim_conn *c, pn_reason why);
     void (*up)(sim_node *n, sim_conn *c, unsigned side);
     void (*frame)(sim_node *n, sim_conn *c, unsigned side);
     void (*down)(sim_node *n, sim_conn *c, unsigned side, pn_reason why);
     sim_conn *(*primary)(const sim_node *n, const sim_peer *p);
 } sim_actor;
+
+/* TCP is up for a dial; nothing for other kinds of nodes. */
+void sim_ours_connected(const sim_conn *c);
 
 extern const sim_actor sim_ours;
 extern const sim_actor sim_elixir; /* also passive */

@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The functions of PeerNet 0.1.0 that examples/elixir uses, on top of the test
-# peer: so the example runs where PeerNet itself is not installed.
+# The functions of PeerNet 0.1.0 that README.md and examples/elixir use, on top of
+# the test peer: so both run where PeerNet itself is not installed.
 
 defmodule PeerNet do
   @moduledoc false
 
   def start_link(opts) do
-    node = Peer.Node.start(%{dir: opts[:data_dir], port: opts[:port]})
+    own = %{dir: opts[:data_dir], port: opts[:port]}
+    node = Peer.Node.start(Map.merge(own, discovery(opts[:discovery])))
     :persistent_term.put({__MODULE__, opts[:name]}, node)
     {:ok, node.supervisor}
+  end
+
+  # On loopback, at the test's own port.
+  defp discovery(nil), do: %{}
+
+  defp discovery(PeerNet.Discovery.UDP) do
+    port = String.to_integer(System.fetch_env!("FACADE_UDP_PORT"))
+    %{discovery: "127.255.255.255", discovery_port: port, announce_ms: 500}
   end
 
   def instance(name), do: :persistent_term.get({__MODULE__, name})

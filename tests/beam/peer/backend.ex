@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 defmodule Peer.Backend do
   @moduledoc """
-  What `Peer.Control` drives: this peer here, or a real PeerNet 0.1.0 through
-  tests/beam/upstream_adapter.exs. No function or atom in here may be one that
-  tests count on being unknown (Peer.BeamDist).
+  The node that `Peer.Control` drives: this peer, or a real PeerNet 0.1.0
+  through tests/beam/upstream_adapter.exs. No function or atom in here may be
+  one that tests count on being unknown (Peer.BeamDist).
   """
 
   alias Peer.{Connection, Handles, Registry, Trust}

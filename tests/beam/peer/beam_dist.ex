@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 defmodule Peer.BeamDist do
   @moduledoc """
-  The `beam_admin` handle (wire section 8). A VM that has not loaded this
-  module does not know its atoms: a call to `beam_admin` then closes the link.
-  So nothing else in the peer may name them.
+  The `beam_admin` handle (docs/PROTOCOL.md, section 4.4). A VM that has not
+  loaded this module does not know its atoms: a call to `beam_admin` then closes
+  the link. So nothing else in the peer may name them.
   """
 
   def name, do: :beam_admin

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 defmodule Peer.Channel do
   @moduledoc """
-  Transport frames (wire section 3): one key and one counter a direction, no
-  associated data, a term inside.
+  Transport frames (docs/PROTOCOL.md, section 3): one key and one counter a
+  direction, no associated data, a term inside.
   """
 
   alias Peer.{Frame, Noise}

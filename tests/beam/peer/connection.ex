@@ -4,17 +4,18 @@ defmodule Peer.Connection do
   One link, both roles. It is started without a socket and gets one handed
   over; everything is done in this one process: reading, handlers, pings.
 
-  It is a permanent child: each ending counts against its supervisor (wire
-  section 6), and the start that follows does nothing, because `ticket` admits
-  one process only.
+  It is a permanent child: each ending counts against its supervisor
+  (docs/PROTOCOL.md, section 7), and the start that follows does nothing, because
+  `ticket` admits one process only.
   """
   use GenServer, restart: :permanent
 
-  alias Peer.{Channel, Envelope, Frame, Handshake}
+  alias Peer.{Channel, Envelope, Frame, Handshake, Kind}
 
   # m2_nap_ms: how long it looks away after M2, so that M3 and what follows it
-  # arrive in one read.
-  @defaults %{ping_ms: 30_000, pong_ms: 60_000, m2_nap_ms: 0}
+  # arrive in one read. note_pings: notes the length of each nonce. kind: its
+  # label, told as docs/PROTOCOL.md, section 5.1, says; nil: it knows nothing of that.
+  @defaults %{ping_ms: 30_000, pong_ms: 60_000, m2_nap_ms: 0, note_pings: 0, kind: nil}
 
   def start_link(opts), do: GenServer.start_link(__MODULE__, opts)
 
@@ -140,7 +141,8 @@ defmodule Peer.Connection do
   defp opened(%{hs: %{phase: :authenticated} = hs} = state) do
     Peer.Registry.up(state.registry, hs.rs, self())
     Process.send_after(self(), :ping, state.ping_ms)
-    {:noreply, %{state | channel: Channel.new(Handshake.keys(hs)), inbox: hs.inbox}}
+    state = %{state | channel: Channel.new(Handshake.keys(hs)), inbox: hs.inbox}
+    if state.kind && hs.role == :responder, do: say_kind(state), else: {:noreply, state}
   end
 
   defp opened(state), do: {:noreply, state}
@@ -166,6 +168,14 @@ defmodule Peer.Connection do
     {:noreply, %{state | calls: calls}}
   end
 
+  defp envelope(state, {:ping, nonce}) do
+    if state.note_pings > 0 do
+      Peer.Registry.note(state.registry, {:ping, state.hs.rs, byte_size(nonce)})
+    end
+
+    with {:noreply, state} <- emit(state, {:pong, nonce}), do: hear_kind(state, nonce)
+  end
+
   defp envelope(%{ping: nonce} = state, {:pong, nonce}), do: {:noreply, %{state | ping: nil}}
 
   defp envelope(state, envelope) do
@@ -173,6 +183,23 @@ defmodule Peer.Connection do
       nil -> {:noreply, state}
       answer -> emit(state, answer)
     end
+  end
+
+  defp hear_kind(%{kind: nil} = state, _nonce), do: {:noreply, state}
+
+  defp hear_kind(%{hs: hs} = state, nonce) do
+    theirs = if hs.role == :initiator, do: :responder, else: :initiator
+
+    with {:ok, label} <- Kind.read(hs.noise.h, theirs, nonce) do
+      Peer.Registry.note(state.registry, {:kind, hs.rs, label})
+      if hs.role == :initiator, do: say_kind(state), else: {:noreply, state}
+    else
+      :error -> {:noreply, state}
+    end
+  end
+
+  defp say_kind(%{hs: hs} = state) do
+    emit(state, {:ping, Kind.nonce(hs.noise.h, hs.role, state.kind)})
   end
 
   defp emit(state, envelope) do

@@ -2,8 +2,8 @@
 defmodule Peer.Control do
   @moduledoc """
   Commands on standard input, one answer line each: `ok ...` or `error ...`.
-  tests/beam/ctool.c answers the same ones for the C library, so that a test
-  does not care which of them it talks to.
+  tests/beam/ctool.c answers the same ones for the C library, so that a test can
+  use either.
 
       open DIR PORT [name=value...]  ok KEY PORT
       restart                        stop; start again from the same directory

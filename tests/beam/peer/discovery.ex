@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 defmodule Peer.Discovery do
   @moduledoc """
-  Announces by UDP (wire section 5). Every message goes to `address`, in tests
-  127.255.255.255, which reaches every listener on loopback.
+  Announces by UDP (docs/PROTOCOL.md, section 6). Every message goes to
+  `address`, in tests 127.255.255.255, which reaches every listener on loopback.
   """
   use GenServer
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 defmodule Peer.Envelope do
   @moduledoc """
-  The five envelopes (wire section 3). Ids are echoed whatever they are: the
-  node this peer stands for looks at the shape only.
+  The five envelopes (docs/PROTOCOL.md, section 4). Ids are echoed whatever they
+  are: the node this peer stands for looks at the shape only.
   """
 
   def check({:call, _id, name, _args} = e) when is_atom(name), do: {:ok, e}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 defmodule Peer.Frame do
   @moduledoc """
-  Frames (wire section 1): a 32-bit big-endian length and that many bytes. A
-  length over 1 MiB is refused from the header alone, and only on reading: the
-  sender does not check, as the node this peer stands for does not.
+  Frames (docs/PROTOCOL.md, section 1): a 32-bit big-endian length and that many
+  bytes. A length over 1 MiB is refused from the header alone, and only on
+  reading: the sender does not check, as the node this peer stands for does not.
   """
 
   @max 1_048_576
@@ -17,7 +17,7 @@ defmodule Peer.Frame do
   def take(<<n::32, body::binary-size(n), rest::binary>>), do: {:ok, body, rest}
   def take(_), do: :incomplete
 
-  # During the handshake a body is one term (wire section 2).
+  # During the handshake a body is one term (docs/PROTOCOL.md, section 2.1).
 
   def wrap(term), do: raw(:erlang.term_to_binary(term))
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 defmodule Peer.Handshake do
   @moduledoc """
-  The three messages of Noise XX as PeerNet 0.1.0 frames them (wire section 2),
-  as a state machine without a socket: bytes in, bytes out.
+  The three messages of Noise XX as PeerNet 0.1.0 frames them (docs/PROTOCOL.md,
+  section 2), as a state machine without a socket: bytes in, bytes out.
 
   One step takes at most one message. What arrived behind it stays in `inbox`
-  until the next step, which needs new bytes: that is the reader habit of wire
-  section 3.
+  until the next step, which needs new bytes: that is the reader habit of
+  docs/PROTOCOL.md, section 3.1.
   """
 
   alias Peer.{Frame, Noise}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 defmodule Peer.Identity do
-  @moduledoc "identity.keys of a data directory (wire section 7)."
+  @moduledoc "identity.keys of a data directory (docs/PROTOCOL.md, section 8.2)."
 
   @doc "Reads the key pair; makes one where there is none."
   def open!(dir) do

@@ -2,9 +2,9 @@
 defmodule Peer.Node do
   @moduledoc """
   A whole instance, supervised with the defaults of OTP, 3 restarts in 5
-  seconds at both levels (wire section 6): the fourth ending of a connection
-  within that time takes down all links of the instance, the fourth such
-  collapse, which is the sixteenth ending, the instance.
+  seconds at both levels (docs/PROTOCOL.md, section 7): the fourth ending of a
+  connection within that time takes down all links of the instance, the fourth
+  such collapse, which is the sixteenth ending, the instance.
   """
 
   @doc """

@@ -5,9 +5,9 @@ defmodule Peer.Noise do
   the one suite that PeerNet 0.1.0 speaks, and the record of what was done: a
   list of operations that is compared with recorded transcripts.
 
-  Departures from the standard (wire section 2): h starts as the protocol name
-  and no prologue is mixed in; the caller leaves out the hash over the empty
-  payload of the first message.
+  Departures from the standard (docs/PROTOCOL.md, section 2.4): h starts as the
+  protocol name and no prologue is mixed in; the caller leaves out the hash over
+  the empty payload of the first message.
   """
 
   @name "Noise_XX_25519_ChaChaPoly_SHA256"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 defmodule Peer.Registry do
   @moduledoc """
-  Who is linked, and who is to be dialled (wire section 6): a trusted key that
-  is announced and has no link is dialled at once, and again after each
+  The links, and the keys to dial (docs/PROTOCOL.md, section 7.1): a trusted key
+  that is announced and has no link is dialled at once, and again after each
   announce; a lost link whose address came from an announce is dialled again
   after 0.5 s, 1 s, 2 s, ... 30 s, as long as TCP refuses. The dial is made
   inside this process and has no time-out. The newest link of a key wins.

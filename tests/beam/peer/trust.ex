@@ -2,8 +2,8 @@
 defmodule Peer.Trust do
   @moduledoc """
   The trust list: in memory, and in trust.bin of the data directory at every
-  change (wire section 7), newest first. Without a directory it lives in memory
-  only.
+  change (docs/PROTOCOL.md, section 8.3), newest first. Without a directory it
+  lives in memory only.
   """
   use GenServer
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One end of an authentication for the tests: seeded, counting; and what an
- * honest peer would say to it, message by message. */
+/* One end of an authentication for the tests, seeded, with counters; and the
+ * messages of an honest peer, one by one. */
 #ifndef PN_TESTS_AUTH_END_H
 #define PN_TESTS_AUTH_END_H
 
@@ -8,12 +8,14 @@
 #include "harness.h"
 
 #define WALL_MS UINT64_C(1790000000123)
+#define AUTH_TIMEOUT_US (10 * PN_US_PER_S)
+#define AUTH_WINDOW_MS UINT64_C(30000)
 #define NOW_US (1000 * PN_US_PER_S)
 
 typedef struct auth_end {
     pn_auth *auth;
     pn_auth_config config;
-    pn_key_pair identity;
+    pn_ed25519_pair identity;
     uint8_t binding[PN_AUTH_BINDING_LEN];
     pn_env env;
     uint64_t seed;
@@ -21,13 +23,11 @@ typedef struct auth_end {
     uint8_t nonce[PN_AUTH_NONCE_LEN];
     pn_auth_challenge challenge; /* its own, as auth_read_challenge found it */
     bool no_random;
-    pn_auth_pin pin; /* what the look-up says */
+    pn_auth_pin pin; /* the result of the look-up */
     pn_err add_err;
     unsigned n_added;
     unsigned n_lookups;
     size_t said_when_added; /* bytes of output there were then */
-    unsigned n_logged;
-    char logged[64];
 } auth_end;
 
 pn_slice auth_text(const char *text);
@@ -39,10 +39,10 @@ void auth_end_start(auth_end *e);
 void auth_end_fini(auth_end *e);
 
 void auth_hear(auth_end *e, const uint8_t *data, size_t len);
-/* Takes what e has to say, at most max bytes. */
+/* Takes the output of e, at most max bytes. */
 size_t auth_take(auth_end *e, uint8_t *out, size_t max);
 void auth_pass(auth_end *from, auth_end *to, size_t max);
-/* Until neither has anything to say. */
+/* Exchanges output until neither end has any. */
 void auth_talk(auth_end *a, auth_end *b);
 
 void auth_assert_failed(const auth_end *e, pn_auth_reason want);
@@ -68,9 +68,9 @@ size_t auth_peer_response(
     const auth_end *victim, const auth_end *peer, uint8_t *out);
 size_t auth_peer_ok(const auth_end *victim, const auth_end *peer, uint8_t *out);
 size_t auth_challenge_at(uint64_t wall_ms, uint8_t *out);
-size_t auth_signed_by(const pn_key_pair *by, const pn_public_key *as,
+size_t auth_signed_by(const pn_ed25519_pair *by, const pn_ed25519_key *as,
     const uint8_t *binding, const pn_auth_challenge *c, uint8_t *out);
-/* Finds e's challenge in what it has said so far and nobody has taken. */
+/* Finds e's challenge in its output that was not taken yet. */
 void auth_read_challenge(auth_end *e);
 /* The peer's messages before upto. */
 void auth_hear_honest(auth_end *victim, const auth_end *peer, auth_step upto);

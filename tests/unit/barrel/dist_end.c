@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "dist_text.h"
 
 pn_slice dist_text(const char *text)
 {
@@ -94,11 +95,24 @@ static void on_signal(void *user, const pn_dist_signal *signal)
     }
 }
 
+static void on_drained(
+    void *user, const uint8_t *head, size_t head_len, size_t len)
+{
+    dist_end *e = user;
+
+    e->n_drained++;
+    e->drained_len = len;
+    assert_true(head_len <= sizeof(e->drained_head));
+    memcpy(e->drained_head, head, head_len);
+    e->drained_head_len = head_len;
+}
+
 /* A role has no other callbacks than its own. */
 static const pn_dist_callbacks of_initiator = {
     .on_alive = on_alive,
     .on_up = on_up,
     .on_signal = on_signal,
+    .on_drained = on_drained,
 };
 static const pn_dist_callbacks of_responder = {
     .on_name = on_name,
@@ -106,6 +120,7 @@ static const pn_dist_callbacks of_responder = {
     .on_rival_gone = on_rival_gone,
     .on_up = on_up,
     .on_signal = on_signal,
+    .on_drained = on_drained,
 };
 
 void dist_end_init(dist_end *e, pn_dist_role role)
@@ -120,6 +135,10 @@ void dist_end_init(dist_end *e, pn_dist_role role)
         .peer_name = dist_text(
             initiator ? "beta@127.0.0.1" : "alpha@127.0.0.1"),
         .cookie = dist_text(COOKIE),
+        .flags = PN_DIST_FLAGS,
+        .handshake_us = DIST_HANDSHAKE_US,
+        .max_message = DIST_MESSAGE_MAX,
+        .drain_us = 10 * PN_US_PER_S,
         .creation = initiator ? 0x11223344 : 0x55667788,
         .env = &e->env,
         .callbacks = initiator ? &of_initiator : &of_responder,
@@ -196,8 +215,7 @@ void dist_assert_up(const dist_end *e, const dist_end *peer)
 {
     pn_slice name = pn_dist_peer_name(e->dist);
 
-    assert_string_equal(
-        pn_dist_reason_text(pn_dist_reason_of(e->dist)), "none");
+    assert_string_equal(dist_reason_text(pn_dist_reason_of(e->dist)), "none");
     assert_int_equal(pn_dist_state_of(e->dist), PN_DIST_UP);
     assert_int_equal(e->n_up, 1);
     pn_assert_bytes(name.data, name.len, (const uint8_t *)peer->config.name,
@@ -208,8 +226,8 @@ void dist_assert_up(const dist_end *e, const dist_end *peer)
 
 void dist_assert_failed(const dist_end *e, pn_dist_reason want)
 {
-    assert_string_equal(pn_dist_reason_text(pn_dist_reason_of(e->dist)),
-        pn_dist_reason_text(want));
+    assert_string_equal(
+        dist_reason_text(pn_dist_reason_of(e->dist)), dist_reason_text(want));
     assert_int_equal(pn_dist_state_of(e->dist), PN_DIST_FAILED);
     assert_int_equal(e->n_up, 0);
     assert_true(pn_dist_deadline(e->dist) == PN_TIME_NEVER);

@@ -6,6 +6,8 @@
 #include "dist/dist.h"
 #include "harness.h"
 
+#define DIST_HANDSHAKE_US (7 * PN_US_PER_S)
+#define DIST_MESSAGE_MAX ((size_t)16 * 1024 * 1024)
 #define NOW_US (1000 * PN_US_PER_S)
 #define COOKIE "monster"
 
@@ -26,6 +28,10 @@ typedef struct dist_end {
     unsigned n_alive;
     unsigned n_up;
     unsigned n_signals;
+    unsigned n_drained;
+    size_t drained_len; /* of the last */
+    uint8_t drained_head[PN_DIST_HEAD_MAX];
+    size_t drained_head_len;
     char order[64]; /* a letter an event: n l g a u s */
     char name[256]; /* that on_name was told */
     uint64_t n_written;
@@ -41,15 +47,15 @@ void dist_end_init(dist_end *e, pn_dist_role role);
 void dist_end_start(dist_end *e);
 void dist_end_fini(dist_end *e);
 
-/* Takes the message that e has to say into out; its length, 0: none. It has
- * not been acknowledged yet. */
+/* Takes e's next message into out; returns its length, 0: none. It is not
+ * acknowledged yet. */
 size_t dist_take(dist_end *e, uint8_t *out);
 void dist_ack(dist_end *e);
 /* Hands over pieces of piece bytes. */
 void dist_hear(dist_end *e, const uint8_t *data, size_t len, size_t piece);
 /* The next message of from reaches to, which acknowledges it; its length. */
 size_t dist_pass(dist_end *from, dist_end *to, size_t piece);
-/* Until neither has anything to say. */
+/* Exchanges messages until neither end has any. */
 void dist_talk(dist_end *a, dist_end *b, size_t piece);
 
 void dist_assert_up(const dist_end *e, const dist_end *peer);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See quic_rig.h. */
-#include <poll.h>
 #include <string.h>
 
+#include <sys/socket.h>
+
+#include "looprun.h"
+#include "made_certificate.h"
 #include "os/clock.h"
+#include "quic_defaults.h"
 #include "quic_rig.h"
 
 #define RUN_US (10 * PN_US_PER_S)
@@ -178,14 +182,46 @@ const pn_quic_conn_callbacks quic_rig_callbacks = {
 
 /* ---- the endpoints ---------------------------------------------------- */
 
-static bool on_knock(void *user, const pn_address *from)
+static bool on_incoming(void *user, const pn_address *from)
 {
     quic_rig *r = user;
 
     (void)from;
     assert_false(r->in_call);
-    r->n_knocks++;
+    r->n_incoming++;
     return !r->refuse;
+}
+
+static bool on_proven(void *user, const pn_address *from)
+{
+    quic_rig *r = user;
+
+    assert_false(r->in_call);
+    r->n_proven++;
+    r->proven_from = *from;
+    return !r->refuse_proven;
+}
+
+static void on_leave(void *user, const pn_address *from)
+{
+    quic_rig *r = user;
+
+    assert_false(r->in_call);
+    assert_true(pn_address_equal(from, &r->proven_from));
+    r->n_left++;
+}
+
+static bool on_reserve(void *user, const pn_address *to)
+{
+    quic_rig *r = user;
+
+    (void)to;
+    assert_false(r->in_call);
+    if (r->reserve == 0) {
+        return false;
+    }
+    r->reserve--;
+    return true;
 }
 
 static void on_accept(void *user, pn_quic_conn *conn, const pn_address *from)
@@ -204,7 +240,10 @@ static void on_accept(void *user, pn_quic_conn *conn, const pn_address *from)
 }
 
 static const pn_quic_callbacks endpoint_callbacks = {
-    .on_knock = on_knock,
+    .on_incoming = on_incoming,
+    .on_proven = on_proven,
+    .on_leave = on_leave,
+    .on_reserve = on_reserve,
     .on_accept = on_accept,
 };
 
@@ -222,7 +261,7 @@ void quic_rig_init(quic_rig *r, const char *at,
     quic_side_init(&r->server, r);
     assert_int_equal(pn_loop_new(&r->loop), PN_OK);
     assert_int_equal(
-        pn_certificate_make(pn_wall_now_us() / 1000000, &r->certificate),
+        pn_test_certificate(pn_wall_now_us() / 1000000, &r->certificate),
         PN_OK);
     if (server_options != NULL) {
         server = *server_options;
@@ -234,6 +273,8 @@ void quic_rig_init(quic_rig *r, const char *at,
     client.alpn = client.alpn != NULL ? client.alpn : "test";
     server.certificate = server.certificate != NULL ? server.certificate
                                                     : r->certificate;
+    quic_defaults(&server);
+    quic_defaults(&client);
     assert_int_equal(pn_address_parse(at, -1, &r->at), PN_OK);
     assert_int_equal(pn_quic_new(r->loop, &r->at, &server, &endpoint_callbacks,
                          r, &r->server_quic, &sys_errno),
@@ -256,21 +297,6 @@ void quic_rig_fini(quic_rig *r)
     pn_loop_free(r->loop);
 }
 
-/* As a program with a loop of its own does it. */
-static void run_step(quic_rig *r, uint64_t until_us)
-{
-    int timeout = pn_loop_timeout_ms(r->loop);
-    uint64_t now_us = pn_loop_update_now(r->loop);
-    int left = until_us > now_us ? (int)((until_us - now_us) / 1000) + 1 : 0;
-    struct pollfd p = {.fd = pn_loop_fd(r->loop), .events = POLLIN};
-
-    if (timeout < 0 || timeout > left) {
-        timeout = left;
-    }
-    (void)poll(&p, 1, timeout);
-    pn_loop_run_once(r->loop);
-}
-
 bool quic_rig_run(quic_rig *r, bool (*done)(quic_rig *r))
 {
     uint64_t until_us = pn_loop_update_now(r->loop) + RUN_US;
@@ -279,25 +305,21 @@ bool quic_rig_run(quic_rig *r, bool (*done)(quic_rig *r))
         if (pn_loop_update_now(r->loop) > until_us) {
             return false;
         }
-        run_step(r, until_us);
+        pn_test_loop_step(r->loop, until_us);
     }
     return true;
 }
 
 void quic_rig_settle(quic_rig *r, unsigned ms)
 {
-    uint64_t until_us = pn_loop_update_now(r->loop) + ms * PN_US_PER_MS;
-
-    do {
-        run_step(r, until_us);
-    } while (pn_loop_update_now(r->loop) < until_us);
+    pn_test_loop_settle(r->loop, ms);
 }
 
 void quic_rig_dial(quic_rig *r, quic_side *side)
 {
     r->in_call = true;
-    assert_int_equal(pn_quic_dial(r->client_quic, &r->at, NULL,
-                         &quic_rig_callbacks, side, &side->conn),
+    assert_int_equal(pn_quic_dial(r->client_quic, &r->at, &quic_rig_callbacks,
+                         side, &side->conn),
         PN_OK);
     r->in_call = false;
 }
@@ -311,4 +333,42 @@ void quic_rig_connect(quic_rig *r)
 {
     quic_rig_dial(r, &r->client);
     assert_true(quic_rig_run(r, quic_rig_is_connected));
+}
+
+/* ---- plain sockets ---------------------------------------------------- */
+
+int quic_plain_socket(pn_address *ret_address)
+{
+    pn_address at;
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pn_address_parse("127.0.0.1:0", -1, &at), PN_OK);
+    assert_int_equal(bind(fd, &at.any, pn_address_len(&at)), 0);
+    assert_int_equal(getsockname(fd, &at.any, &len), 0);
+    if (ret_address != NULL) {
+        *ret_address = at;
+    }
+    return fd;
+}
+
+void quic_plain_send(int fd, const pn_address *to, const void *data, size_t n)
+{
+    assert_int_equal(
+        sendto(fd, data, n, 0, &to->any, pn_address_len(to)), (ssize_t)n);
+}
+
+bool quic_plain_receive(quic_rig *r, int fd, quic_datagram *d, unsigned ms)
+{
+    for (unsigned i = 0; i < ms; i++) {
+        ssize_t n = recv(fd, d->data, sizeof(d->data), 0);
+
+        if (n >= 0) {
+            d->len = (size_t)n;
+            return true;
+        }
+        quic_rig_settle(r, 1);
+    }
+    return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two QUIC endpoints on one loop, and what happened to each end written down.
+ * Two QUIC endpoints on one loop, with a record of the events at each end.
  */
 #ifndef PN_TESTS_QUIC_RIG_H
 #define PN_TESTS_QUIC_RIG_H
@@ -13,7 +13,7 @@ enum { QUIC_RIG_STREAMS = 32 };
 
 typedef struct quic_rig quic_rig;
 
-/* What came by one stream. */
+/* The bytes of one stream. */
 typedef struct quic_heard {
     int64_t id; /* -1: unused */
     pn_buf in;
@@ -55,8 +55,13 @@ struct quic_rig {
     quic_side client;
     quic_side server; /* the latest accepted */
     bool refuse;
+    bool refuse_proven;
+    unsigned reserve; /* times that on_reserve still returns true */
     bool keep_server; /* accept no more than one: close the others */
-    unsigned n_knocks;
+    unsigned n_incoming;
+    unsigned n_proven;
+    unsigned n_left;
+    pn_address proven_from;
     unsigned n_accepts;
     bool in_call; /* a callback now would come from inside a call */
 };
@@ -73,7 +78,7 @@ void quic_rig_dial(quic_rig *r, quic_side *side);
 /* Dials and runs until both ends are open. */
 void quic_rig_connect(quic_rig *r);
 bool quic_rig_is_connected(quic_rig *r);
-/* Runs until done says so; false after 10 s. */
+/* Runs until done returns true; false after 10 s. */
 bool quic_rig_run(quic_rig *r, bool (*done)(quic_rig *r));
 void quic_rig_settle(quic_rig *r, unsigned ms);
 /* Runs until an expression is true, for at most 5 s or so. */
@@ -87,8 +92,20 @@ void quic_rig_settle(quic_rig *r, unsigned ms);
 void quic_side_init(quic_side *side, quic_rig *r);
 void quic_side_fini(quic_side *side);
 void quic_side_close(quic_side *side);
-/* What came by a stream; never NULL. */
+/* The bytes of a stream; never NULL. */
 quic_heard *quic_side_heard(quic_side *side, int64_t id);
+
+/* Strangers are plain sockets of IPv4 on loopback. */
+typedef struct quic_datagram {
+    uint8_t data[2048];
+    size_t len;
+} quic_datagram;
+
+/* ret_address may be NULL. */
+int quic_plain_socket(pn_address *ret_address);
+void quic_plain_send(int fd, const pn_address *to, const void *data, size_t n);
+/* Runs the rig until one comes, for at most ms; false: none did. */
+bool quic_plain_receive(quic_rig *r, int fd, quic_datagram *d, unsigned ms);
 
 /* Makes room for another. */
 void quic_side_forget(quic_side *side, int64_t id);

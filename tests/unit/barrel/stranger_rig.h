@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A peer of the node bob of two_barrels.h that says over real QUIC what a test
- * has it say: alice, by her key, with the engine of authentication driven by
- * hand. All of it runs in stranger_run. Link with
- * --wrap=ngtcp2_conn_get_connection_close_error.
+ * A peer of the node bob of two_barrels.h that sends over real QUIC what a test
+ * gives it. It is alice, by her key, and drives the engine of authentication
+ * itself. All of it runs in stranger_run. Link with
+ * --wrap=pn_quic_engine_received_close.
  */
 #ifndef PN_TESTS_STRANGER_RIG_H
 #define PN_TESTS_STRANGER_RIG_H
@@ -20,7 +20,7 @@ struct stranger {
     void (*on_auth)(stranger *s);  /* before it begins: the binding, the key */
     void (*on_prove)(stranger *s); /* before the challenge is answered */
     void (*on_authenticated)(stranger *s);
-    /* What bob says on any stream but his of the authentication. */
+    /* Bob's bytes on any stream but his of the authentication. */
     void (*on_data)(
         stranger *s, int64_t stream, const uint8_t *data, size_t len);
     void (*on_acked)(stranger *s, int64_t stream, uint64_t total);
@@ -33,7 +33,7 @@ struct stranger {
     pn_quic_conn *conn; /* NULL: it has ended */
     pn_timer *timer;
     pn_env env;
-    pn_key_pair *identity; /* alice's */
+    pn_ed25519_pair *identity; /* alice's */
     uint8_t binding[PN_QUIC_BINDING_LEN];
     pn_auth *auth;
     int64_t stream; /* of the authentication; -1: none */
@@ -63,7 +63,7 @@ void stranger_say(
     stranger *s, int64_t stream, const void *data, size_t len, bool is_last);
 int64_t stranger_open_uni(stranger *s);
 
-/* The connection has ended as barrel-wire section 2.4 has it. */
+/* The connection has ended as docs/BARREL-PROTOCOL.md, section 2.4, has it. */
 void stranger_assert_closed(const stranger *s);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The authentication engine: both roles against each other in any pieces, and
- * against a peer that does not keep to it (BAD-9, T34, T36, T37).
+ * against a peer that violates the protocol (BAD-9, T34, T36, T37).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,8 +75,8 @@ static void test_splits(void **state)
     }
 }
 
-/* A responder has nothing signed as long as the initiator has proven nothing,
- * and says nothing of success before the pin is kept. */
+/* A responder signs nothing before the initiator has proven its key, and
+ * reports no success before the pin is stored. */
 static void test_responder_is_last(void **state)
 {
     uint8_t bytes[1024];
@@ -231,8 +231,8 @@ static void test_cookie_only_both(void **state)
     auth_end_fini(&b);
 }
 
-/* A name whose key is known is never let through by a pattern, unlike upstream
- * (D6): whoever has the cookie could take its place. */
+/* A name whose key is known is never accepted by a pattern, unlike upstream
+ * (D6), because any holder of the cookie could take its place. */
 static void test_cookie_only_pinned_there(void **state)
 {
     auth_end a;
@@ -332,8 +332,8 @@ static void test_finished_after_end(void **state)
     }
 }
 
-/* Behind a HELLO that is enough by itself: refused before it hears of success,
- * be it one byte or more than a message can be. */
+/* More bytes behind a HELLO that is enough by itself, from one byte to more
+ * than a message can have: refused before success is reported. */
 static void test_cookie_only_and_more(void **state)
 {
     static const size_t more[] = {1, 2, 43, 600};
@@ -480,8 +480,8 @@ static size_t other_key(
         victim->binding, &victim->challenge, out);
 }
 
-/* What the victim itself has signed for this very connection, and what it
- * would sign if it were asked: neither is the peer's. */
+/* Signatures of the victim itself for this connection: neither is the
+ * peer's. */
 static size_t victims_signature(
     const auth_end *victim, const auth_end *peer, uint8_t *out)
 {
@@ -633,7 +633,7 @@ static const attack attacks[] = {
         PN_AUTH_REASON_UNEXPECTED_MESSAGE, false},
 };
 
-/* Whatever would have been right changes nothing any more. */
+/* Right messages change nothing any more. */
 static void hear_too_late(auth_end *victim, const auth_end *peer)
 {
     uint8_t out[600];
@@ -661,8 +661,8 @@ static void test_attack(void **state)
 
     auth_end_init(&victim, a->on_initiator);
     auth_end_init(&peer, !a->on_initiator);
-    /* The name and key of anybody who asks are as good as pinned: no verdict
-     * of trust stands in the attack's way. */
+    /* Every name and key counts as pinned, so that trust does not stop the
+     * attack. */
     victim.config.mode = PN_AUTH_TOFU;
     auth_end_start(&victim);
     auth_hear_honest(&victim, &peer, a->at);
@@ -679,12 +679,12 @@ static void test_attack(void **state)
     auth_end_fini(&victim);
 }
 
-/* ---- what cannot be asked for ------------------------------------------ */
+/* ---- invalid configurations -------------------------------------------- */
 
 typedef struct refusal {
     const char *name;
     void (*change)(pn_auth_config *c);
-    const char *says; /* NULL: it can */
+    bool is_fine;
 } refusal;
 
 static void no_end(pn_auth_config *c)
@@ -725,32 +725,30 @@ static void dials_itself(pn_auth_config *c)
 }
 
 static const refusal refusals[] = {
-    {"no_deadline", no_end, "there is always one"},
-    {"timeout_above", long_timeout, "at most 120 seconds"},
-    {"timeout_most", longest_timeout, NULL},
-    {"window_above", long_window, "at most 600 seconds"},
-    {"window_most", longest_window, NULL},
-    {"no_authentication", no_mode, "cannot be left out"},
-    {"own_name", no_name, "NAME@HOST"},
-    {"dialled_name", no_dialled, "NAME@HOST"},
-    {"itself", dials_itself, "another node"},
+    {"no_deadline", no_end, false},
+    {"timeout_above", long_timeout, false},
+    {"timeout_most", longest_timeout, true},
+    {"window_above", long_window, false},
+    {"window_most", longest_window, true},
+    {"no_authentication", no_mode, false},
+    {"own_name", no_name, false},
+    {"dialled_name", no_dialled, false},
+    {"itself", dials_itself, false},
 };
 
 static void test_refusal(void **state)
 {
     const refusal *r = *state;
-    const char *why = NULL;
     auth_end e;
 
     auth_end_init(&e, true);
     r->change(&e.config);
-    if (r->says == NULL) {
+    if (r->is_fine) {
         auth_end_start(&e);
         auth_end_fini(&e);
         return;
     }
-    assert_int_equal(pn_auth_new(&e.config, NOW_US, &e.auth, &why), PN_INVALID);
-    assert_non_null(strstr(why, r->says));
+    assert_int_equal(pn_auth_new(&e.config, NOW_US, &e.auth), PN_INVALID);
 }
 
 static void test_no_binding(void **state)

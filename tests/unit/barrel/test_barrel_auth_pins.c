@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The authentication engine with pins on a disk: a name that no file can have
- * is refused before anybody is told of success; and what somebody in the middle
- * reaches who shows the certificate of the node that was dialled (BAD-9, B2,
- * B3, D2, D3).
+ * is refused before success is reported; and the results of a relay that shows
+ * the certificate of the dialled node (BAD-9, B2, B3, D2, D3).
  */
 #include <stdio.h>
 #include <string.h>
@@ -21,17 +20,17 @@ typedef struct keeper {
     char name[PN_NODE_NAME_MAX + 2];
 } keeper;
 
-static pn_auth_pin look_up(void *user, pn_slice name, const pn_public_key *key)
+static pn_auth_pin look_up(void *user, pn_slice name, const pn_ed25519_key *key)
 {
     const keeper *k = user;
 
     return pn_pins_look_up(k->pins, name, key);
 }
 
-static pn_err add(void *user, pn_slice name, const pn_public_key *key)
+static pn_err add(void *user, pn_slice name, const pn_ed25519_key *key)
 {
     keeper *k = user;
-    pn_store_error why;
+    pn_why why;
 
     k->end.n_added++;
     return pn_pins_add(k->pins, name, key, NOW_US, &why);
@@ -69,7 +68,7 @@ static size_t count_pins(const keeper *k)
     return n;
 }
 
-/* Everything that an end has not said yet; whether OK is in it. */
+/* Whether OK is in the output that an end has not sent yet. */
 static bool says_ok(const auth_end *e)
 {
     pn_slice said = pn_auth_output(e->auth);
@@ -183,7 +182,6 @@ static void test_name_responder(void **state)
 static void test_name_initiator(void **state)
 {
     const name_row *row = *state;
-    const char *why = NULL;
     keeper k;
 
     if (row->is_name) {
@@ -194,16 +192,16 @@ static void test_name_initiator(void **state)
     make_name(k.name, row->len);
     k.end.config.dialled_name = k.name;
     assert_int_equal(
-        pn_auth_new(&k.end.config, NOW_US, &k.end.auth, &why), PN_INVALID);
-    assert_non_null(why);
+        pn_auth_new(&k.end.config, NOW_US, &k.end.auth), PN_INVALID);
     k.end.auth = NULL;
     keeper_fini(&k);
 }
 
-/* ---- somebody in the middle ---------------------------------------------- */
+/* ---- a relay ------------------------------------------------------------- */
 
-/* gamma stands between alpha, which dials, and beta, which answers, and passes
- * on what they say. Each binds to the certificate that its connection has. */
+/* gamma is a relay between alpha, which dials, and beta, which answers, and
+ * passes on their messages. Each binds to the certificate that its connection
+ * has. */
 typedef struct relay_row {
     const char *name;
     const char *dialled; /* by alpha */
@@ -224,11 +222,11 @@ static const relay_row relays[] = {
         REASON(REJECTED), REASON(SIGNATURE_INVALID)},
     {"own_certificate_tofu", BETA, false, false, false, PN_AUTH_TOFU,
         REASON(REJECTED), REASON(SIGNATURE_INVALID)},
-    /* Whoever has the private key of beta's certificate is beta as far as the
-     * binding goes: nodes that share one are in each other's hands. */
+    /* The holder of the private key of beta's certificate passes the binding
+     * check as beta: nodes that share a certificate must trust each other. */
     {"shared", BETA, true, false, false, PN_AUTH_STRICT, REASON(NONE),
         REASON(NONE)},
-    /* But nobody else's name comes with it. */
+    /* The certificate gives it no other node's name. */
     {"shared_dialled", GAMMA, true, false, false, PN_AUTH_STRICT,
         REASON(NAME_MISMATCH), REASON(STREAM_FINISHED)},
     {"shared_dialled_tofu", GAMMA, true, false, false, PN_AUTH_TOFU,
@@ -312,8 +310,8 @@ static void test_relay(void **state)
     keeper_fini(&beta);
 }
 
-/* Two who answer under one certificate, their words crossed: each waits for
- * the other to prove itself first, and nothing is ever signed. */
+/* Two responders with one certificate, each connected to the other: each waits
+ * for the other's proof, and nothing is ever signed. */
 static void test_crossed_responders(void **state)
 {
     uint8_t out[600];
@@ -346,7 +344,7 @@ static void test_crossed_responders(void **state)
     }
 }
 
-/* What alpha said on one connection says nothing on the next one, though both
+/* alpha's messages of one connection are refused on the next one, though both
  * have the same certificate. */
 static void test_replayed(void **state)
 {

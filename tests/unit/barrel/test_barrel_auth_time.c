@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the authentication engine has time for: the peer's clock, the age of our
+/* Time limits of the authentication engine: the peer's clock, the age of our
  * own challenge and the whole attempt, at each limit and beside it (BAD-9). */
 #include <stdio.h>
 
@@ -8,21 +8,21 @@
 /* ---- the peer's clock ---------------------------------------------------- */
 
 typedef struct skew_row {
-    uint64_t window_ms; /* 0: the default, 30 s */
+    uint64_t window_ms;
     int64_t skew_ms;
     bool is_fine;
 } skew_row;
 
 static const skew_row skews[] = {
-    {0, 0, true},
-    {0, 29000, true},
-    {0, 31000, true},
-    {0, 59000, true},
-    {0, 59999, true},
-    {0, 60000, true},
-    {0, 60001, false},
-    {0, 61000, false},
-    {0, 3600000, false},
+    {AUTH_WINDOW_MS, 0, true},
+    {AUTH_WINDOW_MS, 29000, true},
+    {AUTH_WINDOW_MS, 31000, true},
+    {AUTH_WINDOW_MS, 59000, true},
+    {AUTH_WINDOW_MS, 59999, true},
+    {AUTH_WINDOW_MS, 60000, true},
+    {AUTH_WINDOW_MS, 60001, false},
+    {AUTH_WINDOW_MS, 61000, false},
+    {AUTH_WINDOW_MS, 3600000, false},
     /* twice the window, whatever it is */
     {1000, 999, true},
     {1000, 1000, true},
@@ -87,10 +87,10 @@ typedef struct window_row {
 } window_row;
 
 static const window_row windows[] = {
-    {0, 29 * PN_US_PER_S, true},
-    {0, 30 * PN_US_PER_S, true},
-    {0, 30 * PN_US_PER_S + 1, false},
-    {0, 31 * PN_US_PER_S, false},
+    {AUTH_WINDOW_MS, 29 * PN_US_PER_S, true},
+    {AUTH_WINDOW_MS, 30 * PN_US_PER_S, true},
+    {AUTH_WINDOW_MS, 30 * PN_US_PER_S + 1, false},
+    {AUTH_WINDOW_MS, 31 * PN_US_PER_S, false},
     {1000, 999 * PN_US_PER_MS, true},
     {1000, 1000 * PN_US_PER_MS, true},
     {1000, 1000 * PN_US_PER_MS + 1, false},
@@ -134,7 +134,7 @@ static void test_window_initiator(void **state)
 
 /* ---- the attempt --------------------------------------------------------- */
 
-/* Whatever has come, and however often something comes. */
+/* The deadline holds after every message, and however often one comes. */
 static void test_deadline(void **state)
 {
     bool initiator = *(const bool *)*state;
@@ -147,11 +147,10 @@ static void test_deadline(void **state)
         auth_end_init(&peer, !initiator);
         auth_end_start(&victim);
         auth_hear_honest(&victim, &peer, upto);
-        assert_true(pn_auth_deadline(victim.auth)
-                    == NOW_US + PN_AUTH_TIMEOUT_DEFAULT_US);
-        pn_auth_tick(victim.auth, NOW_US + PN_AUTH_TIMEOUT_DEFAULT_US - 1);
+        assert_true(pn_auth_deadline(victim.auth) == NOW_US + AUTH_TIMEOUT_US);
+        pn_auth_tick(victim.auth, NOW_US + AUTH_TIMEOUT_US - 1);
         assert_int_equal(pn_auth_outcome_of(victim.auth), PN_AUTH_RUNNING);
-        pn_auth_input(victim.auth, NOW_US + PN_AUTH_TIMEOUT_DEFAULT_US, WALL_MS,
+        pn_auth_input(victim.auth, NOW_US + AUTH_TIMEOUT_US, WALL_MS,
             (const uint8_t *)"\0", 1, false);
         auth_assert_failed(&victim, PN_AUTH_REASON_TIMEOUT);
         auth_end_fini(&victim);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The authentication engine against what was recorded from upstream: its
- * transcript byte for byte, and what it refuses. */
+/* The authentication engine against recordings of upstream: its transcript byte
+ * for byte, and its refusals. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static void transcript_load(transcript *t, auth_end *e, bool initiator)
     t->server = pn_json_hex(row, "server_stream_3", &t->server_len);
     auth_end_init(e, initiator);
     pn_json_hex_n(row, "cert_binding", e->binding, PN_AUTH_BINDING_LEN);
-    /* The nonce is in the second message of whoever drew it. */
+    /* The nonce is in the second message of the end that made it. */
     challenge = initiator ? t->client + 2 + pn_load_be16(t->client)
                           : t->server + 2 + pn_load_be16(t->server);
     memcpy(e->nonce, challenge + 3, PN_AUTH_NONCE_LEN);
@@ -107,7 +107,7 @@ static void test_transcript_prefixes(void **state)
 
 /* ---- signatures that are not good ---------------------------------------- */
 
-/* beta answers the recorded client, whose bytes or whose circumstances are
+/* beta answers the recorded client, with its bytes or its conditions
  * changed. */
 typedef struct session {
     auth_end e;
@@ -190,7 +190,7 @@ static const struct {
         PN_AUTH_REASON_SIGNATURE_INVALID},
 };
 
-/* Nobody is told of success, and of failure only that the signature is bad. */
+/* No success is reported, and the failure is only that the signature is bad. */
 static void check_refused(const auth_end *e, pn_auth_reason want)
 {
     pn_slice said = pn_auth_output(e->auth);
@@ -245,8 +245,8 @@ static void test_negative(void **state)
     free(s.t.server);
 }
 
-/* Upstream signs nothing with a binding that is none, and nor do we: not even
- * its name and key are sent. */
+/* With an invalid binding upstream signs nothing, and neither do we: not even
+ * name and key are sent. */
 static void test_sign_with_bad_binding(void **state)
 {
     const json_t *all = json_object_get(vectors, "signature");

@@ -10,27 +10,28 @@
 
 #include "crypto/crypto.h"
 #include "harness.h"
-#include "quic/certificate.h"
+#include "made_certificate.h"
+#include "quic/quic_internal.h"
 #include "tempdir.h"
 
 #define NOW_S INT64_C(1790000000)
 #define YEAR_S (INT64_C(365) * 24 * 3600)
 
-static pn_err open_in(const pn_tempdir *t, pn_certificate **ret_certificate,
-    char why[PN_CERTIFICATE_WHY_MAX])
+static pn_err open_in(
+    const pn_tempdir *t, pn_certificate **ret_certificate, pn_why *why)
 {
     return pn_certificate_open(t->path, NOW_S, ret_certificate, why);
 }
 
-/* The hash of what is there, which must open. */
+/* The hash of the present certificate, which must open. */
 static void hash_in(const pn_tempdir *t, uint8_t ret_hash[32])
 {
     pn_certificate *c = NULL;
-    char why[PN_CERTIFICATE_WHY_MAX];
+    pn_why why;
 
-    assert_int_equal(open_in(t, &c, why), PN_OK);
-    assert_string_equal(why, "");
-    memcpy(ret_hash, pn_certificate_hash(c), 32);
+    assert_int_equal(open_in(t, &c, &why), PN_OK);
+    assert_string_equal(why.text, "");
+    memcpy(ret_hash, c->hash, 32);
     pn_certificate_free(c);
 }
 
@@ -39,12 +40,12 @@ static void hash_in(const pn_tempdir *t, uint8_t ret_hash[32])
 static void assert_refused(const pn_tempdir *t, pn_err err, const char *file)
 {
     pn_certificate *c = NULL;
-    char why[PN_CERTIFICATE_WHY_MAX];
+    pn_why why;
     unsigned n = pn_tempdir_count(t);
 
-    assert_int_equal(open_in(t, &c, why), err);
+    assert_int_equal(open_in(t, &c, &why), err);
     assert_null(c);
-    assert_non_null(strstr(why, file));
+    assert_non_null(strstr(why.text, file));
     assert_int_equal(pn_tempdir_count(t), n);
 }
 
@@ -80,37 +81,82 @@ static void remove_file(const pn_tempdir *t, const char *name)
     assert_int_equal(unlink(pn_tempdir_path(t, name)), 0);
 }
 
+/* Another program, which takes no lock, writes this file first; NULL: none. */
+static const pn_tempdir *raced;
+static const char *raced_file;
+
+pn_err __real_pn_file_create(int dir_fd, const char *name, const uint8_t *data,
+    size_t len, int *ret_errno);
+pn_err __wrap_pn_file_create(int dir_fd, const char *name, const uint8_t *data,
+    size_t len, int *ret_errno);
+pn_err __wrap_pn_file_create(int dir_fd, const char *name, const uint8_t *data,
+    size_t len, int *ret_errno)
+{
+    if (raced != NULL && strcmp(name, raced_file) == 0) {
+        pn_tempdir_put(raced, name, "theirs", 6);
+    }
+    return __real_pn_file_create(dir_fd, name, data, len, ret_errno);
+}
+
 /* ---- made and kept ---------------------------------------------------- */
 
 static void test_made_on_first_use(void **state)
 {
     pn_tempdir t;
     pn_certificate *c = NULL;
-    char why[PN_CERTIFICATE_WHY_MAX];
+    pn_why why;
     uint8_t again[32];
 
     (void)state;
     pn_tempdir_init(&t);
-    assert_int_equal(open_in(&t, &c, why), PN_OK);
-    assert_int_equal(pn_certificate_expires_s(c), NOW_S + YEAR_S);
+    assert_int_equal(open_in(&t, &c, &why), PN_OK);
+    assert_int_equal(c->expires_s, NOW_S + YEAR_S);
     assert_int_equal(pn_tempdir_mode(&t, "node.crt"), 0600);
     assert_int_equal(pn_tempdir_mode(&t, "node.key"), 0600);
     hash_in(&t, again);
-    assert_memory_equal(again, pn_certificate_hash(c), 32);
+    assert_memory_equal(again, c->hash, 32);
     pn_certificate_free(c);
     pn_tempdir_fini(&t);
+}
+
+/* A key of ours does not stay behind beside a certificate that another program
+ * wrote meanwhile: it would not fit. */
+static void test_other_writer(void **state)
+{
+    static const char *const files[] = {"node.key", "node.crt"};
+    pn_certificate *c = NULL;
+    pn_why why;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        pn_tempdir t;
+        uint8_t *theirs;
+        size_t len;
+
+        pn_tempdir_init(&t);
+        raced = &t;
+        raced_file = files[i];
+        assert_int_equal(open_in(&t, &c, &why), PN_EXISTS);
+        raced = NULL;
+        assert_null(c);
+        assert_null(pn_tempdir_get(&t, files[1 - i], &len));
+        theirs = pn_tempdir_get(&t, files[i], &len);
+        pn_assert_bytes(theirs, len, (const uint8_t *)"theirs", 6);
+        free(theirs);
+        pn_tempdir_fini(&t);
+    }
 }
 
 static void test_directory_is_made(void **state)
 {
     pn_tempdir t;
     pn_certificate *c = NULL;
-    char why[PN_CERTIFICATE_WHY_MAX];
+    pn_why why;
 
     (void)state;
     pn_tempdir_init(&t);
     assert_int_equal(
-        pn_certificate_open(pn_tempdir_path(&t, "data/quic"), NOW_S, &c, why),
+        pn_certificate_open(pn_tempdir_path(&t, "data/quic"), NOW_S, &c, &why),
         PN_OK);
     assert_int_equal(pn_tempdir_mode(&t, "data/quic"), 0700);
     pn_certificate_free(c);
@@ -123,15 +169,28 @@ static void test_each_is_another(void **state)
     pn_certificate *b = NULL;
 
     (void)state;
-    assert_int_equal(pn_certificate_make(NOW_S, &a), PN_OK);
-    assert_int_equal(pn_certificate_make(NOW_S, &b), PN_OK);
-    assert_memory_not_equal(pn_certificate_hash(a), pn_certificate_hash(b), 32);
+    assert_int_equal(pn_test_certificate(NOW_S, &a), PN_OK);
+    assert_int_equal(pn_test_certificate(NOW_S, &b), PN_OK);
+    assert_memory_not_equal(a->hash, b->hash, 32);
     pn_certificate_free(a);
     pn_certificate_free(b);
     pn_certificate_free(NULL);
 }
 
-/* What the hash is of, asked elsewhere: openssl's own reading of the file. */
+/* The last year that a time_t of 32 bits has all of: the end is not before the
+ * beginning. */
+static void test_ends_after_it_begins(void **state)
+{
+    const int64_t made_s = INT32_MAX - YEAR_S / 2;
+    pn_certificate *c = NULL;
+
+    (void)state;
+    assert_int_equal(pn_test_certificate(made_s, &c), PN_OK);
+    assert_true(c->expires_s > made_s);
+    pn_certificate_free(c);
+}
+
+/* The hash is that of openssl's own reading of the file. */
 static void test_hash_is_of_the_der(void **state)
 {
     pn_tempdir t;
@@ -237,7 +296,7 @@ static void test_every_prefix(void **state)
     const char *const name = *state;
     pn_tempdir t;
     pn_certificate *c = NULL;
-    char why[PN_CERTIFICATE_WHY_MAX];
+    pn_why why;
     uint8_t hash[32];
     size_t len;
     uint8_t *data;
@@ -254,7 +313,7 @@ static void test_every_prefix(void **state)
     assert_true(len > 100);
     for (size_t n = 0; n <= len; n++) {
         pn_tempdir_put(&t, name, data, n);
-        assert_int_equal(open_in(&t, &c, why), PN_CORRUPT);
+        assert_int_equal(open_in(&t, &c, &why), PN_CORRUPT);
     }
     free(data);
     pn_tempdir_fini(&t);
@@ -279,7 +338,7 @@ static void test_key_others_may_read(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* As upstream writes it. */
+/* The modes are those of upstream. */
 static void test_certificate_others_may_read(void **state)
 {
     pn_tempdir t;
@@ -295,18 +354,50 @@ static void test_certificate_others_may_read(void **state)
     pn_tempdir_fini(&t);
 }
 
-static void test_link_for_a_file(void **state)
+static void make_link(const pn_tempdir *t, const char *name)
 {
-    const char *const name = *state;
+    assert_int_equal(renameat(t->fd, name, t->fd, "elsewhere"), 0);
+    assert_int_equal(symlinkat("elsewhere", t->fd, name), 0);
+}
+
+static void test_link_for_the_certificate(void **state)
+{
     pn_tempdir t;
     uint8_t hash[32];
 
+    (void)state;
     pn_tempdir_init(&t);
     hash_in(&t, hash);
+    make_link(&t, "node.crt");
+    assert_refused(&t, PN_PERMISSION, "node.crt");
+    pn_tempdir_fini(&t);
+}
+
+/* A key that is mounted is used as it is, and changed where it comes from. */
+static void test_link_for_the_key(void **state)
+{
+    pn_why error;
+    char *backup = NULL;
+    pn_tempdir t;
+    uint8_t hash[32];
+    uint8_t again[32];
+
+    (void)state;
+    pn_tempdir_init(&t);
+    hash_in(&t, hash);
+    make_link(&t, "node.key");
+    assert_int_equal(fchmodat(t.fd, "elsewhere", 0440, 0), 0);
+    hash_in(&t, again);
+    assert_memory_equal(hash, again, 32);
+    assert_int_equal(pn_tempdir_mode(&t, "elsewhere"), 0440);
     assert_int_equal(
-        rename(pn_tempdir_path(&t, name), pn_tempdir_path(&t, "elsewhere")), 0);
-    assert_int_equal(symlink("elsewhere", pn_tempdir_path(&t, name)), 0);
-    assert_refused(&t, PN_PERMISSION, name);
+        pn_certificate_rotate(t.path, NOW_S * 1000000, &backup, &error),
+        PN_PERMISSION);
+    assert_non_null(strstr(error.text, "node.key: is a symbolic link"));
+    hash_in(&t, again);
+    assert_memory_equal(hash, again, 32);
+    assert_int_equal(fchmodat(t.fd, "elsewhere", 0444, 0), 0);
+    assert_refused(&t, PN_PERMISSION, "node.key");
     pn_tempdir_fini(&t);
 }
 
@@ -337,9 +428,9 @@ static void test_rotate(void **state)
     uint8_t after[32];
     uint8_t copied[32];
     char *backup = NULL;
-    pn_store_error error;
+    pn_why error;
     pn_certificate *c = NULL;
-    char why[PN_CERTIFICATE_WHY_MAX];
+    pn_why why;
 
     (void)state;
     pn_tempdir_init(&t);
@@ -349,8 +440,8 @@ static void test_rotate(void **state)
     assert_non_null(backup);
     hash_in(&t, after);
     assert_memory_not_equal(before, after, 32);
-    assert_int_equal(pn_certificate_open(backup, NOW_S, &c, why), PN_OK);
-    memcpy(copied, pn_certificate_hash(c), 32);
+    assert_int_equal(pn_certificate_open(backup, NOW_S, &c, &why), PN_OK);
+    memcpy(copied, c->hash, 32);
     assert_memory_equal(before, copied, 32);
     pn_certificate_free(c);
     assert_int_equal(pn_tempdir_mode(&t, "node.key"), 0600);
@@ -364,7 +455,7 @@ static void test_rotate_nothing(void **state)
 {
     pn_tempdir t;
     char *backup = NULL;
-    pn_store_error error;
+    pn_why error;
 
     (void)state;
     pn_tempdir_init(&t);
@@ -376,7 +467,7 @@ static void test_rotate_nothing(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* What a kill between the two files leaves: the old pair is back. */
+/* After a kill between the two files the old pair is back. */
 static void test_rotation_cut_short(void **state)
 {
     pn_tempdir t;
@@ -416,8 +507,8 @@ static void decode_pem(const char *pem, gnutls_datum_t *ret_der)
         gnutls_pem_base64_decode2("CERTIFICATE", &text, ret_der), 0);
 }
 
-/* What a peer that shows this certificate is bound to: see the end of a TLS
- * handshake. */
+/* Checks the binding of a peer that shows this certificate, as at the end of a
+ * TLS handshake. */
 static void assert_binding(const char *pem, const char *want)
 {
     gnutls_datum_t der;
@@ -433,9 +524,9 @@ static void assert_binding(const char *pem, const char *want)
     assert_string_equal(hex, want);
 }
 
-/* The text with our certificate instead of the recorded one, whose private key
- * nobody has: it opens, and its hash is the same with and without what stands
- * around it. */
+/* The text with our certificate in place of the recorded one, whose private key
+ * was not recorded: it opens, and its hash is the same with and without the
+ * text around it. */
 static void assert_opens_with_ours(const char *pem)
 {
     static const char begin[] = "-----BEGIN CERTIFICATE-----";
@@ -472,7 +563,7 @@ static void test_cert_binding(void **state)
     const json_t *result = json_object_get(row, "result");
     const char *pem = pn_json_string(row, "pem");
     pn_certificate *c = NULL;
-    char why[PN_CERTIFICATE_WHY_MAX];
+    pn_why why;
     pn_tempdir t;
     uint8_t hash[32];
     bool is_ok = json_object_get(result, "ok") != NULL;
@@ -480,18 +571,19 @@ static void test_cert_binding(void **state)
     pn_tempdir_init(&t);
     hash_in(&t, hash);
     pn_tempdir_put(&t, "node.crt", pem, strlen(pem));
-    assert_int_equal(open_in(&t, &c, why), PN_CORRUPT);
+    assert_int_equal(open_in(&t, &c, &why), PN_CORRUPT);
     assert_null(c);
     if (is_ok) {
         /* It has been read, and is not that of our key. */
-        assert_non_null(strstr(why, "node.crt is not of the key in node.key"));
+        assert_non_null(
+            strstr(why.text, "node.crt is not of the key in node.key"));
         assert_binding(pem, pn_json_string(result, "ok"));
         assert_opens_with_ours(pem);
     } else {
         assert_string_equal(
             pn_json_string(result, "error"), "no_certificate_in_pem");
-        assert_non_null(strstr(why, "node.crt"));
-        assert_null(strstr(why, "not of the key"));
+        assert_non_null(strstr(why.text, "node.crt"));
+        assert_null(strstr(why.text, "not of the key"));
     }
     pn_tempdir_fini(&t);
 }
@@ -543,8 +635,10 @@ int main(void)
 #define ADD(name) pn_test_add("barrel/certificate/" #name, test_##name, NULL)
     ADD(made_on_first_use);
     ADD(directory_is_made);
+    ADD(ends_after_it_begins);
     ADD(each_is_another);
     ADD(hash_is_of_the_der);
+    ADD(other_writer);
     add_both("half_is_missing", test_half_is_missing);
     ADD(pair_does_not_match);
     add_both("two_of_them", test_two_of_them);
@@ -552,7 +646,8 @@ int main(void)
     add_both("every_prefix", test_every_prefix);
     ADD(key_others_may_read);
     ADD(certificate_others_may_read);
-    add_both("link_for_a_file", test_link_for_a_file);
+    ADD(link_for_the_certificate);
+    ADD(link_for_the_key);
     add_both("too_large", test_too_large);
     ADD(rotate);
     ADD(rotate_nothing);

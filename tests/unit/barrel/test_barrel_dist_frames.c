@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The data streams: messages come out whole however they are cut, what is too
- * much is refused before it is kept, and what overtakes the end of the
- * handshake waits for it (barrel-wire section 15).
+ * The data streams: messages come out whole however they are cut, bytes over a
+ * limit are refused before they are kept, and data that overtakes the end of
+ * the handshake waits for it (docs/BARREL-PROTOCOL.md, section 15).
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "dist_end.h"
+#include "dist_text.h"
 
 #define MAX ((size_t)1000) /* max_message of these tests */
 
@@ -43,19 +44,24 @@ static void put_raw(pn_buf *out, const char *data, size_t len)
 
 /* ---- an end that is up --------------------------------------------------- */
 
-static void start_up(dist_end *e, pn_dist_role role)
+static void start_up_with(dist_end *e, pn_dist_role role, size_t max)
 {
     dist_end peer;
     bool initiator = role == PN_DIST_INITIATOR;
 
     dist_end_init(e, role);
-    e->config.max_message = MAX;
+    e->config.max_message = max;
     dist_end_init(&peer, initiator ? PN_DIST_RESPONDER : PN_DIST_INITIATOR);
     dist_end_start(e);
     dist_end_start(&peer);
     dist_talk(initiator ? e : &peer, initiator ? &peer : e, 512);
     dist_assert_up(e, &peer);
     dist_end_fini(&peer);
+}
+
+static void start_up(dist_end *e, pn_dist_role role)
+{
+    start_up_with(e, role, MAX);
 }
 
 /* A copy of exactly its size, so that a sanitizer sees its end. */
@@ -73,8 +79,8 @@ static void data(dist_end *e, int64_t stream, const uint8_t *bytes, size_t len)
 
 static void assert_reason(const dist_end *e, pn_dist_reason want)
 {
-    assert_string_equal(pn_dist_reason_text(pn_dist_reason_of(e->dist)),
-        pn_dist_reason_text(want));
+    assert_string_equal(
+        dist_reason_text(pn_dist_reason_of(e->dist)), dist_reason_text(want));
     assert_int_equal(pn_dist_state_of(e->dist),
         want == PN_DIST_REASON_NONE ? PN_DIST_UP : PN_DIST_FAILED);
 }
@@ -154,6 +160,140 @@ static void test_no_copy(void **state)
     pn_buf_fini(&in);
 }
 
+/* ---- messages that are too large -------------------------------------------
+ */
+
+enum { DRAIN_MAX = 40000 };
+
+static void start_draining_up_to(dist_end *e, size_t max_drain)
+{
+    dist_end peer;
+
+    dist_end_init(e, PN_DIST_RESPONDER);
+    e->config.max_message = MAX;
+    e->config.max_drain = max_drain;
+    e->config.drain_us = PN_US_PER_S;
+    dist_end_init(&peer, PN_DIST_INITIATOR);
+    dist_end_start(e);
+    dist_end_start(&peer);
+    dist_talk(&peer, e, 512);
+    dist_assert_up(e, &peer);
+    dist_end_fini(&peer);
+}
+
+static void start_draining(dist_end *e)
+{
+    start_draining_up_to(e, DRAIN_MAX);
+}
+
+/* One of several steps has begun. */
+static void start_draining_long(dist_end *e)
+{
+    uint8_t bytes[4];
+
+    start_draining_up_to(e, 4 * PN_DIST_DRAIN_STEP);
+    pn_store_be32(bytes, 4 * PN_DIST_DRAIN_STEP);
+    data(e, 4, bytes, 4);
+}
+
+/* In any pieces: its head and the messages around it are delivered, and nothing
+ * of it is kept. */
+static void test_drained(void **state)
+{
+    static const size_t pieces[] = {1, 3, 4, 5, 4000, 100000};
+    static const size_t lens[] = {MAX + 1, PN_DIST_HEAD_MAX - 1,
+        PN_DIST_HEAD_MAX, PN_DIST_HEAD_MAX + 1, DRAIN_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < 30; i++) {
+        size_t len = lens[i % 5];
+        size_t piece = pieces[i / 5];
+        size_t head = len < PN_DIST_HEAD_MAX ? len : PN_DIST_HEAD_MAX;
+        pn_buf in = {0};
+        dist_end e;
+
+        put_send(&in, 60, 1);
+        put_send(&in, len, 7);
+        put_send(&in, 60, 1);
+        start_draining(&e);
+        for (size_t at = 0; at < pn_buf_used(&in); at += piece) {
+            size_t left = pn_buf_used(&in) - at;
+
+            data(&e, 4, in.data + at, left < piece ? left : piece);
+            assert_true(pn_dist_held(e.dist) <= MAX + PN_DIST_HEAD_MAX);
+        }
+        assert_reason(&e, PN_DIST_REASON_NONE);
+        assert_int_equal(e.n_signals, 2);
+        assert_int_equal(e.n_drained, 1);
+        assert_int_equal(e.drained_len, len);
+        assert_int_equal(e.drained_head_len, head);
+        assert_memory_equal(e.drained_head, in.data + 64 + 4, head);
+        assert_int_equal(pn_dist_held(e.dist), 0);
+        assert_true(pn_dist_deadline(e.dist) == PN_TIME_NEVER);
+        dist_end_fini(&e);
+        pn_buf_fini(&in);
+    }
+}
+
+static void test_drain_max(void **state)
+{
+    uint8_t bytes[4];
+    dist_end e;
+
+    (void)state;
+    start_draining(&e);
+    pn_store_be32(bytes, DRAIN_MAX + 1);
+    data(&e, 4, bytes, 4);
+    assert_reason(&e, PN_DIST_REASON_TOO_LARGE);
+    dist_end_fini(&e);
+}
+
+/* A message that makes no progress ends the connection; one that makes progress
+ * has no other time limit. */
+static void test_drain_deadline(void **state)
+{
+    static const uint8_t some[PN_DIST_DRAIN_STEP];
+    const uint64_t later_us = NOW_US + PN_US_PER_S - 1;
+    dist_end e;
+
+    (void)state;
+    start_draining_long(&e);
+    assert_true(pn_dist_deadline(e.dist) == NOW_US + PN_US_PER_S);
+    /* A step less one byte is no progress, and the last byte of it is. */
+    pn_dist_data_input(e.dist, NOW_US + 1, 4, some, sizeof(some) - 1);
+    assert_true(pn_dist_deadline(e.dist) == NOW_US + PN_US_PER_S);
+    pn_dist_data_input(e.dist, later_us, 4, some, 1);
+    assert_true(pn_dist_deadline(e.dist) == later_us + PN_US_PER_S);
+    pn_dist_tick(e.dist, later_us + PN_US_PER_S - 1);
+    assert_reason(&e, PN_DIST_REASON_NONE);
+    pn_dist_tick(e.dist, later_us + PN_US_PER_S);
+    assert_reason(&e, PN_DIST_REASON_TOO_LARGE);
+    dist_end_fini(&e);
+}
+
+/* Without credit the peer cannot send on: it is not late then. */
+static void test_drain_without_credit(void **state)
+{
+    const uint64_t later_us = NOW_US + 100 * PN_US_PER_S;
+    uint8_t byte = 0;
+    dist_end e;
+
+    (void)state;
+    start_draining_long(&e);
+    pn_dist_set_reading(e.dist, NOW_US, false);
+    assert_true(pn_dist_deadline(e.dist) == PN_TIME_NEVER);
+    pn_dist_tick(e.dist, later_us);
+    pn_dist_data_input(e.dist, later_us, 4, &byte, 1);
+    assert_reason(&e, PN_DIST_REASON_NONE);
+    pn_dist_set_reading(e.dist, later_us, true);
+    assert_true(pn_dist_deadline(e.dist) == later_us + PN_US_PER_S);
+    /* Told again, it has no more time for that. */
+    pn_dist_set_reading(e.dist, later_us + 1, true);
+    pn_dist_tick(e.dist, later_us + PN_US_PER_S);
+    assert_reason(&e, PN_DIST_REASON_TOO_LARGE);
+    dist_end_fini(&e);
+}
+
 /* ---- limits -------------------------------------------------------------- */
 
 typedef struct length_row {
@@ -218,7 +358,7 @@ static void test_buffered(void **state)
     assert_int_equal(e.n_signals, 0);
     dist_end_fini(&e);
 
-    /* What is complete makes room again. */
+    /* A complete message makes room again. */
     start_up(&e, PN_DIST_RESPONDER);
     for (int i = 0; i < 3; i++) {
         for (int64_t stream = 4; stream <= 16; stream += 4) {
@@ -230,6 +370,29 @@ static void test_buffered(void **state)
     }
     assert_reason(&e, PN_DIST_REASON_NONE);
     assert_int_equal(e.n_signals, 12);
+    dist_end_fini(&e);
+    pn_buf_fini(&in);
+}
+
+/* Four times the largest that may be configured is more than 32 bits. */
+static void test_buffered_largest(void **state)
+{
+    pn_buf in = {0};
+    dist_end e;
+
+    (void)state;
+    put_send(&in, MAX, 1);
+    start_up_with(&e, PN_DIST_RESPONDER, INT32_MAX);
+    data(&e, 4, in.data, MAX);
+    assert_reason(&e, PN_DIST_REASON_NONE);
+    data(&e, 4, in.data + MAX, 4);
+    assert_reason(&e, PN_DIST_REASON_NONE);
+    assert_int_equal(e.n_signals, 1);
+    dist_end_fini(&e);
+
+    start_up_with(&e, PN_DIST_RESPONDER, (size_t)1 << 30);
+    data(&e, 4, in.data, MAX);
+    assert_reason(&e, PN_DIST_REASON_NONE);
     dist_end_fini(&e);
     pn_buf_fini(&in);
 }
@@ -281,7 +444,7 @@ static void test_bad(void **state)
     pn_buf_fini(&more);
 }
 
-/* What our own links refuse a BEAM may have: a term nested n deep. */
+/* A term nested n deep, which a BEAM may send and our own links refuse. */
 static void put_nested(pn_buf *out, uint32_t n)
 {
     uint8_t bytes[4];
@@ -436,9 +599,8 @@ static void test_random(void **state)
 /* ---- before the handshake is over ---------------------------------------- */
 
 /* An initiator that has not heard the ack yet. */
-static void start_early(dist_end *e, dist_end *peer)
+static void start_early_as_is(dist_end *e, dist_end *peer)
 {
-    dist_end_init(e, PN_DIST_INITIATOR);
     dist_end_init(peer, PN_DIST_RESPONDER);
     dist_end_start(e);
     dist_end_start(peer);
@@ -449,6 +611,12 @@ static void start_early(dist_end *e, dist_end *peer)
     (void)dist_pass(e, peer, 512);
     assert_int_equal(pn_dist_state_of(peer->dist), PN_DIST_UP);
     assert_int_equal(pn_dist_state_of(e->dist), PN_DIST_HANDSHAKE);
+}
+
+static void start_early(dist_end *e, dist_end *peer)
+{
+    dist_end_init(e, PN_DIST_INITIATOR);
+    start_early_as_is(e, peer);
 }
 
 static void test_early(void **state)
@@ -501,8 +669,33 @@ static void test_early_limit(void **state)
     dist_end_fini(&peer);
 }
 
-/* It is looked at like any other once it is time; one that is bad is the end
- * of all that waits. */
+/* One that is too large has its time from when the link is up. */
+static void test_early_drained(void **state)
+{
+    const uint64_t up_us = NOW_US + 3 * PN_US_PER_S;
+    uint8_t bytes[512];
+    dist_end e;
+    dist_end peer;
+    size_t n;
+
+    (void)state;
+    dist_end_init(&e, PN_DIST_INITIATOR);
+    e.config.max_message = MAX;
+    e.config.max_drain = DRAIN_MAX;
+    e.config.drain_us = PN_US_PER_S;
+    start_early_as_is(&e, &peer);
+    pn_store_be32(bytes, DRAIN_MAX);
+    data(&e, 1, bytes, 4);
+    n = dist_take(&peer, bytes);
+    pn_dist_control_input(e.dist, up_us, bytes, n);
+    assert_int_equal(pn_dist_state_of(e.dist), PN_DIST_UP);
+    assert_true(pn_dist_deadline(e.dist) == up_us + PN_US_PER_S);
+    dist_end_fini(&e);
+    dist_end_fini(&peer);
+}
+
+/* It is checked like any other once the link is up; a bad one drops all that
+ * waits. */
 static void test_early_bad(void **state)
 {
     pn_buf in = {0};
@@ -583,9 +776,17 @@ int main(void)
     pn_test_add("barrel/dist_frames/cut_anywhere", test_cut_anywhere, NULL);
     pn_test_add("barrel/dist_frames/deep", test_deep, NULL);
     pn_test_add("barrel/dist_frames/no_copy", test_no_copy, NULL);
+    pn_test_add("barrel/dist_frames/drained", test_drained, NULL);
+    pn_test_add("barrel/dist_frames/drain_max", test_drain_max, NULL);
+    pn_test_add("barrel/dist_frames/drain_deadline", test_drain_deadline, NULL);
+    pn_test_add("barrel/dist_frames/drain_without_credit",
+        test_drain_without_credit, NULL);
     pn_test_add("barrel/dist_frames/buffered", test_buffered, NULL);
+    pn_test_add(
+        "barrel/dist_frames/buffered_largest", test_buffered_largest, NULL);
     pn_test_add("barrel/dist_frames/early", test_early, NULL);
     pn_test_add("barrel/dist_frames/early_limit", test_early_limit, NULL);
+    pn_test_add("barrel/dist_frames/early_drained", test_early_drained, NULL);
     pn_test_add("barrel/dist_frames/early_bad", test_early_bad, NULL);
     pn_test_add("barrel/dist_frames/early_small", test_early_small, NULL);
     return pn_test_run("barrel/dist_frames");

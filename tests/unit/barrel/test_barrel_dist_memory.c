@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A handshake and messages in pieces while memory runs out: the first, second,
- * ... allocation fails until all of it passes. Each failure says so, ends that
- * connection only, and nothing leaks.
+ * ... allocation fails until all of it passes. Each failure is reported, ends
+ * that connection only, and nothing leaks.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ void *__wrap_malloc(size_t n)
     return fails_now() ? NULL : __real_malloc(n);
 }
 
-/* What is handed over, without the copies that dist_hear makes. */
+/* The bytes are handed over without the copies that dist_hear makes. */
 static void pass(dist_end *from, dist_end *to)
 {
     uint8_t bytes[512];
@@ -89,7 +89,7 @@ static pn_err converse(dist_end *a, dist_end *b)
     return PN_OK;
 }
 
-/* Whether it went as if nothing was the matter. */
+/* Whether the end is as after a run without failures. */
 static bool is_whole(const dist_end *e)
 {
     if (pn_dist_state_of(e->dist) == PN_DIST_FAILED) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control messages: whatever a BEAM writes is read, every prefix of it and
- * everything that is a little else is refused, and what we write is what a BEAM
- * would (barrel-wire sections 15.3 and 16).
+ * Control messages: everything that a BEAM writes is read, every prefix and
+ * every small change of it is refused, and our messages are those that a BEAM
+ * would write (docs/BARREL-PROTOCOL.md, sections 15.3 and 16).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,8 @@
 #include "base/bytes.h"
 #include "dist/signal.h"
 #include "harness.h"
+#include "term/writer_internal.h"
+#include "wire_text.h"
 
 /* ---- recorded ------------------------------------------------------------ */
 
@@ -27,7 +29,7 @@ static pn_term *field(pn_dist_signal *s, size_t i)
     return fields[i];
 }
 
-/* What the row says; the bytes are the caller's to free with drop. */
+/* The term of the row; the bytes are the caller's to free with drop. */
 static void expected(const json_t *row, pn_dist_signal *ret)
 {
     const json_t *id = json_object_get(row, "id");
@@ -212,13 +214,13 @@ static void test_unknown(void **state)
     for (size_t n = 0; n < len; n++) {
         pn_err err = pn_dist_signal_read(data, n, NULL, &got);
 
-        /* A message that is cut off whole is one that is not there. */
+        /* A prefix that ends before the message has no message. */
         assert_true(err == PN_CORRUPT || err == PN_NOT_FOUND);
     }
     free(data);
 }
 
-/* ---- by hand: what no BEAM writes ---------------------------------------- */
+/* ---- messages that no BEAM writes ---------------------------------------- */
 
 #define A                                                                      \
     "\x77\x01"                                                                 \
@@ -328,7 +330,7 @@ static void test_bad(void **state)
     assert_refused((const uint8_t *)row->data, row->len);
 }
 
-/* What the rows above are a little else than. */
+/* The signals of which the rows above are variants. */
 static void test_good(void **state)
 {
     static const bad_row good[] = {
@@ -378,7 +380,7 @@ static void test_limits(void **state)
     assert_int_equal(pn_dist_signal_read(data, n, &limits, &got), PN_OK);
 }
 
-/* A variant is not for writing, nor is what we do not know. */
+/* A variant cannot be written, and neither can an unknown operation. */
 static void test_write_variants(void **state)
 {
     static const unsigned ops[] = {0, 4, 7, 12, 13, 16, 18, 22, 23, 24, 25, 26,
@@ -431,25 +433,14 @@ static void check_pid(const json_t *row, pn_term term)
     }
 }
 
-static void check_written(const pn_term_writer *w, pn_term want)
-{
-    pn_term_writer copy = *w;
-    pn_term got;
-
-    assert_int_equal(pn_term_writer_finish(&copy, NULL, &got), PN_OK);
-    pn_assert_bytes(got.data, got.len, want.data, want.len);
-    pn_term_writer_free(&copy);
-}
-
 static void check_pid_written(const json_t *row, pn_term term)
 {
     pn_dist_pid pid = {
         number(row, "id"), number(row, "serial"), number(row, "creation")};
-    pn_term_writer w;
+    pn_dist_room room;
+    pn_term got = pn_dist_pid_term(&room, pn_json_string(row, "node"), &pid);
 
-    pn_term_writer_init(&w, 0);
-    pn_dist_write_pid(&w, pn_json_string(row, "node"), &pid);
-    check_written(&w, term);
+    pn_assert_bytes(got.data, got.len, term.data, term.len);
 }
 
 static void check_ref(const json_t *row, pn_term term)
@@ -457,7 +448,8 @@ static void check_ref(const json_t *row, pn_term term)
     const char *node = pn_json_string(row, "node");
     uint32_t creation = number(row, "creation");
     pn_dist_ref ref;
-    pn_term_writer w;
+    pn_dist_room room;
+    pn_term got;
 
     assert_true(pn_dist_ref_read(term, node, creation, &ref));
     assert_int_equal(ref.creation, creation);
@@ -470,9 +462,8 @@ static void check_ref(const json_t *row, pn_term term)
         assert_false(
             pn_dist_ref_read((pn_term){term.data, n}, node, creation, &ref));
     }
-    pn_term_writer_init(&w, 0);
-    pn_dist_write_ref(&w, node, &ref);
-    check_written(&w, term);
+    got = pn_dist_ref_term(&room, node, &ref);
+    pn_assert_bytes(got.data, got.len, term.data, term.len);
 }
 
 static void test_identifier(void **state)
@@ -503,8 +494,8 @@ static void test_identifier(void **state)
     free(data);
 }
 
-/* A pid with the tag of before OTP 23 is somebody's, never ours; its name may
- * be in Latin-1, as long as it is ASCII. */
+/* A pid with the tag of before OTP 23 is another node's, never ours; its name
+ * may be in Latin-1, as long as it is ASCII. */
 static void test_old_pid(void **state)
 {
     static const uint8_t old[] = "\x67\x64\0\3"
@@ -536,21 +527,19 @@ static void test_long_node(void **state)
     char name[257];
     pn_dist_pid pid = {1, 2, 3};
     pn_dist_ref ref = {{1, 2, 3}, 4};
-    pn_term_writer w;
+    pn_dist_room room;
 
     (void)state;
     memset(name, 'n', sizeof(name));
     name[256] = '\0';
     for (int i = 0; i < 2; i++) {
-        pn_err want = i == 0 ? PN_INVALID : PN_OK;
+        size_t head = i == 0 ? 0 : 2 + 255;
 
-        pn_term_writer_init(&w, 0);
-        pn_dist_write_pid(&w, name, &pid);
-        assert_int_equal(pn_term_writer_finish(&w, NULL, NULL), want);
-        pn_term_writer_reset(&w);
-        pn_dist_write_ref(&w, name, &ref);
-        assert_int_equal(pn_term_writer_finish(&w, NULL, NULL), want);
-        pn_term_writer_free(&w);
+        assert_int_equal(pn_dist_atom_term(&room, name).len, head);
+        assert_int_equal(pn_dist_pid_term(&room, name, &pid).len,
+            i == 0 ? 0 : 1 + head + 12);
+        assert_int_equal(pn_dist_ref_term(&room, name, &ref).len,
+            i == 0 ? 0 : 3 + head + 16);
         name[255] = '\0';
     }
 }
@@ -589,6 +578,126 @@ static void add_recorded(const json_t *vectors)
     }
 }
 
+/* ---- the head of a message that was not kept ----------------------------- */
+
+/* The beginning of a call's message; the request goes on. */
+static void write_call(pn_buf *out, const pn_dist_pid *pid)
+{
+    pn_term_writer message;
+    pn_dist_room from;
+    pn_dist_room to;
+    pn_dist_signal signal = {.op = PN_DIST_REG_SEND,
+        .from = pn_dist_pid_term(&from, "a@h", pid),
+        .to = pn_dist_atom_term(&to, "echo")};
+
+    pn_term_writer_init(&message, 0);
+    pn_term_write_opaque_format(&message,
+        "{'$gen_call', {~t, tag}, \"and much more of it\"}", signal.from);
+    assert_int_equal(
+        pn_term_writer_finish(&message, NULL, &signal.message), PN_OK);
+    assert_int_equal(pn_dist_signal_write(out, &signal, 0), PN_OK);
+    pn_term_writer_free(&message);
+}
+
+/* Every prefix: nothing, then the addressee, then also the caller. */
+static void test_head(void **state)
+{
+    const pn_dist_pid pid = {.id = 7, .creation = 5};
+    pn_buf out = {0};
+    size_t len;
+    unsigned stage = 0;
+
+    (void)state;
+    write_call(&out, &pid);
+    len = pn_buf_used(&out) - 4;
+    for (size_t n = 0; n <= len; n++) {
+        uint8_t *copy = malloc(n == 0 ? 1 : n);
+        pn_dist_head head;
+        unsigned now = 0;
+        pn_slice name;
+
+        assert_non_null(copy);
+        memcpy(copy, pn_buf_head(&out) + 4, n);
+        if (pn_dist_head_read(copy, n, &head) == PN_OK) {
+            assert_int_equal(head.signal.op, PN_DIST_REG_SEND);
+            assert_int_equal(head.signal.message.len, 0);
+            assert_true(pn_term_match(head.signal.to, "~a", &name));
+            assert_memory_equal(name.data, "echo", 4);
+            now = head.caller.len > 0 ? 2 : 1;
+        }
+        if (now == 2) {
+            assert_true(pn_term_is_atom(head.tag, "tag"));
+            assert_true(pn_dist_pid_node(head.caller, &name));
+        }
+        assert_true(now >= stage);
+        stage = now;
+        free(copy);
+    }
+    assert_int_equal(stage, 2);
+    pn_buf_fini(&out);
+}
+
+/* The request of an rpc or erpc, up to the argument list. */
+typedef struct apply_row {
+    const char *name;
+    const char *text;
+    const char *function; /* "": not told */
+    unsigned arity;
+} apply_row;
+
+static const apply_row apply_rows[] = {
+    {"rpc", "{6,A,'',rex} {'$gen_call',{A,R},{call,calc,add,[x,y],user}}",
+        "calc add", 2},
+    {"block_call",
+        "{6,A,'',rex} {'$gen_call',{A,R},{block_call,calc,add,[x,y],user}}",
+        "calc add", 2},
+    {"erpc",
+        "{29,R,A,A,{erpc,execute_call,4},[monitor]} [R,'Elixir.Led',on,[x]]",
+        "Elixir.Led on", 1},
+    {"cast", "{6,A,'',rex} {'$gen_cast',{cast,calc,add,[x],user}}", "calc add",
+        1},
+    {"call", "{6,A,'',echo} {'$gen_call',{A,R},{set,calc,add,[x],user}}", "",
+        0},
+    {"message", "{6,A,'',echo} {call,calc,add,[x],user}", "", 0},
+};
+
+/* Cut anywhere: nothing, then the function. */
+static void test_head_apply(void **state)
+{
+    const apply_row *row = *state;
+    uint8_t frame[WIRE_MAX];
+    static wire_vars vars;
+    bool is_told = false;
+    size_t len;
+
+    wire_set_pid(&vars, 'A', "a@h", 7, 5);
+    wire_set_ref(&vars, 'R', "a@h", 7, 5);
+    len = wire_frame(frame, row->text, &vars, NULL, 0) - 4;
+    for (size_t n = 0; n <= len; n++) {
+        uint8_t *copy = malloc(n == 0 ? 1 : n);
+        pn_dist_head head = {0};
+        char text[64];
+        pn_slice module;
+        pn_slice function;
+
+        assert_non_null(copy);
+        memcpy(copy, frame + 4, n);
+        if (pn_dist_head_read(copy, n, &head) == PN_OK && head.module.len > 0) {
+            assert_true(pn_term_match(head.module, "~a", &module));
+            assert_true(pn_term_match(head.function, "~a", &function));
+            (void)snprintf(text, sizeof(text), "%.*s %.*s", (int)module.len,
+                (const char *)module.data, (int)function.len,
+                (const char *)function.data);
+            assert_string_equal(text, row->function);
+            assert_int_equal(head.arity, row->arity);
+        }
+        assert_true(head.module.len > 0 || !is_told);
+        is_told = head.module.len > 0;
+        free(copy);
+    }
+    assert_int_equal(is_told, row->function[0] != '\0');
+}
+
 int main(void)
 {
     json_t *vectors = pn_vectors("dist.json");
@@ -601,6 +710,11 @@ int main(void)
     }
     pn_test_add("barrel/dist_signal/good", test_good, NULL);
     pn_test_add("barrel/dist_signal/limits", test_limits, NULL);
+    pn_test_add("barrel/dist_signal/head", test_head, NULL);
+    for (size_t i = 0; i < sizeof(apply_rows) / sizeof(apply_rows[0]); i++) {
+        pn_test_addf(test_head_apply, (void *)(uintptr_t)&apply_rows[i],
+            "barrel/dist_signal/head/%s", apply_rows[i].name);
+    }
     pn_test_add("barrel/dist_signal/write_variants", test_write_variants, NULL);
     pn_test_add("barrel/dist_signal/old_pid", test_old_pid, NULL);
     pn_test_add("barrel/dist_signal/long_node", test_long_node, NULL);

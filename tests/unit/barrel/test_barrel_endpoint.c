@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "discovery/endpoint_file.h"
 #include "harness.h"
+#include "lookup/endpoint_file.h"
 #include "tempdir.h"
 
 #define NAME "beta@h.example"
@@ -262,7 +262,7 @@ static void test_barrel_endpoint_file_read(void **state)
         PN_OK);
     assert_string_equal(endpoint.host, "h");
     assert_int_equal(endpoint.port, 80);
-    /* Another's file: its mode is none of our business. */
+    /* The mode of another node's file is left alone. */
     assert_int_equal(pn_tempdir_mode(&t, FILE_NAME), 0644);
     pn_tempdir_put(&t, FILE_NAME, "{\"h\",80}.", 9);
     assert_unreadable(&t, PN_MALFORMED, "newline");
@@ -340,8 +340,8 @@ static const odd_row ODD[] = {
     {"socket", make_socket, "is not a regular file"},
 };
 
-/* Neither read, nor removed, nor waited for; and what a link leads to is not
- * written to. */
+/* Such a file is neither read nor removed, and opening it does not block; the
+ * target of a link is not written. */
 static void test_barrel_endpoint_file_odd(void **state)
 {
     const odd_row *row = *state;
@@ -463,7 +463,7 @@ static void test_barrel_endpoint_file_publish(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* The umask of who starts us does not hide the file from the others. */
+/* The umask does not hide the file from other users. */
 static void test_barrel_endpoint_file_umask(void **state)
 {
     const pn_barrel_endpoint endpoint = {.host = "h", .port = 80};

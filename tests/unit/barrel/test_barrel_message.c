@@ -186,7 +186,7 @@ static void test_prefixes(void **state)
 /* ---- signatures -------------------------------------------------------- */
 
 static void signature_of(const json_t *all, const json_t *row,
-    uint8_t signed_bytes[static PN_AUTH_SIGNED_LEN], pn_public_key *ret_key,
+    uint8_t signed_bytes[static PN_AUTH_SIGNED_LEN], pn_ed25519_key *ret_key,
     uint8_t signature[static PN_SIGNATURE_LEN])
 {
     pn_auth_challenge challenge;
@@ -210,8 +210,8 @@ static void test_sign(void **state)
     uint8_t want[PN_AUTH_SIGNED_LEN];
     uint8_t signature[PN_SIGNATURE_LEN];
     uint8_t ours[PN_SIGNATURE_LEN];
-    pn_public_key key;
-    pn_public_key derived;
+    pn_ed25519_key key;
+    pn_ed25519_key derived;
     pn_secret_key seed;
 
     signature_of(all, row, got, &key, signature);
@@ -234,7 +234,7 @@ static void test_flips(void **state)
     const json_t *all = json_object_get(vectors, "signature");
     uint8_t bytes[PN_AUTH_SIGNED_LEN];
     uint8_t signature[PN_SIGNATURE_LEN];
-    pn_public_key key;
+    pn_ed25519_key key;
     struct {
         uint8_t *p;
         size_t len;

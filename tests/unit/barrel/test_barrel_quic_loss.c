@@ -97,7 +97,7 @@ static void test_bytes(void **state)
     end(&r);
 }
 
-/* Single bytes, each waiting for nobody. */
+/* Single bytes, none of which waits for another. */
 static void test_single_bytes(void **state)
 {
     quic_rig r;
@@ -120,8 +120,7 @@ static void test_single_bytes(void **state)
     end(&r);
 }
 
-/* What was written before the close arrives, and both ends are rid of each
- * other. */
+/* Data written before the close arrives, and both ends are freed. */
 static void test_close(void **state)
 {
     static uint8_t data[100000];
@@ -140,8 +139,8 @@ static void test_close(void **state)
     quic_side_close(&r.client);
     assert_true(quic_rig_run(&r, server_finished));
     assert_pattern(&r.server, sizeof(data));
-    /* The last word itself may be lost: whoever writes then is told again,
-     * unless all of that is lost too. */
+    /* The close frame itself may be lost: it is sent again in answer to a
+     * packet, unless all of these are lost too. */
     if (r.server.n_end == 0) {
         assert_int_equal(
             pn_quic_write(r.server.conn, id, (const uint8_t *)"?", 1, false),
@@ -154,8 +153,8 @@ static void test_close(void **state)
     end(&r);
 }
 
-/* Streams are given up with bytes on their way: those that were lost are not
- * looked for where they no longer are. */
+/* Streams are reset with bytes in flight: bytes that were lost are not read
+ * from freed memory. */
 static void test_reset(void **state)
 {
     static const uint8_t data[60000];
@@ -183,7 +182,7 @@ static void test_reset(void **state)
     end(&r);
 }
 
-/* Many dial at once; each gets in. */
+/* Many dial at once; each is accepted. */
 static void test_connect(void **state)
 {
     enum { N = 10 };
@@ -204,8 +203,8 @@ static void test_connect(void **state)
     end(&r);
 }
 
-/* The last word waits while the socket is full: nobody else would say it
- * before the peer's next sign of life. */
+/* The close frame waits while the socket is full, because otherwise it would be
+ * sent only in answer to the peer's next packet. */
 static void test_close_while_full(void **state)
 {
     static network full = {"full", FAULTS_UDP_NONE, 0, 0};

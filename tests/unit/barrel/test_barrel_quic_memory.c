@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "harness.h"
-#include "quic/quic_impl.h"
+#include "quic/quic_internal.h"
 
 enum { N = 100 };
 
@@ -54,7 +54,7 @@ static void test_blocks(void **state)
         check(p[i], i, i);
     }
     pn_quic_memory_fini(&m);
-    assert_null(m.blocks);
+    assert_null(m.blocks.first);
 }
 
 static void test_all_freed(void **state)
@@ -67,9 +67,9 @@ static void test_all_freed(void **state)
     (void)state;
     mem->free(NULL, mem->user_data);
     mem->free(a, mem->user_data);
-    assert_non_null(m.blocks);
+    assert_non_null(m.blocks.first);
     mem->free(b, mem->user_data);
-    assert_null(m.blocks);
+    assert_null(m.blocks.first);
     pn_quic_memory_fini(&m);
 }
 
@@ -87,7 +87,7 @@ static void test_zeros(void **state)
     pn_quic_memory_fini(&m);
 }
 
-/* More than there is: nothing, and what was there is as it was. */
+/* More than the limit: NULL, and the old memory is unchanged. */
 static void test_too_much(void **state)
 {
     quic_memory m;

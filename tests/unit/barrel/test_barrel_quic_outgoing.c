@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queue of written bytes: where they lie, and what goes into a packet. */
+/* The queue of written bytes: their addresses, and the contents of a packet. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,7 +123,7 @@ static void test_acked(void **state)
     pn_quic_out_fini(&out);
 }
 
-/* What is on its way is still there after the cut, at the same address. */
+/* Bytes in flight are still there after the cut, at the same address. */
 static void test_cut(void **state)
 {
     const size_t sent = *(const size_t *)*state;
@@ -152,7 +152,7 @@ static void test_cut(void **state)
     pn_quic_out_fini(&out);
 }
 
-/* Whatever is written, sent and acknowledged: every byte once and in order,
+/* Random writes, sends and acknowledgements: every byte once and in order,
  * and no write cut that a packet could hold. */
 static void test_random(void **state)
 {

@@ -59,7 +59,7 @@ static int64_t open_uni(quic_side *s)
     return id;
 }
 
-/* What the tests wait for. */
+/* Conditions for quic_rig_run. */
 static int64_t awaited;
 static size_t awaited_len;
 
@@ -375,7 +375,7 @@ static void test_reset(void **state)
     quic_rig_fini(&r);
 }
 
-/* A stream nobody wants (barrel-wire section 15.1). */
+/* A stream that is refused (docs/BARREL-PROTOCOL.md, section 15.1). */
 static void test_stream_refused(void **state)
 {
     quic_rig r;
@@ -431,15 +431,15 @@ static void test_write_limit(void **state)
     (void)state;
     start(&r, NULL, &client);
     id = open_bidi(&r.client);
-    assert_int_equal(write_bytes(&r.client, id, data, 1001, false), PN_LIMIT);
+    assert_int_equal(write_bytes(&r.client, id, data, 1001, false), PN_FULL);
     quic_rig_settle(&r, 20);
     assert_int_equal(r.client.n_writable, 0); /* nothing was acknowledged */
     assert_int_equal(write_bytes(&r.client, id, data, 999, false), PN_OK);
     assert_int_equal(pn_quic_unsent(r.client.conn), 999);
-    assert_int_equal(write_bytes(&r.client, id, data, 2, false), PN_LIMIT);
+    assert_int_equal(write_bytes(&r.client, id, data, 2, false), PN_FULL);
     assert_int_equal(write_bytes(&r.client, id, data, 1, false), PN_OK);
     assert_int_equal(pn_quic_unsent(r.client.conn), 1000);
-    assert_int_equal(write_bytes(&r.client, id, data, 1, false), PN_LIMIT);
+    assert_int_equal(write_bytes(&r.client, id, data, 1, false), PN_FULL);
     await(&r, client_writable, id, 0);
     assert_true(pn_quic_unsent(r.client.conn) < 500);
     await(&r, client_acked, id, 1000);
@@ -470,7 +470,7 @@ static void test_acked_totals(void **state)
     quic_rig_fini(&r);
 }
 
-/* No more comes than was given credit for. */
+/* The peer sends no more than its credit. */
 static void test_stream_credit(void **state)
 {
     const pn_quic_options server = {.max_stream_data = 1000};
@@ -510,8 +510,8 @@ static void test_stream_credit(void **state)
     quic_rig_fini(&r);
 }
 
-/* Nobody can give more than there was, and what a stream still held when it
- * was refused is credit of the connection again. */
+/* Credit cannot be given for more bytes than came, and bytes of a refused
+ * stream are credit of the connection again. */
 static void test_connection_credit(void **state)
 {
     const pn_quic_options server = {.max_data = 2000, .max_stream_data = 1500};
@@ -570,8 +570,8 @@ static void test_stream_count(void **state)
     quic_rig_fini(&r);
 }
 
-/* Hundreds of streams one after the other, of each kind: what is finished is
- * forgotten, and the next allowed. */
+/* Hundreds of streams one after the other, of each kind: finished ones are
+ * freed, and the next is allowed. */
 static void test_many_streams_in_turn(void **state)
 {
     const bool uni = *(const bool *)*state;
@@ -601,7 +601,8 @@ static void test_many_streams_in_turn(void **state)
     quic_rig_fini(&r);
 }
 
-/* ngtcp2 0.12 keeps something of each, so they have an end (quic_impl.h). */
+/* ngtcp2 0.12 keeps something of each, so they have an end (quic_internal.h).
+ */
 static void test_uni_streams_in_all(void **state)
 {
     enum { IN_ALL = 10000 + 100 };
@@ -629,8 +630,8 @@ static void test_uni_streams_in_all(void **state)
     quic_rig_fini(&r);
 }
 
-/* What was not consumed counts against the connection, also of streams that
- * have finished; so memory is bounded whoever is slow. */
+/* Bytes that were not consumed count against the connection, also those of
+ * finished streams, so memory is bounded. */
 static void test_finished_and_not_consumed(void **state)
 {
     const pn_quic_options server = {.max_data = 3000, .max_stream_data = 1000};
@@ -666,8 +667,7 @@ static bool client_ended(quic_rig *r)
     return r->client.n_end > 0;
 }
 
-/* What was written before the close arrives before the end, and the code
- * too. */
+/* Data written before the close arrives before the end, with the code. */
 static void test_bytes_then_close(void **state)
 {
     static const uint8_t data[1000000];
@@ -698,7 +698,7 @@ static void test_bytes_then_close(void **state)
     quic_rig_fini(&r);
 }
 
-/* Nobody reads: closing does not wait for ever. */
+/* The peer does not read: closing has a time limit. */
 static void test_close_does_not_wait_for_ever(void **state)
 {
     const pn_quic_options client = {.max_stream_data = 1000};

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A node against a peer that speaks QUIC as it should and nothing else: each
- * row does one thing that must not be answered, or get anywhere.
+ * A node against a peer that speaks correct QUIC and breaks the protocol above
+ * it: each row does one thing that must get no answer and have no effect.
  */
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "looprun.h"
+#include "quic_defaults.h"
 #include "stranger_rig.h"
 
 enum { AUTH_TIMEOUT_MS = 400 };
@@ -22,13 +23,13 @@ typedef struct stranger_row {
     void (*on_prove)(stranger *s); /* before it answers the challenge */
 } stranger_row;
 
-/* What a row keeps beside the rig. */
+/* State of a row, beside the rig. */
 typedef struct row_state {
     unsigned n_ticks;
     size_t n_other; /* bytes on streams but that of the authentication */
 } row_state;
 
-/* ---- what it does ------------------------------------------------------ */
+/* ---- actions ------------------------------------------------------------ */
 
 static size_t hello(const stranger *s, uint8_t *out)
 {
@@ -45,7 +46,7 @@ static void early_control(stranger *s)
     stranger_say(s, stream, "N", 1, false);
 }
 
-/* The right words on the wrong stream. */
+/* Correct messages on the wrong stream. */
 static void hello_on_bidi(stranger *s)
 {
     uint8_t out[PN_AUTH_HEADER_LEN + PN_AUTH_MESSAGE_MAX];
@@ -85,7 +86,7 @@ static void wrong_key(stranger *s)
 {
     uint8_t out[PN_AUTH_HEADER_LEN + PN_AUTH_MESSAGE_MAX];
     pn_slice name = {(const uint8_t *)ALICE, strlen(ALICE)};
-    pn_public_key other = {{9}};
+    pn_ed25519_key other = {{9}};
 
     stranger_say(s, stranger_open_uni(s), out,
         pn_auth_encode_hello(out, name, &other), false);
@@ -185,13 +186,13 @@ static void early_data(stranger *s)
 
 /* ---- wrong proofs ------------------------------------------------------ */
 
-/* It knows who alice is, and has a key of its own. */
+/* It claims alice's name, with a key of its own. */
 static void sign_wrongly(stranger *s)
 {
     s->identity->secret.bytes[0] ^= 1;
 }
 
-/* What a relay has that alice dialled: her words for another certificate. */
+/* A relay that alice dialled has her messages for another certificate. */
 static void bind_elsewhere(stranger *s)
 {
     s->binding[0] ^= 1;
@@ -203,28 +204,38 @@ static void unpin(stranger *s)
 }
 
 static const stranger_row rows[] = {
-    {"early_control", early_control, NULL, "unexpected stream", NULL, NULL,
+    {"early_control", early_control, NULL, "opened a stream before", NULL, NULL,
         NULL},
-    {"hello_on_bidi", hello_on_bidi, NULL, "unexpected stream", NULL, NULL,
+    {"hello_on_bidi", hello_on_bidi, NULL, "opened a stream before", NULL, NULL,
         NULL},
-    {"hello_on_second", hello_on_second, NULL, "unexpected stream", NULL, NULL,
+    {"hello_on_second", hello_on_second, NULL, "opened a stream before", NULL,
+        NULL, NULL},
+    {"version_one", version_one, NULL, "cannot be read (unsupported version)",
+        NULL, NULL, NULL},
+    {"unknown_key", unknown_key, NULL, "no key is pinned here", "untrusted_key",
+        NULL, NULL},
+    {"wrong_key", wrong_key, NULL, "another key is pinned here", "key_mismatch",
+        NULL, NULL},
+    {"reflect", reflect, NULL, "it has our own key", NULL, NULL, NULL},
+    {"too_long", too_long, NULL, "a message that is too long", NULL, NULL,
         NULL},
-    {"version_one", version_one, NULL, "unsupported_version", NULL, NULL, NULL},
-    {"unknown_key", unknown_key, NULL, "untrusted_key", "untrusted_key", NULL,
+    {"finish_early", finish_early, NULL, "ended the authentication without",
+        NULL, NULL, NULL},
+    {"reset_early", reset_early, NULL, "broke off the authentication", NULL,
+        NULL, NULL},
+    {"nothing", nothing, NULL, "did not finish the authentication in time",
+        NULL, NULL, NULL},
+    {"dribble", dribble, NULL, "did not finish the authentication in time",
+        NULL, NULL, NULL},
+    {"other_name", NULL, other_name, "it has another name there", NULL, NULL,
         NULL},
-    {"wrong_key", wrong_key, NULL, "key_mismatch", "key_mismatch", NULL, NULL},
-    {"reflect", reflect, NULL, "own_key", NULL, NULL, NULL},
-    {"too_long", too_long, NULL, "message_too_long", NULL, NULL, NULL},
-    {"finish_early", finish_early, NULL, "stream_finished", NULL, NULL, NULL},
-    {"reset_early", reset_early, NULL, "stream_reset", NULL, NULL, NULL},
-    {"nothing", nothing, NULL, "auth_stream_timeout", NULL, NULL, NULL},
-    {"dribble", dribble, NULL, "auth_stream_timeout", NULL, NULL, NULL},
-    {"other_name", NULL, other_name, "name_mismatch", NULL, NULL, NULL},
-    {"bobs_name", NULL, bobs_name, "name_mismatch", NULL, NULL, NULL},
-    {"bad_handshake", NULL, bad_handshake, "bad_handshake", NULL, NULL, NULL},
-    {"signature_invalid", NULL, NULL, "signature_invalid", "signature_invalid",
-        sign_wrongly, NULL},
-    {"other_binding", NULL, NULL, "signature_invalid", "signature_invalid",
+    {"bobs_name", NULL, bobs_name, "it has another name there", NULL, NULL,
+        NULL},
+    {"bad_handshake", NULL, bad_handshake, "is not that of Erlang", NULL, NULL,
+        NULL},
+    {"signature_invalid", NULL, NULL, "cannot prove its key",
+        "signature_invalid", sign_wrongly, NULL},
+    {"other_binding", NULL, NULL, "cannot prove its key", "signature_invalid",
         bind_elsewhere, NULL},
     {"unpinned", NULL, nothing, "not pinned any more", NULL, NULL, unpin},
     {"more_on_auth", NULL, more_on_auth, "more than an authentication", NULL,
@@ -278,7 +289,7 @@ static void assert_text(pn_slice got, const char *want)
     pn_assert_bytes(got.data, got.len, (const uint8_t *)want, strlen(want));
 }
 
-/* Whatever bob said on his auth stream. */
+/* Checks bob's bytes on his auth stream. */
 static void check_heard(const stranger *s, const stranger_row *row)
 {
     pn_auth_message m;
@@ -350,7 +361,8 @@ static void test_row(void **state)
     if (is_timed) {
         uint64_t took_ms = (s.ended_us - s.opened_us) / 1000;
 
-        assert_in_range(took_ms, AUTH_TIMEOUT_MS - 100, AUTH_TIMEOUT_MS + 3000);
+        /* The default is 7 s. */
+        assert_in_range(took_ms, AUTH_TIMEOUT_MS - 100, 6000);
     }
     if (row->logged != NULL) {
         check_log(&s.t, row->logged);
@@ -361,7 +373,7 @@ static void test_row(void **state)
 
 /* ---- many of them ------------------------------------------------------ */
 
-enum { CROWD = 9, DOOR_TIMEOUT_MS = 4000 };
+enum { CROWD = 9, GATE_TIMEOUT_MS = 4000 };
 
 typedef struct crowd {
     two_barrels t;
@@ -372,22 +384,12 @@ typedef struct crowd {
         pn_quic_conn *conn;
         bool has_ended;
     } members[CROWD];
-    const void *data; /* said at once on stream 2 */
-    size_t len;
     unsigned n_ended;
 } crowd;
 
 static void on_member_open(void *user)
 {
-    const struct member *m = user;
-    int64_t stream = -1;
-
-    if (m->crowd->len > 0) {
-        assert_int_equal(pn_quic_open_uni(m->conn, &stream), PN_OK);
-        assert_int_equal(pn_quic_write(m->conn, stream, m->crowd->data,
-                             m->crowd->len, false),
-            PN_OK);
-    }
+    (void)user;
 }
 
 static void on_member_data(
@@ -420,24 +422,23 @@ static const pn_quic_conn_callbacks member_callbacks = {
     .on_end = on_member_end,
 };
 
-static void slow_door(pn_barrel_options *options, bool is_alice)
+static void set_slow_gate(pn_barrel_options *options, bool is_alice)
 {
     (void)is_alice;
-    options->auth_timeout_ms = DOOR_TIMEOUT_MS;
+    options->auth_timeout_ms = GATE_TIMEOUT_MS;
 }
 
-static void crowd_init(crowd *c, const void *data, size_t len)
+static void crowd_init(crowd *c)
 {
     pn_quic_options options = {.alpn = "erlang-dist"};
     pn_address at;
     int sys_errno = 0;
 
+    quic_defaults(&options);
     memset(c, 0, sizeof(*c));
-    c->data = data;
-    c->len = len;
     two_barrels_init(&c->t);
     two_barrels_pin(&c->t);
-    assert_int_equal(two_barrels_open_one(&c->t, false, slow_door), PN_OK);
+    assert_int_equal(two_barrels_open_one(&c->t, false, set_slow_gate), PN_OK);
     assert_int_equal(pn_loop_new(&c->loop), PN_OK);
     assert_int_equal(pn_address_parse("127.0.0.1:0", -1, &at), PN_OK);
     assert_int_equal(pn_quic_new(c->loop, &at, &options, &nobody, NULL,
@@ -456,8 +457,7 @@ static void crowd_dial(crowd *c, unsigned n)
 
         *m = (struct member){.crowd = c};
         assert_int_equal(
-            pn_quic_dial(c->quic, &at, NULL, &member_callbacks, m, &m->conn),
-            PN_OK);
+            pn_quic_dial(c->quic, &at, &member_callbacks, m, &m->conn), PN_OK);
     }
 }
 
@@ -467,11 +467,7 @@ static void crowd_run(crowd *c, unsigned n, unsigned ms)
     uint64_t until_us = pn_loop_update_now(c->loop) + ms * PN_US_PER_MS;
 
     while (c->n_ended < n && pn_loop_update_now(c->loop) < until_us) {
-        struct pollfd p = {.fd = pn_loop_fd(c->loop), .events = POLLIN};
-        int timeout = pn_loop_timeout_ms(c->loop);
-
-        (void)poll(&p, 1, timeout < 0 || timeout > 20 ? 20 : timeout);
-        pn_loop_run_once(c->loop);
+        pn_test_loop_step(c->loop, until_us);
     }
 }
 
@@ -482,58 +478,35 @@ static void crowd_fini(crowd *c)
     two_barrels_fini(&c->t);
 }
 
-/* The node's door: 8 of one source that have proven nothing, and no ninth. */
-static void test_door(void **state)
+/* The node's gate: 8 unauthenticated connections of one source, and no
+ * ninth. */
+static void test_gate(void **state)
 {
+    const uint64_t early_us = GATE_TIMEOUT_MS * PN_US_PER_MS * 9 / 10;
+    pn_barrel_metrics m;
+    uint64_t start_us;
     crowd c;
 
     (void)state;
-    crowd_init(&c, NULL, 0);
+    crowd_init(&c);
+    start_us = pn_loop_update_now(c.loop);
     crowd_dial(&c, CROWD);
-    crowd_run(&c, 1, DOOR_TIMEOUT_MS - 500);
-    assert_int_equal(c.n_ended, 1);
-    crowd_run(&c, 2, 200);
-    assert_int_equal(c.n_ended, 1);
-    crowd_run(&c, CROWD, DOOR_TIMEOUT_MS * 4);
+    crowd_run(&c, 1, GATE_TIMEOUT_MS * 4);
+    if (pn_loop_update_now(c.loop) - start_us < early_us) {
+        assert_int_equal(c.n_ended, 1);
+    }
+    crowd_run(&c, 2, GATE_TIMEOUT_MS * 4);
+    assert_true(pn_loop_update_now(c.loop) - start_us >= early_us);
+    crowd_run(&c, CROWD, GATE_TIMEOUT_MS * 4);
     assert_int_equal(c.n_ended, CROWD);
+    /* However late a busy machine is, the ninth got no challenge. */
+    pn_barrel_get_metrics(c.t.bob, &m);
+    assert_int_equal(m.auth_fail_incoming, CROWD - 1);
     /* Their places are free again. */
     c.n_ended = 0;
     crowd_dial(&c, CROWD - 1);
     crowd_run(&c, 1, 700);
     assert_int_equal(c.n_ended, 0);
-    crowd_fini(&c);
-}
-
-/* One line a second, and how many more there were (T27). */
-/* One a second of each kind: who fails in one way cannot hide another. */
-static void test_log_rate(void **state)
-{
-    static const uint8_t too_much[PN_AUTH_HEADER_LEN] = {0x02, 0x01};
-    static const uint8_t version_1[] = {0, 3, PN_AUTH_HELLO, 1, 0};
-    struct timespec second = {.tv_sec = 1, .tv_nsec = 50000000};
-    crowd c;
-
-    (void)state;
-    crowd_init(&c, too_much, sizeof(too_much));
-    crowd_dial(&c, 3);
-    crowd_run(&c, 3, 5000);
-    assert_int_equal(c.n_ended, 3);
-    two_barrels_wait(&c.t, &c.t.n_logs, 1);
-    c.data = version_1;
-    c.len = sizeof(version_1);
-    crowd_dial(&c, 1);
-    crowd_run(&c, 4, 5000);
-    two_barrels_wait(&c.t, &c.t.n_logs, 2);
-    (void)nanosleep(&second, NULL);
-    assert_int_equal(c.t.n_logs, 2);
-    c.data = too_much;
-    c.len = sizeof(too_much);
-    crowd_dial(&c, 1);
-    crowd_run(&c, 5, 5000);
-    two_barrels_wait(&c.t, &c.t.n_logs, 3);
-    (void)pthread_mutex_lock(&c.t.lock);
-    assert_non_null(strstr(c.t.last_log, "(and 2 more)"));
-    (void)pthread_mutex_unlock(&c.t.lock);
     crowd_fini(&c);
 }
 
@@ -543,7 +516,6 @@ int main(void)
         pn_test_addf(test_row, (void *)(uintptr_t)&rows[i],
             "barrel/stranger/%s", rows[i].name);
     }
-    pn_test_add("barrel/stranger/door", test_door, NULL);
-    pn_test_add("barrel/stranger/log_rate", test_log_rate, NULL);
+    pn_test_add("barrel/stranger/gate", test_gate, NULL);
     return pn_test_run("barrel-stranger");
 }

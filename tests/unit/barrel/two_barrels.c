@@ -21,11 +21,11 @@ const char *two_barrels_path(
     return path;
 }
 
-static pn_public_key key_of(const two_barrels *t, bool is_alice)
+static pn_ed25519_key key_of(const two_barrels *t, bool is_alice)
 {
     pn_barrel_store *store = NULL;
-    pn_store_error why = {""};
-    pn_public_key key;
+    pn_why why = {0};
+    pn_ed25519_key key;
 
     if (pn_barrel_store_open(
             two_barrels_path(t, is_alice, "keys"), &store, &why, NULL)
@@ -118,6 +118,19 @@ static void on_add(pn_request *req, pn_term args, void *user)
     int b;
 
     (void)user;
+    /* Or it ends in one of the ways that Erlang has. */
+    if (pn_term_match(args, "[exit, ~i]", &a)) {
+        (void)pn_request_fail(req, "{handler_crash, {exit, ~i}}", a);
+        return;
+    }
+    if (pn_term_match(args, "[throw, ~i]", &a)) {
+        (void)pn_request_fail(req, "{handler_crash, {throw, ~i}}", a);
+        return;
+    }
+    if (pn_term_match(args, "[error, ~i]", &a)) {
+        (void)pn_request_fail(req, "{handler_crash, {error, ~i, [here]}}", a);
+        return;
+    }
     if (!pn_term_match(args, "[~i, ~i]", &a, &b)) {
         (void)pn_request_fail(req, "badarg");
         return;
@@ -152,7 +165,7 @@ static void expose(two_barrels *t)
 
 void two_barrels_grant(two_barrels *t)
 {
-    pn_principal alice = {.family = PN_FAMILY_BARREL, .key = t->alice_key};
+    pn_principal alice = pn_barrel_principal(&t->alice_key);
 
     assert_int_equal(pn_grant(t->bob_node, "echo", &alice), PN_OK);
     assert_int_equal(pn_grant(t->bob_node, "slow", &alice), PN_OK);
@@ -161,6 +174,75 @@ void two_barrels_grant(two_barrels *t)
     assert_int_equal(pn_grant(t->bob_node, PN_BEAM_DIST_HANDLE, &alice), PN_OK);
     assert_int_equal(
         pn_beam_dist_grant(t->table, ":calc", "add", 2, &alice), PN_OK);
+}
+
+/* ---- alice asks --------------------------------------------------------- */
+
+const char *reply_text(pn_reply *reply)
+{
+    static char texts[4][512];
+    static unsigned next;
+    char *text = texts[next++ % 4];
+    char *printed = NULL;
+    size_t len = 0;
+
+    text[0] = '\0';
+    if (reply != NULL
+        && pn_term_to_text(pn_reply_term(reply), &printed, &len) == PN_OK) {
+        (void)snprintf(text, sizeof(texts[0]), "%s", printed);
+    }
+    free(printed);
+    pn_reply_free(reply);
+    return text;
+}
+
+static pn_term term_of(pn_term_writer *w, const char *format)
+{
+    pn_term term;
+
+    pn_term_writer_init(w, 0);
+    pn_term_write_format(w, format);
+    assert_int_equal(pn_term_writer_finish(w, NULL, &term), PN_OK);
+    return term;
+}
+
+pn_err alice_call(two_barrels *t, const char *process, const char *request,
+    uint32_t timeout_ms, const char **ret_text)
+{
+    pn_term_writer w;
+    pn_reply *reply = NULL;
+    pn_err err = pn_gen_call(
+        t->alice, BOB, process, term_of(&w, request), timeout_ms, &reply);
+
+    *ret_text = reply_text(reply);
+    pn_term_writer_free(&w);
+    return err;
+}
+
+pn_err alice_rpc(two_barrels *t, const char *function, const char *args,
+    const char **ret_text)
+{
+    pn_term_writer w;
+    pn_reply *reply = NULL;
+    pn_err err = pn_rpc(
+        t->alice, BOB, ":calc", function, term_of(&w, args), 10000, &reply);
+
+    *ret_text = reply_text(reply);
+    pn_term_writer_free(&w);
+    return err;
+}
+
+pn_term zeros_term(pn_term_writer *w, size_t len)
+{
+    uint8_t *bytes = calloc(1, len);
+    pn_term term;
+
+    assert_non_null(bytes);
+    pn_term_writer_init(w, len + 64);
+    pn_term_write_binary(w, bytes, len);
+    free(bytes);
+    assert_int_equal(pn_term_writer_finish(w, NULL, &term), PN_OK);
+    return term;
 }
 
 /* ---- life -------------------------------------------------------------- */
@@ -172,6 +254,17 @@ static void on_event(void *user, const pn_event *event)
     (void)pthread_mutex_lock(&t->lock);
     t->n_up += event->type == PN_EVENT_PEER_UP ? 1 : 0;
     t->n_down += event->type == PN_EVENT_PEER_DOWN ? 1 : 0;
+    t->n_dial_failed += event->type == PN_EVENT_DIAL_FAILED ? 1 : 0;
+    if (event->type == PN_EVENT_DENIED) {
+        t->n_denied++;
+        (void)snprintf(t->last_denied, sizeof(t->last_denied), "%s %s%s",
+            event->label, event->text, event->is_function ? "()" : "");
+    }
+    if (event->type == PN_EVENT_TRUST_CHANGED) {
+        t->n_trust++;
+        (void)snprintf(t->last_trust, sizeof(t->last_trust), "%s %s",
+            event->text, event->label);
+    }
     (void)pthread_mutex_unlock(&t->lock);
 }
 
@@ -184,13 +277,20 @@ static void on_log(void *user, const pn_log_event *event)
     }
     (void)pthread_mutex_lock(&t->lock);
     t->n_logs++;
-    (void)snprintf(t->last_log, sizeof(t->last_log), "%s: %s", event->what,
-        event->text == NULL ? "" : event->text);
+    t->n_drained_logs += event->what == PN_LOG_MESSAGE_TOO_LARGE;
+    (void)snprintf(t->last_log, sizeof(t->last_log), "%s: %s",
+        pn_log_text(event->what), event->text == NULL ? "" : event->text);
+    if (event->what == PN_LOG_DENIED) {
+        (void)snprintf(t->last_denied_log, sizeof(t->last_denied_log), "%s %s",
+            event->label == NULL ? "-" : event->label,
+            event->text == NULL ? "" : event->text);
+    }
     (void)pthread_mutex_unlock(&t->lock);
 }
 
 static pn_node *open_node(two_barrels *t, bool is_alice)
 {
+    pn_why why = {0};
     pn_node_options opt;
     pn_node *node = NULL;
 
@@ -198,6 +298,8 @@ static pn_node *open_node(two_barrels *t, bool is_alice)
     opt.data_dir = two_barrels_path(t, is_alice, "data");
     opt.listen_port = PN_PORT_NONE;
     opt.linger_ms = 0;
+    opt.own_loop = is_alice && t->is_own_loop;
+    opt.flush_timeout_ms = 60000;
     opt.watch_network = false;
     /* Everything comes from one address here. */
     opt.source_per_second = 100000;
@@ -205,8 +307,8 @@ static pn_node *open_node(two_barrels *t, bool is_alice)
     opt.on_event = on_event;
     opt.on_log = on_log;
     opt.user = t;
-    if (pn_node_open(&opt, &node) != PN_OK) {
-        fail_msg("node: %s", pn_node_open_error());
+    if (pn_node_open(&opt, &node, &why) != PN_OK) {
+        fail_msg("node: %s", why.text);
     }
     return node;
 }
@@ -233,11 +335,11 @@ pn_err two_barrels_open_one(
     }
     if (is_alice) {
         t->alice_node = open_node(t, true);
-        err = pn_barrel_open(t->alice_node, &opt, &t->alice);
+        err = pn_barrel_open(t->alice_node, &opt, &t->alice, &t->why);
     } else {
         t->bob_node = open_node(t, false);
         expose(t);
-        err = pn_barrel_open(t->bob_node, &opt, &t->bob);
+        err = pn_barrel_open(t->bob_node, &opt, &t->bob, &t->why);
     }
     return err;
 }
@@ -246,20 +348,20 @@ void two_barrels_open(two_barrels *t, two_barrels_change *change)
 {
     if (two_barrels_open_one(t, false, change) != PN_OK
         || two_barrels_open_one(t, true, change) != PN_OK) {
-        fail_msg("barrel: %s", pn_node_open_error());
+        fail_msg("barrel: %s", t->why.text);
     }
 }
 
 void two_barrels_connected(two_barrels *t, two_barrels_change *change)
 {
-    char why[PN_BARREL_SENTENCE_MAX];
+    pn_why why = {0};
 
     two_barrels_init(t);
     two_barrels_pin(t);
     two_barrels_open(t, change);
     two_barrels_grant(t);
-    if (pn_barrel_connect(t->alice, BOB, 10000, why) != PN_OK) {
-        fail_msg("connect: %s", why);
+    if (pn_barrel_connect(t->alice, BOB, 10000, &why) != PN_OK) {
+        fail_msg("connect: %s", why.text);
     }
 }
 

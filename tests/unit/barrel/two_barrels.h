@@ -24,22 +24,31 @@ typedef struct two_barrels {
     pn_node *bob_node;
     pn_barrel *alice;
     pn_barrel *bob;
-    pn_public_key alice_key;
-    pn_public_key bob_key;
+    pn_why why; /* why the last one did not open */
+    pn_ed25519_key alice_key;
+    pn_ed25519_key bob_key;
     pn_beam_dist *table; /* bob's */
+    bool is_own_loop;    /* alice's loop is the application's */
 
     pthread_mutex_t lock;
     unsigned n_sent; /* messages that came to bob's "inbox" */
     char last_sent[256];
     unsigned n_logs;
+    unsigned n_drained_logs; /* of messages that were too large */
     char last_log[512];
+    char last_trust[512]; /* what changed, and which node */
+    unsigned n_denied;
+    char last_denied[512]; /* by whom, of what: a function has () behind it */
+    char last_denied_log[512]; /* the same in the log, by the label */
     unsigned n_up;
     unsigned n_down;
+    unsigned n_dial_failed;
+    unsigned n_trust;
 } two_barrels;
 
 typedef void two_barrels_change(pn_barrel_options *options, bool is_alice);
 
-/* Keys are made, nobody is pinned, no node is open. */
+/* Makes the keys; nothing is pinned, and no node is open. */
 void two_barrels_init(two_barrels *t);
 /* Pins each at the other. */
 void two_barrels_pin(two_barrels *t);
@@ -52,6 +61,18 @@ pn_err two_barrels_open_one(
     two_barrels *t, bool is_alice, two_barrels_change *change);
 void two_barrels_close_one(two_barrels *t, bool is_alice);
 void two_barrels_grant(two_barrels *t);
+/* Alice calls a process of bob's, or :calc.function there. request and args are
+ * formats of terms; the answer, or "", stands in *ret_text, as in reply_text.
+ */
+pn_err alice_call(two_barrels *t, const char *process, const char *request,
+    uint32_t timeout_ms, const char **ret_text);
+pn_err alice_rpc(two_barrels *t, const char *function, const char *args,
+    const char **ret_text);
+/* The answer as text, "" for NULL, and frees it; static storage of the last
+ * four calls. */
+const char *reply_text(pn_reply *reply);
+/* A binary of len zeros; w is the caller's to free. */
+pn_term zeros_term(pn_term_writer *w, size_t len);
 /* A handler, user being t: notes what came in last_sent, and answers "ok". */
 void two_barrels_on_sent(pn_request *req, pn_term args, void *user);
 void two_barrels_fini(two_barrels *t);

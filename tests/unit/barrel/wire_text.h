@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames of distribution from a notation, byte by byte after barrel-wire
- * sections 15.3 and 16 and the document of the External Term Format: what a
- * test says and expects does not come from the code it tests.
+ * Frames of distribution from a notation, byte by byte after
+ * docs/BARREL-PROTOCOL.md, sections 15.3 and 16, and the document of the
+ * External Term Format: so a test's input and expectations do not come from the
+ * code under test.
  *
  *   {a,b} tuple     [a,b] [a|b] list     7 integer
  *   abc 'a b' atom  <abc> binary         "abc" list of bytes (STRING_EXT)

@@ -21,7 +21,7 @@ static void test_base_buf_append_consume(void **state)
     pn_buf_fini(&b);
 }
 
-/* Whatever is appended and consumed, the bytes come out in order. */
+/* Random appends and consumes: the bytes come out in order. */
 static void test_base_buf_is_a_queue(void **state)
 {
     pn_buf b = {0};

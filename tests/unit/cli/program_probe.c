@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program for the tests of programs as handlers. Its first argument, fixed
- * by the test, says what it does: report what it was given, or misbehave.
+ * A program for the tests of programs as handlers. Its first argument, fixed by
+ * the test, selects what it does: report its surroundings, or misbehave.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,16 +86,43 @@ static int flood(void)
     }
 }
 
+/* Written at once into a pipe that is large enough, so that all of it is there
+ * when this process has ended. */
+static int fill_pipe(size_t len)
+{
+    char *block = calloc(1, len);
+
+    if (block == NULL || fcntl(1, F_SETPIPE_SZ, (int)len) < (int)len) {
+        return 1;
+    }
+    return write(1, block, len) == (ssize_t)len ? 0 : 1;
+}
+
+/* Writes a line with its process number into a file, and then goes on
+ * running. */
+static int note_start(const char *path)
+{
+    FILE *file = fopen(path, "a");
+
+    if (file == NULL || fprintf(file, "%d\n", (int)getpid()) < 0
+        || fclose(file) != 0) {
+        return 1;
+    }
+    for (;;) {
+        (void)pause();
+    }
+}
+
 static void bomb(void)
 {
     struct rlimit limit;
     time_t until;
 
-    /* Not on a machine where nothing would stop it. */
+    /* Does nothing on a machine without a limit of processes. */
     if (getrlimit(RLIMIT_NPROC, &limit) != 0 || limit.rlim_max > 20000) {
         _exit(98);
     }
-    /* Whatever becomes of the test, the bomb is over in seconds. */
+    /* The bomb ends in seconds, also when the test fails. */
     until = time(NULL) + 8;
     while (time(NULL) < until) {
         if (fork() < 0) {
@@ -104,18 +132,20 @@ static void bomb(void)
     _exit(97);
 }
 
-/* Leaves a process behind that holds our output open. */
+/* Leaves a process behind that holds our output open, and prints its process
+ * group, which is ours or its own. */
 static int leave_child(int own_session)
 {
-    if (fork() == 0) {
+    pid_t pid = fork();
+
+    if (pid == 0) {
         if (own_session) {
             (void)setsid();
         }
-        (void)sleep(own_session ? 5 : 600);
+        (void)sleep(600);
         _exit(0);
     }
-    /* Who is left behind is known by its group, which is ours. */
-    printf("%d\n", (int)getpgrp());
+    printf("%d\n", own_session ? (int)pid : (int)getpgrp());
     return 0;
 }
 
@@ -190,6 +220,20 @@ int main(int argc, char **argv, char **env)
             putchar('x');
         }
         return 0;
+    }
+    if (strcmp(mode, "ones") == 0) {
+        printf("[1");
+        for (int i = 0; i < 300000; i++) {
+            printf(",1");
+        }
+        printf("]");
+        return 0;
+    }
+    if (strcmp(mode, "note") == 0) {
+        return note_start(argv[2]);
+    }
+    if (strcmp(mode, "wide") == 0) {
+        return fill_pipe((size_t)atoi(argv[2]));
     }
     if (strcmp(mode, "child") == 0) {
         return leave_child(0);

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Command lines: what is taken, and what a mistake is answered with. */
+/* Command lines: the accepted ones, and the sentences of mistakes. */
 #include <stdio.h>
 #include <string.h>
 
 #include "args.h"
 #include "harness.h"
 
-static cli_exit nothing(const cli_args *args)
+static cli_exit nothing(const cli_app *app)
 {
-    (void)args;
+    (void)app;
     return CLI_OK;
 }
 
 static const cli_option global[] = {
-    {"dir", 'd', "DIR", ""},
-    {"json", 0, NULL, ""},
-    {"help", 'h', NULL, ""},
-    {NULL, 0, NULL, NULL},
+    {"dir", 'd', "DIR", .help = ""},
+    {"json", 0, NULL, .help = ""},
+    {"help", 'h', NULL, .help = ""},
+    {.name = NULL},
 };
 static const cli_option of_call[] = {
-    {"timeout", 't', "MS", ""},
-    {"tag", 0, "TAG", ""},
-    {NULL, 0, NULL, NULL},
+    {"timeout", 't', "MS", .help = "", .kind = CLI_U32, .min = 10, .max = 1000},
+    {"tag", 0, "TAG...", .help = ""},
+    {.name = NULL},
 };
 static const cli_option *const call_tables[] = {of_call, NULL};
 static const cli_option *const no_tables[] = {NULL};
@@ -40,7 +40,7 @@ typedef struct args_row {
     const char *want; /* command and what follows, or the sentence */
 } args_row;
 
-/* What was understood, as one text. */
+/* The parsed command line, as one text. */
 static void describe(const cli_args *args, cli_text *t)
 {
     cli_text_puts(t, args->command == NULL ? "-" : args->command->name);
@@ -70,7 +70,14 @@ static const args_row rows[] = {
     {"flag", {"id", "--json"}, "id json"},
     {"between", {"call", "bob", "--json", "1"}, "call <bob> <1> json"},
     {"twice", {"call", "-t", "1", "-t", "2", "a", "b"},
-        "call <a> <b> timeout=1 timeout=2"},
+        "expected '--timeout' once, found '1' and '2'"},
+    {"twice_global", {"-d", "x", "id", "--dir=x"},
+        "expected '--dir' once, found 'x' and 'x'"},
+    {"flag_twice", {"id", "--json", "--json"}, "id json json"},
+    {"repeats", {"call", "--tag", "1", "a", "--tag=2", "b"},
+        "call <a> <b> tag=1 tag=2"},
+    {"repeats_nothing", {"call", "a", "b", "--tag"},
+        "expected TAG after '--tag', found nothing"},
     {"negative_number", {"call", "bob", "-1"}, "call <bob> <-1>"},
     {"negative_float", {"call", "bob", "-1.5"}, "call <bob> <-1.5>"},
     {"dash", {"call", "bob", "-"}, "call <bob> <->"},
@@ -84,7 +91,8 @@ static const args_row rows[] = {
         "call <a> <b> tag=t"},
 
     {"unknown_command", {"cal"},
-        "expected a command (see 'peernet help'), found 'cal'"},
+        "expected a command (see 'peernet help'), found 'cal': did "
+        "you mean 'call'?"},
     {"empty_command", {""},
         "expected a command (see 'peernet help'), found ''"},
     {"too_few", {"call"}, "expected 'call PEER TERM', found 'call'"},
@@ -94,7 +102,7 @@ static const args_row rows[] = {
     {"too_many_of_call", {"call", "a", "b", "c"},
         "expected no more than 'call PEER TERM', found 'c'"},
     {"unknown_option", {"id", "--jsn"},
-        "expected an option of 'id', found '--jsn'"},
+        "expected an option of 'id', found '--jsn': did you mean '--json'?"},
     {"option_of_another", {"id", "--timeout", "5"},
         "expected an option of 'id', found '--timeout'"},
     {"option_before_command", {"--timeout", "5", "call", "a", "b"},
@@ -105,7 +113,7 @@ static const args_row rows[] = {
     {"prefix_is_not_enough", {"id", "--js"},
         "expected an option of 'id', found '--js'"},
     {"longer_is_another", {"id", "--jsonx"},
-        "expected an option of 'id', found '--jsonx'"},
+        "expected an option of 'id', found '--jsonx': did you mean '--json'?"},
     {"no_value", {"id", "--dir"}, "expected DIR after '--dir', found nothing"},
     {"no_value_short", {"id", "-d"},
         "expected DIR after '--dir', found nothing"},
@@ -195,7 +203,7 @@ static void test_cli_args_number(void **state)
         "peernet", "call", "a", "b", "--timeout", row->text, NULL};
     static cli_args args;
     cli_text error = {0};
-    uint32_t number = 0;
+    uint32_t number = 7;
 
     if (row->text == NULL) {
         argv[4] = NULL;
@@ -203,11 +211,11 @@ static void test_cli_args_number(void **state)
     assert_true(cli_args_parse(row->text == NULL ? 4 : 6,
         (char *const *)(uintptr_t)argv, commands, global, &args, &error));
     assert_int_equal(
-        cli_args_number(&args, "timeout", 10, 1000, 7, &number, &error),
-        row->good);
+        cli_args_store(&args, of_call, &number, &error), row->good);
     if (row->good) {
         assert_int_equal(number, row->number);
     } else {
+        assert_int_equal(number, 7);
         assert_non_null(strstr(cli_text_string(&error),
             "expected 10 to 1000 for '--timeout', found '"));
     }

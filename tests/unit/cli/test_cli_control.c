@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* BAD-6, T26: who may speak to the control socket, and how much. */
+/* BAD-6, T26: access to the control socket, and its limits. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "control/control.h"
 #include "harness.h"
 
 #define NOBODY 65534
@@ -25,6 +25,7 @@ static cli_runtime runtime;
 static unsigned n_lines;
 static unsigned n_gone;
 static unsigned n_clients;
+static unsigned n_made_again;
 static size_t last_len;
 static char last_line[CLI_CONTROL_MAX_LINE + 1];
 static size_t answer_len;
@@ -63,17 +64,26 @@ static void on_gone(void *user, void *client)
     n_gone++;
 }
 
-static const cli_control_callbacks callbacks = {
-    on_client, on_line, on_gone, NULL};
+static void on_made_again(void *user, const char *path)
+{
+    (void)user;
+    assert_string_equal(path, runtime.places[0].socket);
+    n_made_again++;
+}
 
+static const cli_control_callbacks callbacks = {
+    on_client, on_line, on_gone, NULL, on_made_again};
+
+/* Runs the loop for so long, and as often on a machine that is busy. */
 static void turn(unsigned ms)
 {
     uint64_t end = uv_hrtime() + (uint64_t)ms * 1000000;
+    unsigned n = 0;
 
     do {
         (void)uv_run(&loop, UV_RUN_NOWAIT);
         (void)usleep(200);
-    } while (uv_hrtime() < end);
+    } while (++n < ms || uv_hrtime() < end);
 }
 
 static void use_folder(const char *name)
@@ -89,7 +99,7 @@ static void server_open(void)
 {
     cli_text error = {0};
 
-    n_lines = n_gone = n_clients = 0;
+    n_lines = n_gone = n_clients = n_made_again = 0;
     answer_len = 0;
     use_folder("run");
     assert_int_equal(uv_loop_init(&loop), 0);
@@ -134,13 +144,13 @@ static void say(int fd, const void *data, size_t len)
             p += n;
             len -= (size_t)n;
         } else if (errno != EAGAIN) {
-            return; /* the other side has had enough */
+            return; /* the other side has closed */
         }
     }
     turn(5);
 }
 
-/* What has come: text, "" for the end, NULL for nothing yet. */
+/* The text that has come; "" for the end, NULL for nothing yet. */
 static const char *hear(int fd)
 {
     static char text[4096];
@@ -337,7 +347,7 @@ static void test_cli_control_first_line(void **state)
     server_close();
 }
 
-/* A client that asks and does not read is closed, not kept in memory. */
+/* A client that sends requests and does not read is closed. */
 static void test_cli_control_slow_reader(void **state)
 {
     int fd;
@@ -355,9 +365,88 @@ static void test_cli_control_slow_reader(void **state)
     server_close();
 }
 
+/* A request whose client left before it was read is not carried out. */
+static void test_cli_control_left(void **state)
+{
+    int fd;
+
+    (void)state;
+    server_open();
+    fd = dial();
+    assert_int_equal(write(fd, "x\n", 2), 2);
+    (void)close(fd);
+    turn(20);
+    assert_int_equal(n_clients, 1);
+    assert_int_equal(n_gone, 1);
+    assert_int_equal(n_lines, 0);
+    /* Also one that was served before. */
+    fd = dial();
+    say(fd, "x\n", 2);
+    assert_int_equal(n_lines, 1);
+    assert_int_equal(write(fd, "y\n", 2), 2);
+    (void)close(fd);
+    turn(20);
+    assert_int_equal(n_lines, 1);
+    assert_int_equal(n_gone, 2);
+    server_close();
+}
+
+static void make_again(void)
+{
+    for (int i = 0; i < 400 && n_made_again == 0; i++) {
+        turn(25);
+    }
+    assert_int_equal(n_made_again, 1);
+}
+
+/* A cleaner removes the socket, or all of its folder: connected clients stay,
+ * and others find the new one. */
+static void test_cli_control_made_again(void **state)
+{
+    int first;
+    int second;
+
+    (void)state;
+    server_open();
+    first = dial();
+    say(first, "x\n", 2);
+    assert_string_equal(hear(first), "answer\n");
+    assert_int_equal(unlink(runtime.places[0].socket), 0);
+    assert_int_equal(rmdir(runtime.places[0].folder), 0);
+    assert_int_equal(dial(), -1);
+    make_again();
+    second = dial();
+    say(second, "y\n", 2);
+    assert_string_equal(hear(second), "answer\n");
+    say(first, "z\n", 2);
+    assert_string_equal(hear(first), "answer\n");
+    (void)close(first);
+    (void)close(second);
+    server_close();
+}
+
+/* Something else stands there now. */
+static void test_cli_control_replaced(void **state)
+{
+    int fd;
+
+    (void)state;
+    server_open();
+    assert_int_equal(unlink(runtime.places[0].socket), 0);
+    fd = open(runtime.places[0].socket, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    make_again();
+    fd = dial();
+    say(fd, "y\n", 2);
+    assert_string_equal(hear(fd), "answer\n");
+    (void)close(fd);
+    server_close();
+}
+
 /* ---- other users -------------------------------------------------------- */
 
-/* As another user: connects, and tells with its exit status what it got. */
+/* As another user: connects, and reports the result with its exit status. */
 static int stranger(void)
 {
     int status = 0;
@@ -397,9 +486,9 @@ static void test_cli_control_other_user(void **state)
     }
     server_open();
     (void)snprintf(folder, sizeof(folder), "%s", runtime.places[0].folder);
-    /* Modes keep strangers out ... */
+    /* The modes exclude other users, */
     assert_int_equal(stranger(), 1);
-    /* ... and where they would not, the credentials do. */
+    /* and the credentials do as well. */
     assert_int_equal(chmod(dir, 0755), 0);
     assert_int_equal(chmod(folder, 0755), 0);
     assert_int_equal(chmod(runtime.places[0].socket, 0666), 0);
@@ -422,7 +511,7 @@ static void test_cli_control_socket_mode(void **state)
     server_close();
 }
 
-/* What a node that was killed left there. */
+/* A socket that a killed node left. */
 static void test_cli_control_stale_socket(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -604,10 +693,64 @@ static void test_cli_control_places_bad_xdg(void **state)
     (void)unsetenv("XDG_RUNTIME_DIR");
 }
 
+/* As systemd gives it to a service: a list, and above all others. */
+static void test_cli_control_places_runtime_directory(void **state)
+{
+    char list[400];
+    char want[200];
+    cli_runtime r;
+
+    (void)state;
+    (void)snprintf(list, sizeof(list), "%s:/elsewhere", dir);
+    (void)snprintf(want, sizeof(want), "%s/peernet", dir);
+    assert_int_equal(setenv("RUNTIME_DIRECTORY", list, 1), 0);
+    assert_int_equal(setenv("XDG_RUNTIME_DIR", "/nonexistent", 1), 0);
+    cli_runtime_places("/x", &r);
+    assert_string_equal(r.places[0].folder, want);
+    assert_int_equal(setenv("RUNTIME_DIRECTORY", "/nonexistent", 1), 0);
+    cli_runtime_places("/x", &r);
+    assert_string_not_equal(r.places[0].folder, "/nonexistent/peernet");
+    (void)unsetenv("RUNTIME_DIRECTORY");
+    (void)unsetenv("XDG_RUNTIME_DIR");
+}
+
+static void test_cli_control_link(void **state)
+{
+    char path[200];
+    cli_runtime r = {.n_places = 0};
+
+    (void)state;
+    cli_runtime_read_link(dir, &r);
+    assert_int_equal(r.n_places, 0);
+    cli_runtime_write_link(dir, "/somewhere/else/x.sock");
+    cli_runtime_write_link(dir, "/somewhere/y.sock");
+    cli_runtime_read_link(dir, &r);
+    assert_int_equal(r.n_places, 1);
+    assert_string_equal(r.places[0].folder, "/somewhere");
+    assert_string_equal(r.places[0].socket, "/somewhere/y.sock");
+    cli_runtime_write_link(dir, NULL);
+    r.n_places = 0;
+    cli_runtime_read_link(dir, &r);
+    assert_int_equal(r.n_places, 0);
+    /* Neither what is too long for a socket's name, nor a relative path. */
+    (void)snprintf(path, sizeof(path), "/%0150d/s", 0);
+    cli_runtime_write_link(dir, path);
+    cli_runtime_read_link(dir, &r);
+    cli_runtime_write_link(dir, "run/s");
+    cli_runtime_read_link(dir, &r);
+    assert_int_equal(r.n_places, 0);
+    cli_runtime_write_link(dir, NULL);
+}
+
 static const struct {
     const char *name;
     CMUnitTestFunction function;
 } tests[] = {
+    {"left", test_cli_control_left},
+    {"made_again", test_cli_control_made_again},
+    {"replaced", test_cli_control_replaced},
+    {"places_runtime_directory", test_cli_control_places_runtime_directory},
+    {"link", test_cli_control_link},
     {"line", test_cli_control_line},
     {"binary", test_cli_control_binary},
     {"line_below_limit", test_cli_control_line_below_limit},

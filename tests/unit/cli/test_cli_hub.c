@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of the control socket, row by row (BAD-6): what is not understood
- * is answered with a sentence, changes nothing, and the next request is served.
+ * Requests of the control socket, row by row (BAD-6): a bad request is answered
+ * with a sentence, changes nothing, and the next request is served.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -9,10 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands/commands.h"
+#include "control/client.h"
+#include "control/hub.h"
 #include "harness.h"
-#include "hub.h"
-#include "json.h"
-#include "session.h"
+#include "reason_text.h"
+#include "json/json.h"
 
 #define BOB "AAAQEAYEAUDAOCAJBIFQYDIOB4IBCEQTCQKRMFYYDENBWHA5DYPQ"
 
@@ -24,6 +26,14 @@ static json_t *answer;
 static cli_text answer_line;
 static unsigned n_answers;
 static unsigned n_events;
+static bool heard_mismatch;
+
+static bool is_mismatch(const json_t *event)
+{
+    const char *reason = json_string_value(json_object_get(event, "reason"));
+
+    return reason != NULL && strcmp(reason, "key-mismatch") == 0;
+}
 
 static void on_line(void *user, const char *line, size_t len)
 {
@@ -34,6 +44,7 @@ static void on_line(void *user, const char *line, size_t len)
     assert_null(memchr(line, '\n', len));
     if (json_object_get(json, "event") != NULL) {
         n_events++;
+        heard_mismatch = heard_mismatch || is_mismatch(json);
         json_decref(json);
         return;
     }
@@ -43,6 +54,28 @@ static void on_line(void *user, const char *line, size_t len)
     cli_text_add(&answer_line, line, len);
     n_answers++;
 }
+
+/* A discovery source whose reports the test makes. */
+static pn_discovery_sink forger;
+
+static pn_err forger_start(void *user, const pn_discovery_sink *sink)
+{
+    (void)user;
+    forger = *sink;
+    return PN_OK;
+}
+
+static void forger_stop(void *user)
+{
+    (void)user;
+}
+
+static const pn_discovery_source forger_source = {
+    .size = sizeof(forger_source),
+    .name = "forger",
+    .start = forger_start,
+    .stop = forger_stop,
+};
 
 static void hub_up(void)
 {
@@ -56,6 +89,7 @@ static void hub_up(void)
     options.node.listen_port = 0;
     options.node.linger_ms = 0;
     options.node.watch_network = false;
+    options.node.discovery_source = &forger_source;
     assert_int_equal(uv_loop_init(&loop), 0);
     assert_int_equal(cli_hub_open(&loop, &options, &hub, &error), PN_OK);
     caller = cli_hub_join(hub, on_line, NULL);
@@ -117,7 +151,7 @@ static void unpair_bob(void)
     ask("{\"cmd\":\"unpair\",\"peer\":\"bob\"}");
 }
 
-/* ---- what is refused ---------------------------------------------------- */
+/* ---- refused requests --------------------------------------------------- */
 
 typedef struct bad_row {
     const char *line;
@@ -176,9 +210,9 @@ static const bad_row bad_rows[] = {
     {"{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"carol\"}",
         "no-such-peer", "carol"},
     {"{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\"}", "bad-request",
-        "\"args\" (JSON) or \"term\""},
+        "\"args\" (JSON), \"term\""},
     {"{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\",\"term\":1}",
-        "bad-request", "\"args\" (JSON) or \"term\""},
+        "bad-request", "\"args\" (JSON), \"term\""},
     {"{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\",\"term\":\"\"}",
         "bad-request", "at byte 0"},
     {"{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\",\"term\":\"{1\"}",
@@ -190,7 +224,7 @@ static const bad_row bad_rows[] = {
      "\"args\":{\"$opaque\":\"AA==\"}}",
         "bad-request", "not sent"},
     {"{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\",\"parts\":true}",
-        "bad-request", "at byte 0"},
+        "bad-request", "in parts before"},
     {"{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\",\"term\":\"1\","
      "\"timeout\":0}",
         "bad-request", "1 to 86400000 milliseconds as \"timeout\""},
@@ -217,7 +251,7 @@ static const bad_row bad_rows[] = {
     {"{\"cmd\":\"send\",\"handle\":\"echo\",\"peer\":\"bob\",\"term\":\"1\"}",
         "not-connected", "no address is known"},
     {"{\"cmd\":\"send\",\"handle\":\"echo\",\"peer\":\"bob\"}", "bad-request",
-        "\"args\" (JSON) or \"term\""},
+        "\"args\" (JSON), \"term\""},
     {"{\"cmd\":\"send\",\"peer\":\"bob\",\"term\":\"1\"}", "bad-request",
         "\"handle\""},
     {"{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\","
@@ -237,7 +271,7 @@ static const bad_row bad_rows[] = {
     {"{\"cmd\":\"rpc\",\"peer\":\"bob\",\"module\":\"M\"}", "bad-request",
         "\"function\""},
     {"{\"cmd\":\"rpc\",\"peer\":\"bob\",\"module\":\"M\",\"function\":\"f\"}",
-        "bad-request", "\"args\" (JSON) or \"term\""},
+        "bad-request", "\"args\" (JSON), \"term\""},
     {"{\"cmd\":\"rpc\",\"peer\":\"bob\",\"module\":\"M\",\"function\":\"f\","
      "\"args\":{}}",
         "bad-request", "a list of arguments"},
@@ -286,7 +320,7 @@ static void test_cli_hub_nul(void **state)
     assert_false(is_ok());
 }
 
-/* ---- what is taken ------------------------------------------------------ */
+/* ---- accepted requests -------------------------------------------------- */
 
 static void test_cli_hub_status(void **state)
 {
@@ -334,20 +368,39 @@ static void test_cli_hub_pair_self(void **state)
 
 static void test_cli_hub_metrics(void **state)
 {
+    const json_t *sample;
+    unsigned n_forbidden = 0;
+    unsigned n_links = 0;
+    size_t i;
+
     (void)state;
     ask("{\"cmd\":\"metrics\"}");
-    assert_true(json_is_integer(json_object_get(
-        json_object_get(answer, "metrics"), "peernet_links_up")));
+    json_array_foreach(json_object_get(answer, "metrics"), i, sample)
+    {
+        const char *metric = json_string_value(
+            json_object_get(sample, "metric"));
+
+        n_links += strcmp(metric, "peernet_links_up") == 0
+                   && json_is_integer(json_object_get(sample, "sample"));
+        /* A label of the sample is a field of its own. */
+        n_forbidden +=
+            strcmp(metric, "peernet_denials_total") == 0
+            && strcmp(json_string_value(json_object_get(sample, "reason")),
+                   "forbidden")
+                   == 0;
+    }
+    assert_int_equal(n_links, 1);
+    assert_int_equal(n_forbidden, 1);
     ask("{\"cmd\":\"metrics\",\"as\":\"text\"}");
     assert_non_null(strstr(field("text"), "\npeernet_links_up 0\n"));
 }
 
 static void test_cli_hub_events(void **state)
 {
-    uint64_t end = uv_hrtime() + UINT64_C(5000000000);
+    uint64_t end = uv_hrtime() + UINT64_C(10000000000);
 
     (void)state;
-    /* What happened before is told to nobody later. */
+    /* Events from before a subscription are not reported. */
     ask("{\"cmd\":\"peers\"}");
     n_events = 0;
     pair_bob();
@@ -365,7 +418,8 @@ static void test_cli_hub_events(void **state)
     unpair_bob();
 }
 
-/* A call that nobody answers: pending, told once, cancelled with its caller. */
+/* A call without an answer: pending, with one notice, cancelled with its
+ * caller. */
 static void test_cli_hub_pending_limit(void **state)
 {
     cli_caller *second = cli_hub_join(hub, on_line, NULL);
@@ -395,6 +449,45 @@ static void test_cli_hub_pending_limit(void **state)
     assert_true(is_ok());
 }
 
+/* Each reason has a clause of its own, and says what to do. */
+static void test_cli_reasons_have_sentences(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < PN_N_REASONS; i++) {
+        const char *sentence = cli_reason_sentence(i);
+
+        assert_string_not_equal(sentence, pn_reason_text(i));
+        assert_true(strpbrk(sentence, ";,") != NULL);
+        for (unsigned k = 0; k < i; k++) {
+            assert_string_not_equal(sentence, cli_reason_sentence(k));
+        }
+    }
+}
+
+static uint64_t dials(void)
+{
+    pn_metrics m = {0};
+
+    assert_int_equal(pn_node_metrics(cli_hub_node(hub), &m), PN_OK);
+    return m.dials;
+}
+
+/* No node listens at the given address: the first dial shows it, and a caller
+ * without a time to wait waits for no second dial. */
+static void test_cli_hub_refused_at_once(void **state)
+{
+    uint64_t before = dials();
+
+    (void)state;
+    pair_bob();
+    ask("{\"id\":5,\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\","
+        "\"term\":\"1\",\"at\":\"127.0.0.1:1\"}");
+    assert_string_equal(field("error"), "not-connected");
+    assert_non_null(strstr(field("message"), "127.0.0.1:1"));
+    assert_int_equal(dials(), before + 1);
+    unpair_bob();
+}
+
 static void test_cli_hub_wait_ends(void **state)
 {
     (void)state;
@@ -402,9 +495,83 @@ static void test_cli_hub_wait_ends(void **state)
     ask("{\"id\":5,\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\","
         "\"term\":\"1\",\"at\":\"127.0.0.1:1\",\"wait\":200}");
     assert_string_equal(field("error"), "not-connected");
-    assert_non_null(strstr(field("message"), "connection-refused"));
+    assert_non_null(strstr(field("message"), "start the node there"));
     assert_int_equal(json_integer_value(json_object_get(answer, "id")), 5);
     unpair_bob();
+}
+
+static pn_node *mallory_open(char *ret_dir, char ret_address[static 32])
+{
+    pn_node_options options;
+    pn_node *node = NULL;
+
+    assert_non_null(mkdtemp(ret_dir));
+    pn_node_options_init(&options);
+    options.data_dir = ret_dir;
+    options.listen_address = "127.0.0.1";
+    options.listen_port = 0;
+    options.linger_ms = 0;
+    options.watch_network = false;
+    assert_int_equal(pn_node_open(&options, &node, NULL), PN_OK);
+    (void)snprintf(ret_address, 32, "127.0.0.1:%u", pn_node_port(node));
+    return node;
+}
+
+static void mallory_close(pn_node *node, const char *mallory_dir)
+{
+    char command[64];
+
+    pn_node_close(node);
+    (void)snprintf(command, sizeof(command), "rm -rf %s", mallory_dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* Another node at bob's supposed address: it ends a call that names the
+ * address, and means nothing to one that waits for bob's announce. */
+static void test_cli_hub_another_node(void **state)
+{
+    char mallory_dir[] = "/tmp/peernet-mallory-XXXXXX";
+    char address[32];
+    char line[256];
+    pn_public_key bob;
+    pn_node *mallory = mallory_open(mallory_dir, address);
+    uint64_t end = uv_hrtime() + UINT64_C(10000000000);
+    cli_caller *second = cli_hub_join(hub, on_line, NULL);
+    unsigned before;
+
+    (void)state;
+    assert_non_null(second);
+    pair_bob();
+    (void)snprintf(line, sizeof(line),
+        "{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\","
+        "\"term\":\"1\",\"at\":\"%s\",\"wait\":60000}",
+        address);
+    ask(line);
+    assert_string_equal(field("reason"), "key-mismatch");
+    unpair_bob();
+
+    pair_bob();
+    ask("{\"cmd\":\"events\"}");
+    assert_int_equal(pn_key_parse(BOB, &bob), PN_OK);
+    before = n_answers;
+    heard_mismatch = false;
+    (void)snprintf(line, sizeof(line),
+        "{\"cmd\":\"call\",\"handle\":\"echo\",\"peer\":\"bob\","
+        "\"term\":\"1\",\"wait\":60000}");
+    forger.found(forger.node, &bob, address);
+    cli_hub_request(second, line, strlen(line));
+    while (!heard_mismatch && uv_hrtime() < end) {
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+        (void)usleep(500);
+    }
+    assert_true(heard_mismatch);
+    for (int i = 0; i < 10; i++) {
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    assert_int_equal(n_answers, before);
+    cli_hub_leave(second);
+    unpair_bob();
+    mallory_close(mallory, mallory_dir);
 }
 
 static void part_of(size_t n)
@@ -458,6 +625,50 @@ static void test_cli_hub_exit_status(void **state)
     assert_int_equal(cli_exit_of(NULL), 4);
 }
 
+/* In text a reason is its sentence, and in JSON its name; a change of trust has
+ * no reason. */
+static void test_cli_reasons_in_events(void **state)
+{
+    (void)state;
+    for (unsigned i = PN_REASON_NONE + 1; i < PN_N_REASONS; i++) {
+        json_t *event = json_pack(
+            "{s:s, s:s}", "event", "peer-down", "reason", pn_reason_text(i));
+        cli_text t = {0};
+
+        cli_event_to_text(&t, event);
+        assert_string_equal(
+            strstr(cli_text_string(&t), ": ") + 2, cli_reason_sentence(i));
+        cli_text_fini(&t);
+        assert_int_equal(
+            json_object_set_new(event, "change", json_string("unpaired")), 0);
+        cli_event_to_text(&t, event);
+        assert_string_equal(cli_text_string(&t), "peer-down       unpaired");
+        cli_text_fini(&t);
+        json_decref(event);
+    }
+}
+
+/* The summary has the number of further events, their kind and the reason of
+ * the refusals. */
+static void test_cli_suppressed(void **state)
+{
+    json_t *event = json_pack("{s:s, s:s, s:i, s:s}", "event", "suppressed",
+        "of", "denied", "count", 640, "reason",
+        pn_reason_text(PN_REASON_FORBIDDEN));
+    cli_text want = {0};
+    cli_text t = {0};
+
+    (void)state;
+    cli_event_to_text(&t, event);
+    cli_text_printf(&want,
+        "suppressed      640 more in the last minute: denied: %s",
+        cli_reason_sentence(PN_REASON_FORBIDDEN));
+    assert_string_equal(cli_text_string(&t), cli_text_string(&want));
+    cli_text_fini(&want);
+    cli_text_fini(&t);
+    json_decref(event);
+}
+
 int main(void)
 {
     char command[64];
@@ -479,7 +690,13 @@ int main(void)
     pn_test_add("cli/hub/metrics", test_cli_hub_metrics, NULL);
     pn_test_add("cli/hub/events", test_cli_hub_events, NULL);
     pn_test_add("cli/hub/pending_limit", test_cli_hub_pending_limit, NULL);
+    pn_test_add("cli/hub/refused_at_once", test_cli_hub_refused_at_once, NULL);
     pn_test_add("cli/hub/wait_ends", test_cli_hub_wait_ends, NULL);
+    pn_test_add("cli/hub/another_node", test_cli_hub_another_node, NULL);
+    pn_test_add(
+        "cli/reasons/have_sentences", test_cli_reasons_have_sentences, NULL);
+    pn_test_add("cli/reasons/in_events", test_cli_reasons_in_events, NULL);
+    pn_test_add("cli/suppressed/as_text", test_cli_suppressed, NULL);
     pn_test_add("cli/hub/parts", test_cli_hub_parts, NULL);
     pn_test_add("cli/hub/exit_status", test_cli_hub_exit_status, NULL);
     status = pn_test_run("cli/hub");

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "harness.h"
-#include "json.h"
+#include "json/json.h"
 
 typedef struct vector_row {
     uint8_t *bytes;
@@ -38,6 +38,39 @@ static pn_term parse(const uint8_t *bytes, size_t len)
     return term;
 }
 
+/* However long it is. */
+static pn_err write_json(pn_term term, cli_text *ret_json)
+{
+    return cli_json_from_term(term, SIZE_MAX, NULL, NULL, ret_json);
+}
+
+static bool on_reserve(void *user, size_t len)
+{
+    size_t *most = user;
+
+    return len <= *most;
+}
+
+/* The same text in memory of its size; the limits are exact. */
+static void assert_within(pn_term term, const cli_text *want)
+{
+    size_t most = want->len;
+    cli_text text = {0};
+
+    assert_int_equal(
+        cli_json_from_term(term, most, on_reserve, &most, &text), PN_OK);
+    assert_string_equal(text.data, want->data);
+    assert_int_equal(text.len, want->len);
+    assert_int_equal(text.cap, want->len + 2);
+    cli_text_fini(&text);
+    assert_int_equal(
+        cli_json_from_term(term, most - 1, NULL, NULL, &text), PN_TOO_LARGE);
+    most--;
+    assert_int_equal(
+        cli_json_from_term(term, want->len, on_reserve, &most, &text), PN_BUSY);
+    assert_null(text.data);
+}
+
 static void test_cli_json_vector(void **state)
 {
     const vector_row *row = *state;
@@ -47,8 +80,9 @@ static void test_cli_json_vector(void **state)
     pn_term back = {NULL, 0};
     pn_term_writer w;
 
-    assert_int_equal(cli_json_from_term(term, &json), PN_OK);
+    assert_int_equal(write_json(term, &json), PN_OK);
     assert_null(strchr(json.data, '\n'));
+    assert_within(term, &json);
     pn_term_writer_init(&w, 0);
     if (strstr(json.data, "{\"$opaque\":") != NULL) {
         assert_int_equal(
@@ -330,7 +364,7 @@ static void test_cli_json_form(void **state)
     uint8_t *bytes = pn_unhex(row->hex, &len);
     cli_text json = {0};
 
-    assert_int_equal(cli_json_from_term(parse(bytes, len), &json), PN_OK);
+    assert_int_equal(write_json(parse(bytes, len), &json), PN_OK);
     assert_string_equal(json.data, row->json);
     assert_json_is(&json, (pn_slice){bytes, len});
     cli_text_fini(&json);
@@ -505,6 +539,130 @@ static void test_cli_json_atom_limit(void **state)
     }
 }
 
+/* ---- integers of any size ----------------------------------------------- */
+
+enum { INT_BYTES = 512, INT_DIGITS = 1234 };
+
+/* As "$int" to a term; its magnitude. */
+static pn_err read_digits(const char *digits, pn_term_writer *w, bool *ret_neg,
+    uint8_t ret_magnitude[static INT_BYTES], size_t *ret_len)
+{
+    cli_text json = {0};
+    cli_json_error error = {""};
+    pn_term term = {NULL, 0};
+    pn_term_reader r;
+    pn_err err;
+
+    cli_text_printf(&json, "{\"$int\":\"%s\"}", digits);
+    err = cli_json_text_to_term(json.data, json.len, w, &error);
+    cli_text_fini(&json);
+    if (err == PN_OK) {
+        assert_int_equal(pn_term_writer_finish(w, NULL, &term), PN_OK);
+        pn_term_reader_init(&r, term);
+        *ret_len = pn_term_read_bignum(&r, ret_neg, ret_magnitude, INT_BYTES);
+        assert_int_equal(pn_term_reader_finish(&r), PN_OK);
+    }
+    return err;
+}
+
+static void int_round(const char *text, size_t want_len)
+{
+    cli_text t = {0};
+    uint8_t magnitude[INT_BYTES];
+    bool negative = false;
+    size_t len = 0;
+    pn_term_writer w;
+    pn_term term = {NULL, 0};
+
+    pn_term_writer_init(&w, 0);
+    assert_int_equal(read_digits(text, &w, &negative, magnitude, &len), PN_OK);
+    while (len > 0 && magnitude[len - 1] == 0) {
+        len--;
+    }
+    assert_int_equal(len, want_len);
+    assert_int_equal(negative, text[0] == '-');
+    assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+    assert_int_equal(write_json(term, &t), PN_OK);
+    assert_non_null(strstr(t.data, text));
+    assert_int_equal(t.len, strlen(text) + (t.data[0] == '{' ? 11 : 0));
+    cli_text_fini(&t);
+    pn_term_writer_free(&w);
+}
+
+static void test_cli_json_int(void **state)
+{
+    (void)state;
+    int_round("0", 0);
+    int_round("1", 1);
+    int_round("-1", 1);
+    int_round("255", 1);
+    int_round("256", 2);
+    int_round("999999999", 4);
+    int_round("1000000000", 4);
+    int_round("4294967295", 4);
+    int_round("4294967296", 5);
+    int_round("-9223372036854775808", 8);
+    int_round("18446744073709551616", 9);
+    int_round("100000000000000000000000000000000000000000", 18);
+}
+
+static void int_refused(const char *digits)
+{
+    uint8_t magnitude[INT_BYTES];
+    bool negative = false;
+    size_t len = 0;
+    pn_term_writer w;
+
+    pn_term_writer_init(&w, 0);
+    assert_int_equal(
+        read_digits(digits, &w, &negative, magnitude, &len), PN_INVALID);
+    pn_term_writer_free(&w);
+}
+
+/* 2^4096 - 1 is the largest; one more does not fit. */
+static void test_cli_json_int_limit(void **state)
+{
+    static const char before[] = "{\"$int\":\"";
+    cli_text t = {0};
+    uint8_t magnitude[INT_BYTES];
+    pn_term_writer w;
+    pn_term term = {NULL, 0};
+    size_t i;
+
+    (void)state;
+    memset(magnitude, 0xff, sizeof(magnitude));
+    pn_term_writer_init(&w, 0);
+    pn_term_write_bignum(&w, false, magnitude, sizeof(magnitude));
+    assert_int_equal(pn_term_writer_finish(&w, NULL, &term), PN_OK);
+    assert_int_equal(write_json(term, &t), PN_OK);
+    pn_term_writer_free(&w);
+    cli_text_drop(&t, sizeof(before) - 1);
+    t.len -= 2; /* "} */
+    t.data[t.len] = '\0';
+    assert_int_equal(t.len, INT_DIGITS);
+    int_round(t.data, INT_BYTES);
+    for (i = t.len - 1; t.data[i] == '9'; i--) {
+        t.data[i] = '0';
+    }
+    t.data[i]++;
+    int_refused(t.data);
+    memset(t.data, '9', t.len);
+    cli_text_putc(&t, '9');
+    int_refused(t.data);
+    cli_text_fini(&t);
+}
+
+static void test_cli_json_int_refuses(void **state)
+{
+    static const char *const bad[] = {
+        "", "-", "-0", "00", "01", "+1", " 1", "1 ", "1.0", "0x1", "1e3"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        int_refused(bad[i]);
+    }
+}
+
 /* ---- depth and cost ----------------------------------------------------- */
 
 static void nested(cli_text *t, size_t depth, const char *open,
@@ -540,12 +698,12 @@ static pn_err read_nested(size_t i, size_t depth)
     pn_term_writer_init(&w, 0);
     err = cli_json_text_to_term(json.data, json.len, &w, &error);
     if (err == PN_OK) {
-        /* What we take we can print, and it is what was written. */
+        /* A term that was read prints as the text that was written. */
         cli_text again = {0};
 
         assert_int_equal(pn_term_writer_finish(&w, &bytes, NULL), PN_OK);
         assert_int_equal(
-            cli_json_from_term(parse(bytes.data, bytes.len), &again), PN_OK);
+            write_json(parse(bytes.data, bytes.len), &again), PN_OK);
         assert_string_equal(again.data, json.data);
         cli_text_fini(&again);
     } else {
@@ -617,8 +775,7 @@ static void test_cli_json_cost(void **state)
 
         frame_of(fillers[i].bytes, fillers[i].len, n, bytes);
         assert_int_equal(
-            cli_json_from_term(parse(bytes, 7 + n * fillers[i].len), &json),
-            PN_OK);
+            write_json(parse(bytes, 7 + n * fillers[i].len), &json), PN_OK);
         assert_true(json.cap <= (size_t)16 << 20);
         assert_true((clock() - start) / (CLOCKS_PER_SEC / 1000) < 3000);
         cli_text_fini(&json);
@@ -752,7 +909,7 @@ static void test_cli_json_random(void **state)
         pn_term_writer_init(&w, (size_t)8 << 20);
         random_term(&w, &seed, 5);
         assert_int_equal(pn_term_writer_finish(&w, &bytes, &term), PN_OK);
-        assert_int_equal(cli_json_from_term(term, &json), PN_OK);
+        assert_int_equal(write_json(term, &json), PN_OK);
         assert_json_is(&json, bytes);
         cli_text_fini(&json);
         pn_term_writer_free(&w);
@@ -764,14 +921,63 @@ static void test_cli_json_no_term(void **state)
     cli_text json = {0};
 
     (void)state;
-    assert_int_equal(cli_json_from_term((pn_term){NULL, 0}, &json), PN_INVALID);
+    assert_int_equal(write_json((pn_term){NULL, 0}, &json), PN_INVALID);
     assert_int_equal(json.len, 0);
 }
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 
+/* Read by jansson, a list of empty objects takes a hundred times its size. */
+static void test_cli_json_tree(void **state)
+{
+    size_t n = *(size_t *)*state;
+    bool fits = n < 300000;
+    cli_text text = {0};
+    cli_json_error error = {""};
+    pn_term_writer w;
+
+    cli_text_putc(&text, '[');
+    for (size_t i = 0; i < n; i++) {
+        cli_text_puts(&text, i == 0 ? "{}" : ",{}");
+    }
+    cli_text_putc(&text, ']');
+    pn_term_writer_init(&w, 0);
+    assert_int_equal(cli_json_foreign_to_term(text.data, text.len, &w, &error),
+        fits ? PN_OK : PN_LIMIT);
+    assert_true(fits || strstr(error.text, "128 MiB") != NULL);
+    pn_term_writer_free(&w);
+    cli_text_fini(&text);
+}
+
+static pn_err read_into(size_t max, const char *text)
+{
+    cli_json_error error;
+    pn_term_writer w;
+    pn_err err;
+
+    pn_term_writer_init(&w, max);
+    err = cli_json_text_to_term(text, strlen(text), &w, &error);
+    pn_term_writer_free(&w);
+    return err;
+}
+
+/* A writer that is full is no bad integer, before it or in it. */
+static void test_cli_json_int_too_large(void **state)
+{
+    (void)state;
+    assert_int_equal(read_into(16, "[\"0123456789abcdef\",{\"$int\":"
+                                   "\"123456789012345678901234567890\"}]"),
+        PN_TOO_LARGE);
+    assert_int_equal(
+        read_into(8, "{\"$int\":\"123456789012345678901234567890\"}"),
+        PN_TOO_LARGE);
+}
+
 int main(void)
 {
+    static size_t some = 200000;
+    static size_t many = 400000;
+
     json_t *root = pn_vectors("etf.json");
     int status;
 
@@ -794,8 +1000,14 @@ int main(void)
     }
     pn_test_add("cli/json/depth_of_text", test_cli_json_depth_of_text, NULL);
     pn_test_add("cli/json/atom_limit", test_cli_json_atom_limit, NULL);
+    pn_test_add("cli/json/int", test_cli_json_int, NULL);
+    pn_test_add("cli/json/int_limit", test_cli_json_int_limit, NULL);
+    pn_test_add("cli/json/int_too_large", test_cli_json_int_too_large, NULL);
+    pn_test_add("cli/json/int_refuses", test_cli_json_int_refuses, NULL);
     pn_test_add("cli/json/cost", test_cli_json_cost, NULL);
     pn_test_add("cli/json/random", test_cli_json_random, NULL);
+    pn_test_add("cli/json/tree/some", test_cli_json_tree, &some);
+    pn_test_add("cli/json/tree/many", test_cli_json_tree, &many);
     pn_test_add("cli/json/no_term", test_cli_json_no_term, NULL);
     status = pn_test_run("cli/json");
     json_decref(root);

@@ -2,10 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bignum.h"
 #include "harness.h"
-#include "jsonout.h"
 #include "text.h"
+#include "json/jsonout.h"
 
 static void test_cli_text_grows(void **state)
 {
@@ -35,6 +34,22 @@ static void test_cli_text_failure_sticks(void **state)
     cli_text_puts(&t, "more");
     assert_true(t.failed);
     assert_string_equal(cli_text_string(&t), "");
+    cli_text_fini(&t);
+}
+
+/* An address may be a part of another. */
+static void test_cli_text_list(void **state)
+{
+    static const char *const words[] = {"110.0.0.1:7100", "10.0.0.1:7100",
+        "110.0.0.1:7100", "10.0.0.1:710", "10.0.0.1:7100", "[::1]:7100"};
+    cli_text t = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        cli_text_list(&t, words[i]);
+    }
+    assert_string_equal(cli_text_string(&t),
+        "110.0.0.1:7100,10.0.0.1:7100,10.0.0.1:710,[::1]:7100");
     cli_text_fini(&t);
 }
 
@@ -107,85 +122,10 @@ static void test_cli_text_json(void **state)
     cli_text_fini(&t);
 }
 
-static void bignum_round(const char *text, size_t want_len)
-{
-    cli_text t = {0};
-    uint8_t magnitude[CLI_BIGNUM_MAX];
-    bool negative = false;
-    size_t len = 0;
-
-    assert_true(cli_bignum_from_decimal(
-        text, strlen(text), &negative, magnitude, &len));
-    assert_int_equal(len, want_len);
-    cli_bignum_to_decimal(&t, negative, magnitude, len);
-    assert_string_equal(cli_text_string(&t), text);
-    cli_text_fini(&t);
-}
-
-static void test_cli_text_bignum(void **state)
-{
-    (void)state;
-    bignum_round("0", 0);
-    bignum_round("1", 1);
-    bignum_round("-1", 1);
-    bignum_round("255", 1);
-    bignum_round("256", 2);
-    bignum_round("999999999", 4);
-    bignum_round("1000000000", 4);
-    bignum_round("4294967295", 4);
-    bignum_round("4294967296", 5);
-    bignum_round("-9223372036854775808", 8);
-    bignum_round("18446744073709551616", 9);
-    bignum_round("100000000000000000000000000000000000000000", 18);
-}
-
-/* 2^4096 - 1 is the largest; one more does not fit. */
-static void test_cli_text_bignum_limit(void **state)
-{
-    cli_text t = {0};
-    uint8_t magnitude[CLI_BIGNUM_MAX];
-    bool negative = false;
-    size_t len = 0;
-    size_t i;
-
-    (void)state;
-    memset(magnitude, 0xff, sizeof(magnitude));
-    cli_bignum_to_decimal(&t, false, magnitude, sizeof(magnitude));
-    assert_int_equal(t.len, CLI_BIGNUM_MAX_DIGITS);
-    assert_true(
-        cli_bignum_from_decimal(t.data, t.len, &negative, magnitude, &len));
-    assert_int_equal(len, CLI_BIGNUM_MAX);
-    for (i = t.len - 1; t.data[i] == '9'; i--) {
-        t.data[i] = '0';
-    }
-    t.data[i]++;
-    assert_false(
-        cli_bignum_from_decimal(t.data, t.len, &negative, magnitude, &len));
-    memset(t.data, '9', t.len);
-    cli_text_putc(&t, '9');
-    assert_false(
-        cli_bignum_from_decimal(t.data, t.len, &negative, magnitude, &len));
-    cli_text_fini(&t);
-}
-
-static void test_cli_text_bignum_refuses(void **state)
-{
-    static const char *const bad[] = {
-        "", "-", "-0", "00", "01", "+1", " 1", "1 ", "1.0", "0x1", "1e3"};
-    uint8_t magnitude[CLI_BIGNUM_MAX];
-    bool negative = false;
-    size_t len = 0;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_false(cli_bignum_from_decimal(
-            bad[i], strlen(bad[i]), &negative, magnitude, &len));
-    }
-}
-
 int main(void)
 {
     pn_test_add("cli/text/grows", test_cli_text_grows, NULL);
+    pn_test_add("cli/text/list", test_cli_text_list, NULL);
     pn_test_add("cli/text/failure_sticks", test_cli_text_failure_sticks, NULL);
     for (size_t i = 0; i < sizeof(base64_rows) / sizeof(base64_rows[0]); i++) {
         pn_test_addf(test_cli_text_base64, (void *)(uintptr_t)&base64_rows[i],
@@ -195,8 +135,5 @@ int main(void)
                                         : base64_rows[i].text);
     }
     pn_test_add("cli/text/json", test_cli_text_json, NULL);
-    pn_test_add("cli/text/bignum", test_cli_text_bignum, NULL);
-    pn_test_add("cli/text/bignum_limit", test_cli_text_bignum_limit, NULL);
-    pn_test_add("cli/text/bignum_refuses", test_cli_text_bignum_refuses, NULL);
     return pn_test_run("cli/text");
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys for which nobody needs a secret: T31 of RELIABILITY. */
+/* Keys that verify forged signatures: docs/THREATS.md, T31. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/crypto.h"
+#include "base/slice.h"
 #include "harness.h"
+#include "keys/ed25519.h"
+#include "keys/md5.h"
 
 /* y of the points whose order divides 8; the last two are 0 and 1 again. */
 static const char *const POINTS[] = {
@@ -31,7 +33,7 @@ static void point(unsigned i, bool is_negative, uint8_t out[static 32])
 
 /* S = 0 and a guess at R = -h A, which has 8 values at most, for messages until
  * one guess is right: without a check for it, every one of these keys falls. */
-static bool forge(const pn_public_key *key)
+static bool forge(const pn_ed25519_key *key)
 {
     for (uint32_t message = 0; message < 64; message++) {
         for (unsigned guess = 0; guess < 2 * N_CANONICAL; guess++) {
@@ -50,17 +52,17 @@ static bool forge(const pn_public_key *key)
 static void test_crypto_ed25519_low_order(void **state)
 {
     const unsigned row = *(const unsigned *)*state;
-    pn_public_key key;
+    pn_ed25519_key key;
 
     point(row / 2, row % 2 == 1, key.bytes);
     assert_false(forge(&key));
 }
 
-/* Who is next to one of them is somebody, and signs as ever. */
+/* Other keys verify what their secrets have signed, and nothing else. */
 static void test_crypto_ed25519_others(void **state)
 {
     pn_secret_key seed;
-    pn_public_key key;
+    pn_ed25519_key key;
     uint8_t signature[PN_SIGNATURE_LEN];
 
     (void)state;
@@ -74,6 +76,30 @@ static void test_crypto_ed25519_others(void **state)
     }
 }
 
+/* RFC 1321, appendix A.5. */
+static void test_md5(void **state)
+{
+    static const char *const rows[][3] = {
+        {"", NULL, "d41d8cd98f00b204e9800998ecf8427e"},
+        {"abc", NULL, "900150983cd24fb0d6963f7d28e17f72"},
+        {"message", " digest", "f96b697d7cb7938d525a2f31aaf161d0"},
+        {"", "abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint8_t got[PN_MD5_LEN];
+        size_t len;
+        uint8_t *want = pn_unhex(rows[i][2], &len);
+
+        assert_int_equal(
+            pn_md5(got, pn_slice_of(rows[i][0]), pn_slice_of(rows[i][1])),
+            PN_OK);
+        pn_assert_bytes(got, sizeof(got), want, len);
+        free(want);
+    }
+}
+
 int main(void)
 {
     static unsigned rows[2 * N_POINTS];
@@ -84,6 +110,7 @@ int main(void)
             "crypto/ed25519/T31_low_order/%u%s", i / 2,
             i % 2 == 1 ? "/negative" : "");
     }
+    pn_test_add("crypto/md5/rfc1321", test_md5, NULL);
     pn_test_add("crypto/ed25519/others", test_crypto_ed25519_others, NULL);
     return pn_test_run("crypto/ed25519");
 }

@@ -20,31 +20,6 @@ static void check_sha256(const char *a, const char *b, const char *want_hex)
     free(want);
 }
 
-/* RFC 1321, appendix A.5. */
-static void test_md5(void **state)
-{
-    static const char *const rows[][3] = {
-        {"", NULL, "d41d8cd98f00b204e9800998ecf8427e"},
-        {"abc", NULL, "900150983cd24fb0d6963f7d28e17f72"},
-        {"message", " digest", "f96b697d7cb7938d525a2f31aaf161d0"},
-        {"", "abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const char *b = rows[i][1];
-        uint8_t got[PN_MD5_LEN];
-        size_t len;
-        uint8_t *want = pn_unhex(rows[i][2], &len);
-
-        assert_int_equal(pn_md5(got, rows[i][0], strlen(rows[i][0]), b,
-                             b == NULL ? 0 : strlen(b)),
-            PN_OK);
-        pn_assert_bytes(got, sizeof(got), want, len);
-        free(want);
-    }
-}
-
 static void test_sha256(void **state)
 {
     (void)state;
@@ -439,7 +414,6 @@ int main(void)
     int status;
 
     pn_test_add("crypto/sha256/fips180", test_sha256, NULL);
-    pn_test_add("crypto/md5/rfc1321", test_md5, NULL);
     for (size_t i = 0; i < sizeof(hmac_rows) / sizeof(hmac_rows[0]); i++) {
         pn_test_addf(test_hmac, (void *)(uintptr_t)&hmac_rows[i],
             "crypto/hmac/%s", hmac_rows[i].name);

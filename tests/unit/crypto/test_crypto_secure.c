@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where secrets are kept (T38), what a forked child has of them (T32), and
- * several threads at once. */
+/* Memory for secrets (T38), its contents in a forked child (T32), and several
+ * threads at once. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

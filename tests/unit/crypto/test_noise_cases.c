@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The recorded single-step cases: one state, one input, one outcome. Where the
- * original is laxer, ours is the stricter; the table below names each case.
+ * The recorded single-step cases: one state, one input, one outcome. The table
+ * below names each case in which the original is laxer than ours.
  */
 #include "noise_pair.h"
 #include "wire/frame.h"
@@ -13,7 +13,7 @@ typedef enum outcome {
     INCOMPLETE,
     MALFORMED, /* refused before any cryptography */
     BAD,       /* a tag or a key is wrong */
-    UNTRUSTED, /* all is well, but nobody we know */
+    UNTRUSTED, /* all is well, but the key is not trusted */
 } outcome;
 
 /* Ours differs: a general term parser would have been needed to accept, or a
@@ -165,7 +165,7 @@ static size_t body_len_of(const json_t *c)
                                            : PN_M3_LEN;
 }
 
-/* What a link does with the bytes: frame, body, message, trust. */
+/* The steps of a link with the bytes: frame, body, message, trust. */
 static outcome take_input(noise_end *end, const json_t *c, const uint8_t *input,
     size_t len, size_t *ret_left)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sealed messages as the original makes and takes them (channel.json), and
- * what becomes of the counter when something is wrong. */
+/* Sealed messages of the original (channel.json), and the counter after an
+ * error. */
 #include "noise_pair.h"
 #include "wire/frame.h"
 

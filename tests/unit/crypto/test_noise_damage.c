@@ -74,8 +74,8 @@ static pn_err read_body(noise_end *end, const body *b, size_t want_len)
         end->handshake, message.data, message.len, NULL, 0, &len);
 }
 
-/* Runs a handshake with one message changed. Whoever reads after the change
- * must refuse: a changed M1 is seen by the initiator, in the answer to it. */
+/* Runs a handshake with one message changed. The next end to read must refuse:
+ * a changed M1 is noticed by the initiator, in the answer to it. */
 static void check_changed(
     size_t message, change_fn *change, size_t at, unsigned bit)
 {
@@ -321,10 +321,10 @@ static void test_turns(void **state)
     noise_pair_fini(&pair);
 }
 
-/* Without a given ephemeral each handshake draws its own, and two such ends
- * agree. */
+/* Each handshake draws an ephemeral of its own, and two such ends agree. */
 static void test_random_ephemerals(void **state)
 {
+    static const pn_env env = {.random = noise_draw};
     noise_pair pair;
     body first[2];
     body b;
@@ -335,11 +335,11 @@ static void test_random_ephemerals(void **state)
         pn_handshake_free(pair.initiator.handshake);
         pn_handshake_free(pair.responder.handshake);
         assert_int_equal(pn_handshake_new(&pn_noise_peernet_0_1, true,
-                             &pair.initiator.identity, NULL, 0, NULL,
+                             &pair.initiator.identity, NULL, 0, &env,
                              &pair.initiator.handshake),
             PN_OK);
         assert_int_equal(pn_handshake_new(&pn_noise_peernet_0_1, false,
-                             &pair.responder.identity, NULL, 0, NULL,
+                             &pair.responder.identity, NULL, 0, &env,
                              &pair.responder.handshake),
             PN_OK);
         for (size_t i = 0; i < N_MESSAGES; i++) {
@@ -505,7 +505,7 @@ int main(void)
         "noise/handshake/random_ephemerals", test_random_ephemerals, NULL);
     pn_test_add("noise/handshake/payload_limit", test_payload_limit, NULL);
     pn_test_add("noise/handshake/transport_limit/standard",
-        test_transport_limit, (void *)(uintptr_t)&pn_noise_standard);
+        test_transport_limit, (void *)(uintptr_t)&noise_standard);
     pn_test_add("noise/handshake/transport_limit/peernet_0_1",
         test_transport_limit, (void *)(uintptr_t)&pn_noise_peernet_0_1);
     return pn_test_run("noise/damage");

@@ -261,7 +261,7 @@ static void test_e_in_m1(void **state)
         check_refused(&victim,
             pn_handshake_write(victim.handshake, NULL, 0, m2, sizeof(m2), &n));
     } else {
-        /* Answered, and useless to somebody without the private key. */
+        /* It is answered, and the answer is useless without the private key. */
         assert_int_equal(
             pn_handshake_write(victim.handshake, NULL, 0, m2, sizeof(m2), &n),
             PN_OK);
@@ -381,7 +381,7 @@ static void test_own_e_in_m1(void **state)
     noise_end_fini(&victim);
 }
 
-/* T34: somebody holds our own key, and proves it. */
+/* T34: a peer holds our own key, and proves it. */
 static void steal_identity(attacker *a, const noise_end *victim, spelling how)
 {
     a->s = victim->identity;
@@ -442,8 +442,8 @@ static void test_own_s_in_m3(void **state)
 
 /* ---- T29: our own key is stolen ---------------------------------------- */
 
-/* The thief of our static key says it is a friend of ours, and proves that
- * with a multiplication of what it has. Only the friend's own secret does. */
+/* The thief of our static key claims a friend's key, and tries to prove it with
+ * the secrets that it has. Only the friend's own secret proves it. */
 typedef enum proof_secret {
     STOLEN,
     EPHEMERAL,

@@ -62,8 +62,10 @@ static pn_err pass(noise_end *from, noise_end *to)
 
 static pn_err start(noise_end *end, bool initiator)
 {
+    static const pn_env env = {.random = noise_draw};
+
     return pn_handshake_new(&pn_noise_peernet_0_1, initiator, &end->identity,
-        NULL, 0, NULL, &end->handshake);
+        NULL, 0, &env, &end->handshake);
 }
 
 static pn_err finish(noise_end *end)

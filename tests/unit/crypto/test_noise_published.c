@@ -28,7 +28,7 @@ static void start_end(
     size_t len;
     uint8_t *prologue = pn_json_hex(vector, key, &len);
 
-    noise_end_start(end, &pn_noise_standard, initiator, prologue, len);
+    noise_end_start(end, &noise_standard, initiator, prologue, len);
     free(prologue);
 }
 
@@ -87,7 +87,7 @@ static void check_end(
         other->identity.public_key.bytes, PN_KEY_LEN);
     if (json_object_get(vector, "handshake_hash") != NULL) {
         pn_json_hex_n(vector, "handshake_hash", want, sizeof(want));
-        pn_handshake_hash(end->handshake, got);
+        memcpy(got, end->handshake->symmetric.h, PN_HASH_LEN);
         pn_assert_bytes(got, sizeof(got), want, sizeof(want));
     }
     assert_int_equal(

@@ -9,7 +9,7 @@
 #include "noise_pair.h"
 #include "wire/frame.h"
 
-/* Where we are in the recorded list of operations; NULL: not watching. */
+/* The position in the recorded list of operations; NULL: not watching. */
 static const json_t *trace;
 static size_t at;
 static const pn_symmetric *watched;
@@ -305,7 +305,7 @@ static void check_final(noise_end *end, const json_t *final, const char *tx_key,
     bool initiator = end->handshake->initiator;
     uint8_t h[PN_HASH_LEN];
 
-    pn_handshake_hash(end->handshake, h);
+    memcpy(h, end->handshake->symmetric.h, PN_HASH_LEN);
     check_bytes(final, "handshake_hash_hex", h, sizeof(h));
     check_bytes(
         final, "chaining_key_hex", end->handshake->symmetric.ck, PN_HASH_LEN);

@@ -48,8 +48,8 @@ static void test_standard_empty(void **state)
 
     load_end(&pair.initiator, vector, "init_static", "init_ephemeral");
     load_end(&pair.responder, vector, "resp_static", "resp_ephemeral");
-    noise_end_start(&pair.initiator, &pn_noise_standard, true, NULL, 0);
-    noise_end_start(&pair.responder, &pn_noise_standard, false, NULL, 0);
+    noise_end_start(&pair.initiator, &noise_standard, true, NULL, 0);
+    noise_end_start(&pair.responder, &noise_standard, false, NULL, 0);
     check_empty_message(
         &pair.initiator, &pair.responder, vector, "m1_body_hex");
     check_empty_message(
@@ -57,9 +57,9 @@ static void test_standard_empty(void **state)
     check_empty_message(
         &pair.initiator, &pair.responder, vector, "m3_body_hex");
     pn_json_hex_n(vector, "handshake_hash_hex", want, sizeof(want));
-    pn_handshake_hash(pair.initiator.handshake, got);
+    memcpy(got, pair.initiator.handshake->symmetric.h, PN_HASH_LEN);
     pn_assert_bytes(got, sizeof(got), want, sizeof(want));
-    pn_handshake_hash(pair.responder.handshake, got);
+    memcpy(got, pair.responder.handshake->symmetric.h, PN_HASH_LEN);
     pn_assert_bytes(got, sizeof(got), want, sizeof(want));
     noise_pair_fini(&pair);
 }
@@ -83,8 +83,8 @@ static void test_reflected(void **state)
 
     load_end(&pair.initiator, vector, "init_static", "init_ephemeral");
     load_end(&pair.responder, vector, "resp_static", "resp_ephemeral");
-    noise_end_start(&pair.initiator, &pn_noise_standard, true, NULL, 0);
-    noise_end_start(&pair.responder, &pn_noise_standard, false, NULL, 0);
+    noise_end_start(&pair.initiator, &noise_standard, true, NULL, 0);
+    noise_end_start(&pair.responder, &noise_standard, false, NULL, 0);
     assert_int_equal(pn_handshake_write(pair.initiator.handshake, NULL, 0,
                          message, sizeof(message), &len),
         PN_OK);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each rule of RELIABILITY T15 that a datagram can break is a row, and each
- * limit of a rule has one on either side.
+ * Each rule of docs/THREATS.md, T15, that a datagram can break is a row, and
+ * each limit of a rule has one on either side.
  */
 #include <string.h>
 
@@ -99,7 +99,8 @@ static pn_heard_rules rules_of(bool is_loopback)
 {
     return (pn_heard_rules){.own_key = {.bytes = {9, 9}},
         .min_port = 1024,
-        .is_loopback = is_loopback};
+        .is_loopback = is_loopback,
+        .is_lan = !is_loopback};
 }
 
 static void test_source(void **state)
@@ -122,7 +123,43 @@ static void test_source(void **state)
     }
 }
 
-/* Without a list of interfaces nobody is a neighbour. */
+/* A host that the owner has named is heeded from another network; no other is,
+ * and the other checks hold. */
+static void test_listed(void **state)
+{
+    pn_address listed[] = {host("203.0.113.7"), host("127.0.0.1")};
+    pn_heard_rules rules = rules_of(false);
+    uint8_t data[PN_ANNOUNCE_LEN];
+    pn_announce got;
+    static const struct {
+        const char *from;
+        pn_heard want;
+    } rows[] = {
+        {"203.0.113.7", PN_HEARD_FOUND},
+        {"::ffff:203.0.113.7", PN_HEARD_FOUND},
+        {"203.0.113.8", PN_HEARD_OFF_LINK},
+        {"127.0.0.1", PN_HEARD_BAD_SOURCE},
+    };
+
+    (void)state;
+    rules.listed = listed;
+    rules.n_listed = N_OF(listed);
+    pn_announce_write(&good, data);
+    for (size_t i = 0; i < N_OF(rows); i++) {
+        pn_address from = host(rows[i].from);
+
+        assert_int_equal(pn_heard_judge(&rules, interfaces, N_OF(links), 2,
+                             &from, data, sizeof(data), &got),
+            rows[i].want);
+        rules.n_listed = 0;
+        assert_int_not_equal(pn_heard_judge(&rules, interfaces, N_OF(links), 2,
+                                 &from, data, sizeof(data), &got),
+            PN_HEARD_FOUND);
+        rules.n_listed = N_OF(listed);
+    }
+}
+
+/* Without a list of interfaces no address is on a local network. */
 static void test_no_interfaces(void **state)
 {
     pn_heard_rules rules = rules_of(false);
@@ -242,6 +279,7 @@ int main(void)
     pn_test_add("discovery/heard/T15 own key", test_own_key, NULL);
     pn_test_add("discovery/heard/T15 lengths", test_lengths, NULL);
     pn_test_add("discovery/heard/T15 magic and version", test_head_bits, NULL);
+    pn_test_add("discovery/heard/T15 listed", test_listed, NULL);
     pn_test_add("discovery/heard/T15 no interfaces", test_no_interfaces, NULL);
     return pn_test_run("discovery/heard");
 }

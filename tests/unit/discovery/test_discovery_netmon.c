@@ -226,7 +226,7 @@ static void unlimit_descriptors(rlim_t before)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &r), 0);
 }
 
-/* Where there is no rtnetlink to be had it polls, unless told not to. */
+/* Without rtnetlink it polls, unless the mode forbids that. */
 static void test_falls_back(void **state)
 {
     watcher w;
@@ -264,7 +264,8 @@ static void test_insists(void **state)
     end(&w);
 }
 
-/* What is there now: what is up, counted in full, written as far as it fits. */
+/* The current addresses: those that are up, all counted, written while they
+ * fit. */
 static void test_current(void **state)
 {
     watcher w;

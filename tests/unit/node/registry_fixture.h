@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A registry whose node writes down what it is asked, and a clock by hand. */
+/* A registry whose node records the registry's requests, and a clock that the
+ * test moves. */
 #ifndef PN_TESTS_REGISTRY_FIXTURE_H
 #define PN_TESTS_REGISTRY_FIXTURE_H
 
@@ -9,7 +10,8 @@
 #include <arpa/inet.h>
 
 #include "harness.h"
-#include "node/registry.h"
+#include "node/reg_peer.h"
+#include "registry_config.h"
 
 #define MS PN_US_PER_MS
 #define S PN_US_PER_S
@@ -170,7 +172,7 @@ static inline fixture *fixture_new(void)
     memset(f->own.bytes, 0x80, sizeof(f->own.bytes));
     memset(f->small.bytes, 0x10, sizeof(f->small.bytes));
     memset(f->large.bytes, 0xf0, sizeof(f->large.bytes));
-    pn_reg_config_default(&f->config);
+    registry_config_default(&f->config);
     f->config.own_key = f->own;
     f->config.env = &f->env;
     return f;
@@ -265,6 +267,17 @@ static inline void hint(
     assert_int_equal(pn_registry_hint(f->r, key, &a, kind, f->now_us), PN_OK);
 }
 
+/* Started, with one peer whose first address is being dialled. */
+static inline fixture *fixture_dialling(
+    pn_reg_hint kind, pn_reg_peer **ret_peer)
+{
+    fixture *f = fixture_with_peer(ret_peer);
+
+    hint(f, &f->large, 1, kind);
+    (void)next_dial(f, kind == PN_REG_DISCOVERED ? 1 * S : 0);
+    return f;
+}
+
 static inline void fail_dial(fixture *f, pn_reg_peer *peer, pn_reason reason)
 {
     pn_registry_dial_failed(f->r, peer, reason, f->now_us);
@@ -288,7 +301,7 @@ static inline void link_down(
 
 static inline void received(fixture *f, pn_reg_peer *peer, void *link)
 {
-    pn_registry_link_received(f->r, peer, link, f->now_us);
+    pn_registry_link_received(f->r, peer, link);
 }
 
 static inline pn_reg_info info(fixture *f, pn_reg_peer *peer)
@@ -297,6 +310,45 @@ static inline pn_reg_info info(fixture *f, pn_reg_peer *peer)
 
     pn_registry_info(f->r, peer, &i);
     return i;
+}
+
+/* How many addresses the peer has; ret_addresses: at most cap of them, best
+ * first. */
+static inline size_t addresses_of(
+    const pn_reg_peer *peer, pn_address *ret_addresses, size_t cap)
+{
+    const pn_reg_candidates *candidates = &pn_reg_entry_of(peer)->candidates;
+    pn_reg_slots left = pn_reg_entry_of(peer)->slots;
+    size_t n = 0;
+
+    for (; left.n > 0; n++) {
+        pn_reg_slot *best = pn_reg_slots_preferred(&left, false);
+
+        if (n < cap) {
+            ret_addresses[n] = best->address;
+        }
+        pn_reg_slots_drop(&left, best);
+    }
+    for (unsigned i = 0; i < candidates->n; i++, n++) {
+        if (n < cap) {
+            ret_addresses[n] = candidates->at[i].address;
+        }
+    }
+    return n;
+}
+
+/* How often the peer has the address of host n. */
+static inline unsigned known(pn_reg_peer *p, unsigned n)
+{
+    pn_address all[PN_REG_MAX_ADDRESSES + 256];
+    size_t n_all = addresses_of(p, all, PN_REG_MAX_ADDRESSES + 256);
+    unsigned found = 0;
+
+    assert_true(n_all <= PN_REG_MAX_ADDRESSES + 256);
+    for (size_t i = 0; i < n_all; i++) {
+        found += host_number(&all[i]) == n;
+    }
+    return found;
 }
 
 #endif

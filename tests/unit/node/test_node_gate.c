@@ -4,7 +4,7 @@
 
 #include "base/escape.h"
 #include "harness.h"
-#include "node/gate.h"
+#include "link/gate.h"
 
 static uint8_t next_draw;
 
@@ -29,7 +29,7 @@ static pn_gate *gate_of(pn_gate_limits limits)
 {
     static pn_gate gate;
 
-    next_draw = 255; /* nobody is dropped early */
+    next_draw = 255; /* no connection is dropped early */
     pn_gate_init(&gate, &limits, &env);
     return &gate;
 }
@@ -125,7 +125,7 @@ static void test_gate_rate_of_all(void **state)
     assert_true(pn_gate_enter(g, 6, false, 1 + PN_US_PER_S));
 }
 
-/* From a quarter of the places on, an unlucky draw turns away. */
+/* From a quarter of the places on, a connection may be refused at random. */
 static void test_gate_early_drop(void **state)
 {
     pn_gate_limits l = roomy;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which link of a peer is used, and which is closed when. */
+/* The link of a peer that is used, and the closing of the other. */
 #include "registry_fixture.h"
 
 static char links[8];
@@ -16,11 +16,43 @@ static void test_links_one_is_primary(void **state)
     assert_null(p->primary);
     link_up(f, p, A, false);
     assert_ptr_equal(p->primary, A);
-    assert_int_equal(info(f, p).state, PN_REG_UP);
+    assert_int_equal(info(f, p).state, PN_PEER_UP);
     link_down(f, p, A, PN_REASON_PEER_CLOSED);
     assert_null(p->primary);
     assert_int_equal(info(f, p).last_reason, PN_REASON_PEER_CLOSED);
     assert_int_equal(count(f, EVENT_CLOSE), 0);
+    fixture_free(f);
+}
+
+/* Ends of connections count again once a new link is the only one. */
+static void test_links_ends_freely(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = fixture_with_peer(&p);
+
+    (void)state;
+    hint(f, &f->large, 1, PN_REG_MANUAL);
+    for (unsigned i = 0; i < 6; i++) {
+        link_up(f, p, A, true);
+        assert_false(p->ends_freely);
+        pn_registry_ends_freely(f->r, p);
+        link_up(f, p, B, false);
+        assert_true(p->ends_freely);
+        link_down(f, p, A, PN_REASON_PEER_CLOSED);
+        link_down(f, p, B, PN_REASON_PEER_CLOSED);
+        assert_true(p->ends_freely);
+    }
+    assert_int_equal(pn_registry_may_end_us(p), 0);
+    link_up(f, p, A, true);
+    link_down(f, p, A, PN_REASON_PEER_CLOSED);
+    assert_int_equal(pn_registry_may_end_us(p), 0);
+    link_up(f, p, A, true);
+    link_down(f, p, A, PN_REASON_PEER_CLOSED);
+    assert_true(pn_registry_may_end_us(p) > f->now_us);
+    /* What was counted of it does not hold any more once it has said so. */
+    link_up(f, p, A, true);
+    pn_registry_ends_freely(f->r, p);
+    assert_int_equal(pn_registry_may_end_us(p), 0);
     fixture_free(f);
 }
 
@@ -164,8 +196,8 @@ static void test_links_third_message_proves(void **state)
     fixture_free(f);
 }
 
-/* RELIABILITY 2.8: closing what the other end may not have yet is how the
- * plain tie-break comes to livelock. */
+/* docs/THREATS.md, section 3: closing a link that the other end may not have
+ * yet makes the plain tie-break livelock. */
 static void test_links_unproven_closes_nothing(void **state)
 {
     unsigned proven = (unsigned)(uintptr_t)*state;
@@ -181,7 +213,33 @@ static void test_links_unproven_closes_nothing(void **state)
     }
     run_for(f, 3600 * S);
     assert_int_equal(count(f, EVENT_CLOSE), 0);
-    assert_ptr_equal(p->primary, B);
+    assert_ptr_equal(p->primary, proven == 2 ? B : A);
+    fixture_free(f);
+}
+
+/* A link that we dialled is not used before the peer has spoken, because it may
+ * not have paired us. A link that the peer dialled is. */
+static void test_links_ours_is_used_when_heard(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = fixture_with_peer(&p);
+
+    (void)state;
+    hint(f, &f->large, 1, PN_REG_MANUAL);
+    (void)next_dial(f, 1 * S);
+    link_up(f, p, A, true);
+    assert_null(p->primary);
+    assert_true(p->is_probing);
+    assert_int_equal(info(f, p).state, PN_PEER_DIALLING);
+    assert_true(info(f, p).has_address);
+    assert_true(info(f, p).dialled_by_us);
+    run_for(f, 3600 * S);
+    assert_int_equal(count(f, EVENT_DIAL), 1);
+    received(f, p, A);
+    assert_ptr_equal(p->primary, A);
+    assert_false(p->is_probing);
+    assert_int_equal(info(f, p).state, PN_PEER_UP);
+    assert_true(info(f, p).dialled_by_us);
     fixture_free(f);
 }
 
@@ -242,7 +300,7 @@ static void test_links_third_closes_the_oldest(void **state)
     fixture_free(f);
 }
 
-/* However often a hostile peer comes, it holds two links. */
+/* A hostile peer holds two links at most. */
 static void test_links_never_more_than_two(void **state)
 {
     pn_reg_peer *p;
@@ -252,7 +310,8 @@ static void test_links_never_more_than_two(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof(many); i++) {
         link_up(f, p, &many[i], i % 3 == 0);
-        assert_ptr_equal(p->primary, &many[i]);
+        received(f, p, &many[i]);
+        assert_int_equal(info(f, p).state, PN_PEER_UP);
         assert_true(info(f, p).n_links <= 2);
         run_for(f, 1 * MS);
     }
@@ -281,8 +340,8 @@ static void test_links_close_interval(void **state)
     fixture_free(f);
 }
 
-/* Wire section 6: two of its connections ended; the third waits until the
- * first is out of the window, and one stays in reserve. */
+/* docs/PROTOCOL.md, section 7: two of its connections ended; the third waits
+ * until the first is out of the window, and one stays in reserve. */
 static void test_links_close_etiquette(void **state)
 {
     pn_reg_peer *p;
@@ -454,7 +513,7 @@ static void test_links_reentrant_unpair(void **state)
         pn_registry_stop(f->r);
         break;
     }
-    assert_int_equal(pn_registry_count(f->r), 0);
+    assert_int_equal(f->r->peers.n, 0);
     assert_true(pn_registry_deadline(f->r) == PN_TIME_NEVER);
     fixture_free(f);
 }
@@ -467,27 +526,29 @@ static void test_links_info(void **state)
     pn_reg_info i;
 
     (void)state;
-    assert_int_equal(info(f, p).state, PN_REG_IDLE);
+    assert_int_equal(info(f, p).state, PN_PEER_IDLE);
     assert_false(info(f, p).has_address);
     hint(f, &f->large, 7, PN_REG_DISCOVERED);
-    assert_int_equal(info(f, p).state, PN_REG_WAITING);
+    assert_int_equal(info(f, p).state, PN_PEER_WAITING);
     assert_true(info(f, p).next_dial_us <= f->now_us + 300 * MS);
     (void)next_dial(f, 1 * S);
     i = info(f, p);
-    assert_int_equal(i.state, PN_REG_DIALLING);
+    assert_int_equal(i.state, PN_PEER_DIALLING);
     assert_int_equal(host_number(&i.address), 7);
     run_for(f, 5 * MS);
     up_us = f->now_us;
     link_up(f, p, A, true);
-    assert_int_equal(info(f, p).state, PN_REG_UP);
+    run_for(f, 5 * MS);
+    received(f, p, A);
+    assert_int_equal(info(f, p).state, PN_PEER_UP);
     assert_true(info(f, p).dialled_by_us);
-    assert_true(info(f, p).up_us == up_us);
+    assert_true(pn_reg_find_link(pn_reg_entry_of(p), A)->up_us == up_us);
     assert_true(info(f, p).next_dial_us == PN_TIME_NEVER);
     run_for(f, 40 * S);
     link_down(f, p, A, PN_REASON_PING_TIMEOUT);
-    assert_int_equal(info(f, p).state, PN_REG_WAITING);
+    assert_int_equal(info(f, p).state, PN_PEER_WAITING);
     assert_int_equal(info(f, p).last_reason, PN_REASON_PING_TIMEOUT);
-    assert_true(info(f, p).up_us == 0);
+    assert_null(pn_reg_find_link(pn_reg_entry_of(p), A));
     fixture_free(f);
 }
 
@@ -498,6 +559,7 @@ int main(void)
     ADD(one_is_primary);
     ADD(unpaired_gets_none);
     ADD(newest_is_primary);
+    ADD(ours_is_used_when_heard);
     ADD(falls_back_to_the_other);
     for (size_t i = 0; i < sizeof(tie_rows) / sizeof(tie_rows[0]); i++) {
         pn_test_addf(test_links_tie, &tie_rows[i], "node/registry/links/tie_%s",
@@ -508,6 +570,7 @@ int main(void)
             "node/registry/links/grace_%+d_us", (int)d);
     }
     ADD(probes_both_unproven);
+    ADD(ends_freely);
     ADD(third_message_proves);
     for (uintptr_t i = 0; i < 3; i++) {
         pn_test_addf(test_links_unproven_closes_nothing, (void *)i,

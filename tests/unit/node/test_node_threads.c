@@ -34,7 +34,7 @@ static void on_echo(pn_request *req, pn_term args, void *user)
     (void)pn_request_reply_term(req, args);
 }
 
-/* Some are answered by whoever deferred them, some are dropped. */
+/* Some are answered by the thread that deferred them, some are dropped. */
 static void on_later(pn_request *req, pn_term args, void *user)
 {
     pn_request *kept;
@@ -67,7 +67,7 @@ static void on_async(void *user, pn_err outcome, pn_term value)
     atomic_fetch_add(&e->n_done, 1);
 }
 
-/* ---- what a thread may do ---------------------------------------------- */
+/* ---- calls from any thread --------------------------------------------- */
 
 static void do_call(everything *e, int i)
 {
@@ -148,7 +148,7 @@ static void do_peers(everything *e, int i)
 
 static void do_links(everything *e, int i)
 {
-    pn_reason why;
+    pn_why why;
 
     (void)i;
     (void)!pn_connect(e->t.alice, &e->t.bob_key, NULL);
@@ -194,14 +194,6 @@ static bool is_answered(void *user)
     return atomic_load(&e->n_done) == atomic_load(&e->n_async);
 }
 
-static bool is_linked(void *user)
-{
-    everything *e = user;
-
-    return pn_connected(e->t.alice, &e->t.bob_key)
-           && pn_connected(e->t.bob, &e->t.alice_key);
-}
-
 static void quick_redial(pn_node_options *opt, bool is_alice)
 {
     (void)is_alice;
@@ -210,7 +202,7 @@ static void quick_redial(pn_node_options *opt, bool is_alice)
     opt->handshake_timeout_ms = 500;
 }
 
-/* Whatever they do to each other: every call is answered once, and the nodes
+/* Under all of these at once every call is answered once, and the nodes
  * work afterwards. */
 static void test_every_call(void **state)
 {
@@ -222,7 +214,7 @@ static void test_every_call(void **state)
     atomic_store(&e->seed, 1);
     two_nodes_open(&e->t, quick_redial);
     e->nobody.bytes[0] = 9;
-    e->bob = (pn_principal){.family = PN_FAMILY_PEERNET, .key = e->t.bob_key};
+    e->bob = pn_peernet_principal(&e->t.bob_key);
     assert_int_equal(pn_expose(e->t.alice, "echo", on_echo, NULL, NULL), PN_OK);
     assert_int_equal(pn_expose(e->t.bob, "echo", on_echo, NULL, NULL), PN_OK);
     assert_int_equal(
@@ -242,7 +234,7 @@ static void test_every_call(void **state)
     two_nodes_wait(is_answered, e);
     /* The last thing that was done to the link may have been its end. */
     (void)!pn_connect(e->t.alice, &e->t.bob_key, NULL);
-    two_nodes_wait(is_linked, e);
+    two_nodes_wait(two_nodes_are_linked, &e->t);
     two_nodes_close(&e->t);
     free(e);
 }
@@ -261,7 +253,7 @@ static void test_many_nodes(void **state)
         make_dir(dirs[i]);
         two_nodes_options(&opt);
         opt.data_dir = dirs[i];
-        assert_int_equal(pn_node_open(&opt, &nodes[i]), PN_OK);
+        assert_int_equal(pn_node_open(&opt, &nodes[i], NULL), PN_OK);
         assert_int_equal(
             pn_expose(nodes[i], "echo", on_echo, NULL, NULL), PN_OK);
     }

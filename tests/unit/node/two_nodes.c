@@ -50,7 +50,10 @@ static void on_event(void *user, const pn_event *event)
     (void)pthread_mutex_lock(&t->lock);
     t->n_events[event->type]++;
     t->last_reason[event->type] = event->reason;
-    (void)snprintf(t->last_text, sizeof(t->last_text), "%s", event->text);
+    if (event->text[0] != '\0') {
+        (void)snprintf(t->last_text, sizeof(t->last_text), "%s", event->text);
+        t->last_is_function = event->is_function;
+    }
     (void)pthread_cond_broadcast(&t->changed);
     (void)pthread_mutex_unlock(&t->lock);
 }
@@ -63,6 +66,7 @@ void node_address(const pn_node *node, char ret_text[static 32])
 static void open_one(two_nodes *t, bool is_alice,
     void (*change)(pn_node_options *opt, bool is_alice))
 {
+    pn_why why = {0};
     pn_node_options opt;
     pn_err err;
 
@@ -73,9 +77,9 @@ static void open_one(two_nodes *t, bool is_alice,
     if (change != NULL) {
         change(&opt, is_alice);
     }
-    err = pn_node_open(&opt, is_alice ? &t->alice : &t->bob);
+    err = pn_node_open(&opt, is_alice ? &t->alice : &t->bob, &why);
     if (err != PN_OK) {
-        fail_msg("open: %s: %s", pn_err_name(err), pn_node_open_error());
+        fail_msg("open: %s: %s", pn_err_name(err), why.text);
     }
 }
 
@@ -98,20 +102,26 @@ void two_nodes_open(
     two_nodes *t, void (*change)(pn_node_options *opt, bool is_alice))
 {
     char address[32];
-    pn_reason why = PN_REASON_NONE;
+    pn_why why = {0};
 
     two_nodes_open_apart(t, change);
     node_address(t->bob, address);
     assert_int_equal(pn_pair_at(t->alice, &t->bob_key, "bob", address), PN_OK);
     if (pn_wait_connected(t->alice, &t->bob_key, 10000, &why) != PN_OK
         || pn_wait_connected(t->bob, &t->alice_key, 10000, &why) != PN_OK) {
-        fail_msg("not connected: %s", pn_reason_text(why));
+        fail_msg("not connected: %s", why.text);
     }
 }
 
 void two_nodes_reopen_bob(two_nodes *t)
 {
     open_one(t, false, NULL);
+}
+
+void two_nodes_reopen_alice(
+    two_nodes *t, void (*change)(pn_node_options *opt, bool is_alice))
+{
+    open_one(t, true, change);
 }
 
 void two_nodes_close(two_nodes *t)
@@ -137,6 +147,34 @@ void two_nodes_wait(bool (*condition)(void *user), void *user)
     fail_msg("the condition did not come true within 10 s");
 }
 
+bool two_nodes_are_linked(void *user)
+{
+    const two_nodes *t = user;
+
+    return pn_connected(t->alice, &t->bob_key)
+           && pn_connected(t->bob, &t->alice_key);
+}
+
+bool two_nodes_are_apart(void *user)
+{
+    const two_nodes *t = user;
+
+    return !pn_connected(t->alice, &t->bob_key);
+}
+
+void two_nodes_on_echo(pn_request *req, pn_term args, void *user)
+{
+    if (user != NULL) {
+        atomic_fetch_add((atomic_int *)user, 1);
+    }
+    (void)pn_request_reply_term(req, args);
+}
+
+pn_err two_nodes_echo(two_nodes *t)
+{
+    return pn_call(t->alice, &t->bob_key, "echo", 10000, NULL, "~i", 1);
+}
+
 void on_gatepost(pn_request *req, pn_term args, void *user)
 {
     struct timespec pause = {.tv_nsec = 1000000};
@@ -148,6 +186,12 @@ void on_gatepost(pn_request *req, pn_term args, void *user)
     for (int i = 0; i < 8000 && !atomic_load(&g->is_open); i++) {
         (void)nanosleep(&pause, NULL);
     }
+    atomic_fetch_add(&g->n_left, 1);
+}
+
+bool gatepost_is_left(void *user)
+{
+    return atomic_load(&((gatepost *)user)->n_left) > 0;
 }
 
 bool gatepost_is_reached(void *user)

@@ -10,7 +10,7 @@
 
 #define MS PN_US_PER_MS
 
-/* What happened, as letters. */
+/* The events so far, as letters. */
 typedef struct journal {
     pn_loop *loop;
     char text[256];
@@ -363,7 +363,7 @@ static void test_idle_turn_has_no_end(void **state)
     pn_loop_free(j.loop);
 }
 
-/* What a task posts runs in the next turn; the turn's end lies between. */
+/* A task that a task posts runs in the next turn, after the turn's end. */
 static void test_tasks(void **state)
 {
     journal j;
@@ -395,33 +395,6 @@ static void test_tasks(void **state)
     pn_loop_run_once(j.loop);
     assert_string_equal(j.text, "ab|ca|");
     pn_loop_free(j.loop);
-}
-
-/* What it posts runs as well: nothing is left behind. */
-static void test_tasks_at_free(void **state)
-{
-    journal j;
-    work a;
-    work b;
-    work c;
-
-    (void)state;
-    begin(&j);
-    a = work_of(&j, 'a');
-    b = work_of(&j, 'b');
-    c = work_of(&j, 'c');
-    arm(&a);
-    arm(&b);
-    arm(&c);
-    a.posts = &c;
-    pn_loop_at_free(j.loop, &a.task);
-    pn_loop_at_free(j.loop, &a.task); /* it is there already */
-    pn_loop_at_free(j.loop, &b.task);
-    pn_task_cancel(&b.task);
-    pn_loop_run_once(j.loop);
-    assert_string_equal(j.text, "");
-    pn_loop_free(j.loop);
-    assert_string_equal(j.text, "ac");
 }
 
 static void test_task_cancelled(void **state)
@@ -694,7 +667,6 @@ int main(void)
     pn_test_add(
         "os/loop/idle_turn_has_no_end", test_idle_turn_has_no_end, NULL);
     pn_test_add("os/loop/tasks", test_tasks, NULL);
-    pn_test_add("os/loop/tasks_at_free", test_tasks_at_free, NULL);
     pn_test_add("os/loop/task_cancelled", test_task_cancelled, NULL);
     pn_test_add("os/loop/soon", test_soon, NULL);
     pn_test_add("os/loop/end_precedes_wait", test_end_precedes_wait, NULL);

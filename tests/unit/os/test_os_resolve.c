@@ -136,7 +136,7 @@ static void test_os_resolve_unknown_name(void **state)
     result r = ask("x.invalid");
 
     (void)state;
-    /* Where no name server can be reached the name is not known either. */
+    /* If no name server can be reached the name is not known either. */
     assert_true(r.err == PN_NOT_FOUND || r.err == PN_SYS);
     assert_int_equal(r.n, 0);
     assert_string_not_equal(r.why, "");
@@ -204,12 +204,11 @@ static void test_os_resolve_cancel_literal(void **state)
     pn_resolve_cancel(NULL);
 }
 
-/* The loop goes at once, however long the resolver sleeps. */
+/* The loop does not wait for the resolver, which sleeps until it is opened. */
 static void test_os_resolve_cancel_in_flight(void **state)
 {
     result r = {0};
     pn_resolve *resolve;
-    uint64_t before;
 
     (void)state;
     own_resolver_open(false);
@@ -218,10 +217,8 @@ static void test_os_resolve_cancel_in_flight(void **state)
         pn_resolve_start(r.loop, "slow.test", 9100, on_answer, &r, &resolve),
         PN_OK);
     own_resolver_wait(1);
-    before = pn_monotonic_now_us();
     pn_resolve_cancel(resolve);
     pn_loop_free(r.loop);
-    assert_true(pn_monotonic_now_us() - before < PN_US_PER_S);
     own_resolver_open(true);
     own_resolver_wait(0);
     assert_int_equal(r.n_calls, 0);

@@ -51,7 +51,7 @@ static void begin(ear *e, const char *at)
     *e = (ear){0};
     assert_int_equal(pn_loop_new(&e->loop), PN_OK);
     assert_int_equal(pn_address_parse(at, 0, &e->at), PN_OK);
-    /* A free port: one that is nobody's just now. */
+    /* A port that is free at the moment. */
     for (port = 20000; port < 30000; port++) {
         int fd = socket(e->at.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         bool is_free;
@@ -156,7 +156,7 @@ static void test_reading_off(void **state)
     end(&e);
 }
 
-/* What the kernel had no room for is known when the next one is read. */
+/* Datagrams that the kernel dropped are counted when the next one is read. */
 static void test_overflow(void **state)
 {
     static const uint8_t data[1000];

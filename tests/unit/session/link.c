@@ -70,10 +70,38 @@ static void on_send(void *user, pn_slice handle, pn_term args)
     }
 }
 
+static void untime(end *e, end_timed *timed)
+{
+    timed->is_used = false;
+    while (e->n_timed > 0 && !e->timed[e->n_timed - 1].is_used) {
+        e->n_timed--;
+    }
+}
+
+static end_timed *timed_new(end *e, uint64_t deadline, void *call)
+{
+    end_timed *timed = e->timed;
+
+    while (timed < e->timed + END_CALLS && timed->is_used) {
+        timed++;
+    }
+    assert_true(timed < e->timed + END_CALLS);
+    *timed = (end_timed){call, deadline, true, 0};
+    if (timed == e->timed + e->n_timed) {
+        e->n_timed++;
+    }
+    return timed;
+}
+
 static void on_reply(void *user, void *call, pn_err outcome, pn_term value)
 {
     end *e = user;
+    end_timed *timed = call;
 
+    if (timed != NULL) {
+        call = timed->call;
+        untime(e, timed);
+    }
     e->n_replies++;
     e->outcome = outcome;
     e->call = call;
@@ -113,21 +141,34 @@ static const pn_session_callbacks callbacks = {
     .on_writable = on_writable,
 };
 
+static void draw(end *e, uint8_t *buf, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        buf[i] = (uint8_t)pn_test_random(&e->seed);
+    }
+}
+
+/* Nonces of pings have another length than the ephemeral. */
 static pn_err env_random(void *user, uint8_t *buf, size_t len)
 {
     end *e = user;
 
-    for (size_t i = 0; i < len; i++) {
-        buf[i] = (uint8_t)pn_test_random(&e->seed);
+    if (len != PN_KEY_LEN) {
+        draw(e, buf, len);
+        return e->no_random ? PN_SYS : PN_OK;
     }
-    return e->no_random ? PN_SYS : PN_OK;
+    if (e->is_fresh) {
+        return pn_random(buf, len);
+    }
+    memcpy(buf, e->ephemeral.bytes, len);
+    return PN_OK;
 }
 
 void end_init(end *e, bool initiator, uint64_t seed)
 {
     *e = (end){.seed = seed, .trusts = true};
-    (void)env_random(e, e->identity.secret.bytes, PN_KEY_LEN);
-    (void)env_random(e, e->ephemeral.bytes, PN_KEY_LEN);
+    draw(e, e->identity.secret.bytes, PN_KEY_LEN);
+    draw(e, e->ephemeral.bytes, PN_KEY_LEN);
     assert_int_equal(
         pn_x25519_public(&e->identity.secret, &e->identity.public_key), PN_OK);
     pn_session_limits_default(&e->limits);
@@ -139,7 +180,6 @@ void end_init(end *e, bool initiator, uint64_t seed)
         .env = &e->env,
         .callbacks = &callbacks,
         .user = e,
-        .ephemeral = &e->ephemeral,
     };
 }
 
@@ -204,8 +244,28 @@ pn_err end_feed_by(
 pn_err end_tick(end *e, uint64_t now)
 {
     e->now = now;
+    for (size_t i = 0; i < e->n_timed; i++) {
+        end_timed *timed = &e->timed[i];
+
+        if (timed->is_used && timed->deadline <= now) {
+            pn_session_forget(e->s, timed->id);
+            on_reply(e, timed, PN_TIMEOUT, (pn_term){0});
+        }
+    }
     e->err = pn_session_tick(e->s, now);
     return e->err;
+}
+
+uint64_t end_deadline(const end *e)
+{
+    uint64_t at = pn_session_deadline(e->s);
+
+    for (size_t i = 0; i < e->n_timed; i++) {
+        if (e->timed[i].is_used && e->timed[i].deadline < at) {
+            at = e->timed[i].deadline;
+        }
+    }
+    return at;
 }
 
 void end_take(end *e, uint64_t now, pn_buf *out)
@@ -233,7 +293,7 @@ bool end_pass(end *from, end *to, uint64_t now)
 
 static bool tick_if_due(end *e, uint64_t now)
 {
-    if (pn_session_is_closed(e->s) || pn_session_deadline(e->s) > now) {
+    if (end_is_closed(e) || end_deadline(e) > now) {
         return false;
     }
     (void)end_tick(e, now);
@@ -332,15 +392,19 @@ pn_slice text_slice(const char *text)
 pn_err end_call(
     end *e, uint64_t now, const char *handle, uint64_t deadline, void *call)
 {
+    end_timed *timed = timed_new(e, deadline, call);
     pn_term_writer w;
-    pn_err err = pn_session_begin_call(
-        e->s, text_slice(handle), deadline, call, &w);
+    pn_err err = pn_session_begin_call(e->s, text_slice(handle), timed, &w);
 
-    if (err != PN_OK) {
-        return err;
+    if (err == PN_OK) {
+        timed->id = pn_session_begun_call(e->s);
+        pn_term_write_int64(&w, 1);
+        err = pn_session_commit(e->s, now, &w);
     }
-    pn_term_write_int64(&w, 1);
-    return pn_session_commit(e->s, now, &w);
+    if (err != PN_OK) {
+        untime(e, timed);
+    }
+    return err;
 }
 
 pn_err end_send(end *e, uint64_t now, const char *handle, size_t payload)
@@ -374,16 +438,16 @@ pn_err end_reply(end *e, uint64_t now, uint64_t id, bool is_ok)
 
 void assert_closed(end *e, pn_reason reason)
 {
-    assert_true(pn_session_is_closed(e->s));
-    assert_false(pn_session_is_open(e->s));
+    assert_true(end_is_closed(e));
+    assert_false(end_is_open(e));
     assert_string_equal(
         pn_reason_text(pn_session_reason(e->s)), pn_reason_text(reason));
     assert_int_equal(pn_session_deadline(e->s), PN_TIME_NEVER);
-    assert_int_equal(pn_session_calls_in_flight(e->s), 0);
+    assert_int_equal(end_calls_in_flight(e), 0);
 }
 
 void assert_open(end *e)
 {
-    assert_true(pn_session_is_open(e->s));
+    assert_true(end_is_open(e));
     assert_int_equal(pn_session_reason(e->s), PN_REASON_NONE);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One end of a link for tests: a session, what its callbacks reported, and the
+ * One end of a link for tests: a session, the reports of its callbacks, and the
  * bytes that wait for it. Time is an argument; nothing happens by itself.
  */
 #ifndef PN_TESTS_SESSION_LINK_H
@@ -11,7 +11,7 @@
 
 typedef struct end end;
 
-/* What a test does in a callback; any may be NULL. */
+/* The test's part of each callback; any may be NULL. */
 typedef struct end_hooks {
     void (*on_open)(end *e);
     void (*on_call)(end *e, uint64_t id, pn_slice handle, pn_term args);
@@ -21,6 +21,17 @@ typedef struct end_hooks {
     void (*on_writable)(end *e);
     void (*on_trust)(end *e);
 } end_hooks;
+
+/* Calls of one end that have a deadline. */
+enum { END_CALLS = 1100 };
+
+/* A call that end_call made. The owner of a session keeps the time. */
+typedef struct end_timed {
+    void *call; /* as the test gave it */
+    uint64_t deadline;
+    bool is_used;
+    uint64_t id;
+} end_timed;
 
 struct end {
     pn_session *s;
@@ -37,6 +48,7 @@ struct end {
 
     bool trusts;
     bool no_random;
+    bool is_fresh; /* the ephemeral is drawn, not the fixed one */
     unsigned n_trust;
     unsigned n_open;
     unsigned n_output;
@@ -51,9 +63,11 @@ struct end {
     void *call;
     pn_buf value;
     pn_err err; /* of the last input or tick */
+    end_timed timed[END_CALLS];
+    size_t n_timed; /* the first n may be used */
 };
 
-/* Keys from a seed, everybody trusted, fixed ephemerals. Nothing starts yet:
+/* Keys from a seed, every key trusted, fixed ephemerals. Nothing starts yet:
  * e->config and e->limits may still be changed. */
 void end_init(end *e, bool initiator, uint64_t seed);
 void end_start(end *e, uint64_t now);
@@ -64,7 +78,10 @@ pn_err end_feed(end *e, uint64_t now, const void *data, size_t len);
 /* The same a few bytes at a time. */
 pn_err end_feed_by(
     end *e, uint64_t now, const void *data, size_t len, size_t step);
+/* Ends the calls whose time is up, then ticks. */
 pn_err end_tick(end *e, uint64_t now);
+/* When it is due: for the session, or for a call. */
+uint64_t end_deadline(const end *e);
 
 /* Takes everything that may be written (and says it was). */
 void end_take(end *e, uint64_t now, pn_buf *out);
@@ -86,6 +103,22 @@ pn_err link_inject(
 /* Opens the frames in bytes that this end has received: the plaintext of the
  * next one; false when there is none. *data advances. */
 bool end_open_frame(end *e, uint8_t **data, size_t *len, pn_slice *ret_plain);
+
+/* Queries of a session that only tests make. */
+static inline bool end_is_open(const end *e)
+{
+    return e->s->state == PN_SESSION_OPEN;
+}
+
+static inline bool end_is_closed(const end *e)
+{
+    return e->s->state == PN_SESSION_CLOSED;
+}
+
+static inline uint32_t end_calls_in_flight(const end *e)
+{
+    return e->s->calls.n_used;
+}
 
 pn_slice text_slice(const char *text);
 /* One call, send or reply with a small term; the error of begin or commit. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BAD-3: what an authenticated peer may put into a frame. Each row is one
- * plaintext, sealed by a real peer, and what the session must make of it:
- * deliver, answer, ignore, or close as BAD_TERM or BAD_ENVELOPE.
+ * BAD-3: frames of an authenticated peer. Each row is one plaintext, sealed by
+ * a real peer, with the reaction that the session must show: deliver, answer,
+ * ignore, or close as BAD_TERM or BAD_ENVELOPE.
  *
  * Where we are stricter than the original (it takes any term as an id, nonces
  * of any length, trailing bytes and compressed terms) the row says so.

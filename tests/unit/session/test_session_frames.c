@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BAD-1: every length that has ever been somebody's mistake, in every state of
- * both roles. The header alone decides; nothing is buffered for what cannot be
- * right (T1, T5).
+ * BAD-1: lengths of known mistakes, in every state of both roles. The header
+ * alone decides; nothing is buffered for a wrong length (T1, T5).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +73,7 @@ static void scene_fini(scene *sc)
     link_fini(&sc->a, &sc->b);
 }
 
-/* What a header of this length must lead to; NONE: the body is waited for. */
+/* The reason a header of this length must give; NONE: the body is awaited. */
 static pn_reason expected(stage at, uint32_t length)
 {
     switch (at) {
@@ -106,7 +105,7 @@ typedef struct row {
 static void assert_same_reason(end *e, pn_reason reason)
 {
     if (reason == PN_REASON_NONE) {
-        assert_false(pn_session_is_closed(e->s));
+        assert_false(end_is_closed(e));
     } else {
         assert_closed(e, reason);
     }
@@ -148,7 +147,7 @@ static void test_zero_body(void **state)
     scene_init(&sc, r->at);
     pn_store_be32(frame, r->length);
     (void)end_feed(sc.e, sc.now, frame, 3 + (size_t)r->length);
-    assert_false(pn_session_is_closed(sc.e->s));
+    assert_false(end_is_closed(sc.e));
     assert_int_equal(end_feed(sc.e, sc.now, "", 1) == PN_OK, false);
     assert_closed(sc.e, r->at < STAGE_OPEN_INITIATOR ? PN_REASON_BAD_HANDSHAKE
                                                      : PN_REASON_BAD_TAG);

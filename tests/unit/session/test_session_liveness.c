@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pings, pongs, stalls, and M3 that travels alone: peernet-wire sections 3
- * and 4, in virtual time.
+ * Pings, pongs, stalls, and M3 that travels alone: docs/PROTOCOL.md, sections
+ * 3.1 and 5, in virtual time.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +111,8 @@ static void test_pong_timeout(void **state)
     link_fini(&a, &b);
 }
 
-/* Frames of other kinds do not stand in for the pong (wire section 4). */
+/* Frames of other kinds do not stand in for the pong (docs/PROTOCOL.md, section
+ * 5). */
 static void test_frames_are_no_pong(void **state)
 {
     uint64_t now = 0;
@@ -516,7 +517,7 @@ static void send_in_open(end *e)
     assert_int_equal(pn_session_ping(e->s, e->now), PN_OK);
 }
 
-/* Whatever is sent from on_open on, one write holds M3 and nothing else. */
+/* The write with M3 holds nothing else, whenever messages are sent. */
 static void test_m3_alone(void **state)
 {
     pn_buf out = {0};
@@ -575,7 +576,7 @@ static void test_m3_next_turn(void **state)
     link_fini(&a, &b);
 }
 
-/* What the peer says first shows that it has read M3: no more waiting, and no
+/* The peer's first frame shows that it has read M3: no more waiting, and no
  * nudge. */
 static void test_m3_heard(void **state)
 {
@@ -632,7 +633,7 @@ static void test_m3_then_close(void **state)
     link_fini(&a, &b);
 }
 
-/* What lies behind M3 in the reader gets a nudge: one ping 40 ms after the
+/* Bytes behind M3 in the peer's reader get a nudge: one ping 40 ms after the
  * first data, unless something came back. */
 static void test_nudge(void **state)
 {
@@ -656,7 +657,7 @@ static void test_nudge(void **state)
     /* Once. */
     assert_int_equal(end_call(&a, now + S, "x", now + 5 * S, NULL), PN_OK);
     assert_true(end_pass(&a, &b, now + S));
-    assert_int_equal(pn_session_deadline(a.s), now + 5 * S);
+    assert_int_equal(end_deadline(&a), now + 5 * S);
     link_fini(&a, &b);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory: what a stranger can make us hold (T1), what a link costs, that a
- * message costs none, and that running out of it at any point ends in an
- * error and nothing worse (FI-8). Linked with --wrap, which catches what our
- * own code asks for and not what libcrypto does inside.
+ * Memory: the memory that a stranger can cause (T1), the memory of a link, none
+ * for a message, and an error when memory runs out at any point (FI-8). Linked
+ * with --wrap, which sees allocations of our own code and not those inside
+ * libcrypto.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +35,8 @@ static bool must_fail(void)
     return asked == fail_at;
 }
 
-/* What is allocated now. What libc allocates (strdup) is freed by us without
- * having been seen, and not found here. */
+/* The allocations at this moment. Memory that libc allocates (strdup) is freed
+ * by us without having been seen, and is not found here. */
 static struct {
     void *p;
     size_t n;
@@ -120,7 +120,7 @@ void __wrap_pn_secure_free(void *p, size_t n)
     __real_pn_secure_free(p, n);
 }
 
-/* What one end holds beyond what the test's own buffers do. */
+/* Memory of one end, without the test's own buffers. */
 static size_t end_holds(end *e)
 {
     size_t before = held + secure;
@@ -154,6 +154,8 @@ static void test_t01_stranger_holds_little(void **state)
     assert_int_equal(secure, 0);
 }
 
+static const pn_kind kind = {PN_KIND_VERSION, PN_KIND_NO_ETIQUETTE, "a node"};
+
 static void test_idle_link(void **state)
 {
     uint64_t now = 0;
@@ -161,7 +163,15 @@ static void test_idle_link(void **state)
     end b;
 
     (void)state;
-    link_init(&a, &b, &now);
+    end_init(&a, true, 1);
+    end_init(&b, false, 2);
+    a.config.kind = &kind;
+    b.config.kind = &kind;
+    end_start(&a, now);
+    end_start(&b, now);
+    link_open(&a, &b, &now);
+    assert_non_null(pn_session_kind(a.s));
+    assert_non_null(pn_session_kind(b.s));
     assert_true(end_holds(&a) <= 1536);
     assert_true(end_holds(&b) <= 1536);
     link_fini(&a, &b);
@@ -272,8 +282,7 @@ static void test_memory_comes_back(void **state)
     link_fini(&a, &b);
 }
 
-/* A peer that sends handles, ids and nonces nobody knows leaves nothing (T8).
- */
+/* Unknown handles, ids and nonces of a peer leave nothing in memory (T8). */
 static void test_t08_nothing_stays(void **state)
 {
     uint64_t now = 0;
@@ -333,6 +342,8 @@ static bool whole_life(end *a, end *b, unsigned n)
     fail_at = 0;
     end_init(a, true, 1);
     end_init(b, false, 2);
+    a->config.kind = &kind;
+    b->config.kind = &kind;
     assert_int_equal(pn_buf_reserve(&a->value, 64), PN_OK);
     assert_int_equal(pn_buf_reserve(&b->args, 64), PN_OK);
     asked = 0;
@@ -343,11 +354,11 @@ static bool whole_life(end *a, end *b, unsigned n)
     }
     for (unsigned i = 0; i < 2; i++) {
         pass_if_possible(a, b, now);
-        if (pn_session_is_closed(b->s)) {
+        if (end_is_closed(b)) {
             return false;
         }
         pass_if_possible(b, a, now);
-        if (pn_session_is_closed(a->s)) {
+        if (end_is_closed(a)) {
             return false;
         }
     }
@@ -365,7 +376,7 @@ static bool whole_life(end *a, end *b, unsigned n)
         return false;
     }
     pass_if_possible(a, b, now);
-    if (pn_session_is_closed(b->s)) {
+    if (end_is_closed(b)) {
         return false;
     }
     err = end_reply(b, now, b->call_id, true);
@@ -395,16 +406,60 @@ static void test_every_allocation_fails(void **state)
             is_whole = false;
         }
         fail_at = 0;
-        if (a.s != NULL && pn_session_is_closed(a.s)) {
+        if (a.s != NULL && end_is_closed(&a)) {
             assert_closed(&a, PN_REASON_OUT_OF_MEMORY);
         }
-        if (b.s != NULL && pn_session_is_closed(b.s)) {
+        if (b.s != NULL && end_is_closed(&b)) {
             assert_closed(&b, PN_REASON_OUT_OF_MEMORY);
         }
         link_fini(&a, &b);
         assert_int_equal(held + secure, before);
     }
     assert_true(n > 8);
+}
+
+/* A begin that finds no memory leaves neither half a frame nor a call. */
+static bool begin_fails(const char *name, unsigned n)
+{
+    uint64_t now = 0;
+    pn_err err;
+    end a;
+    end b;
+
+    link_init(&a, &b, &now);
+    asked = 0;
+    fail_at = n;
+    err = end_call(&a, now, name, now + 1000, NULL);
+    fail_at = 0;
+    if (err != PN_OK) {
+        assert_int_equal(err, PN_NOMEM);
+        assert_int_equal(end_calls_in_flight(&a), 0);
+        assert_int_equal(pn_session_queued_bytes(a.s), 0);
+        assert_int_equal(end_send(&a, now, "x", 1), PN_OK);
+    }
+    link_settle(&a, &b, now);
+    assert_open(&a);
+    assert_open(&b);
+    assert_int_equal(b.n_sends, err == PN_OK ? 0 : 1);
+    link_fini(&a, &b);
+    return err != PN_OK;
+}
+
+/* Wherever the head of the message ends in the buffer. */
+static void test_begin_takes_back(void **state)
+{
+    char name[256] = "";
+
+    (void)state;
+    for (size_t len = 1; len < sizeof(name); len++) {
+        unsigned n = 1;
+
+        memset(name, 'h', len);
+        while (begin_fails(name, n)) {
+            n++;
+        }
+        assert_true(n > 1);
+    }
 }
 
 static const struct {
@@ -417,6 +472,7 @@ static const struct {
     {"session/memory/comes_back", test_memory_comes_back},
     {"session/t08/nothing_stays", test_t08_nothing_stays},
     {"session/memory/every_allocation_fails", test_every_allocation_fails},
+    {"session/memory/begin_takes_back", test_begin_takes_back},
 };
 
 int main(void)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two sessions under a seeded schedule: bytes cut anywhere, late, lost with
- * the link, closes at any moment, hooks that call back. What must hold is
- * counted: every call gets exactly one outcome, messages come once and in
- * order, budgets are kept (PROP-5). And: how the bytes are cut makes no
- * difference.
+ * Two sessions under a seeded schedule: bytes cut anywhere, late, lost with the
+ * link, closes at any moment, hooks that call back. Counters check that every
+ * call gets exactly one outcome, messages come once and in order, and budgets
+ * are kept (PROP-5); and that the cuts of the byte stream make no difference.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,14 +46,13 @@ static void record(stream *to_b)
     link_fini(&a, &b);
 }
 
-/* What became of the responder, in one comparable line. */
+/* The state of the responder, in one comparable line. */
 static void outcome(end *b, char *text, size_t cap)
 {
     (void)snprintf(text, cap,
-        "open %d in %zu out %zu/%u calls %u sends %u %.9s",
-        pn_session_is_open(b->s), pn_buf_used(&b->in),
-        pn_session_queued_bytes(b->s), pn_session_queued_messages(b->s),
-        b->n_calls, b->n_sends, b->handle);
+        "open %d in %zu out %zu/%u calls %u sends %u %.9s", end_is_open(b),
+        pn_buf_used(&b->in), pn_session_queued_bytes(b->s),
+        pn_session_queued_messages(b->s), b->n_calls, b->n_sends, b->handle);
 }
 
 static void whole(const stream *st, char *text, size_t cap)
@@ -306,7 +304,8 @@ static void sim_numbered_send(node *n)
     }
     pn_term_write_uint64(&w, n->next_out);
     if (draw(n->w, 10) == 0) {
-        pn_session_abort(n->e.s, &w);
+        pn_term_write_atom(&w, "\xff");
+        assert_int_equal(pn_session_commit(n->e.s, n->w->now, &w), PN_INVALID);
         return;
     }
     if (pn_session_commit(n->e.s, n->w->now, &w) == PN_OK) {
@@ -374,8 +373,7 @@ static void sim_step(world *w)
         w->now += draw(w, 20000);
         break;
     case 8:
-        if (!pn_session_is_closed(n->e.s)
-            && pn_session_deadline(n->e.s) <= w->now) {
+        if (!end_is_closed(&n->e) && end_deadline(&n->e) <= w->now) {
             (void)end_tick(&n->e, w->now);
         }
         break;
@@ -387,7 +385,7 @@ static void sim_step(world *w)
     }
     assert_true(pn_session_queued_bytes(n->e.s)
                 <= n->e.limits.max_output + n->e.limits.max_output / 8);
-    assert_true(pn_session_calls_in_flight(n->e.s) <= n->e.limits.max_calls);
+    assert_true(end_calls_in_flight(&n->e) <= n->e.limits.max_calls);
 }
 
 static void sim_check(world *w)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What PeerNet 0.1.0 on OTP 25 and 27 emits and answers, byte for byte: our
- * session reads all of it, and answers a request with the same bytes (atoms in
- * the spelling of OTP 26 and later). Where ours is stricter a row says so.
+ * The output of PeerNet 0.1.0 on OTP 25 and 27, byte for byte: our session
+ * reads all of it, and answers a request with the same bytes (atoms in the
+ * spelling of OTP 26 and later). Rows name the cases in which ours is stricter.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,8 +114,7 @@ static void emit_again(scene *sc, bool is_call)
 
     if (is_call) {
         assert_int_equal(
-            pn_session_begin_call(sc->to->s, handle, PN_TIME_NEVER, NULL, &w),
-            PN_OK);
+            pn_session_begin_call(sc->to->s, handle, NULL, &w), PN_OK);
     } else {
         assert_int_equal(pn_session_begin_send(sc->to->s, handle, &w), PN_OK);
     }
@@ -369,9 +368,9 @@ static void test_channel_frame(void **state)
     link_fini(&sc.a, &sc.b);
 }
 
-/* What each recorded decryption means to a session. Atoms are never interned
- * here, so an unknown handle is a call like any other; what follows a term and
- * what is compressed the original takes and we do not. */
+/* The reaction of a session to each recorded decryption. Atoms are never
+ * interned here, so an unknown handle is a call like any other; what follows a
+ * term and what is compressed the original takes and we do not. */
 static pn_reason channel_reason(const json_t *json)
 {
     static const struct {

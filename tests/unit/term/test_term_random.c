@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Properties over ten thousand random terms: what is written is read as the
- * same, in whatever spelling it comes; no prefix of it is a term; printed and
- * parsed it is the same bytes; a bit flipped is refused or is another value.
+ * Properties of ten thousand random terms: a written term is read as the same
+ * value, in every spelling; no prefix of it is a term; printed and parsed it is
+ * the same bytes; with a flipped bit it is refused or is another value.
  */
 #include <stdlib.h>
 #include <string.h>

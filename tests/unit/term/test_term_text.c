@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Elixir text: what inspect printed for the corpus is read to the same bytes;
- * tables of what prints as what, what reads as what, and what is refused where
- * and with which words. tests/beam/codec.exs asks a real Elixir.
+ * Elixir text: inspect's output for the corpus is read to the same bytes;
+ * tables of printed terms, of texts that are read, and of refusals with their
+ * place and sentence. tests/beam/codec.exs asks a real Elixir.
  */
 #include <locale.h>
 #include <stdio.h>
@@ -52,6 +52,32 @@ static void expect_printed(pn_term term, const char *want)
     free(text);
 }
 
+/* The hint for an unquoted name with a character that is not ASCII. */
+#define WIDE                                                                   \
+    "quotes around a name that is not ASCII, as in :\"gr\xc3\xbc\xc3\x9f\""
+
+static void check_refused(const char *text, size_t len,
+    const pn_term_limits *limits, pn_err err, size_t offset,
+    const char *expected)
+{
+    pn_term_writer w;
+    pn_text_error error = {SIZE_MAX, ""};
+    /* Exactly as long as it is. */
+    char *copy = malloc(len == 0 ? 1 : len);
+
+    assert_non_null(copy);
+    memcpy(copy, text, len);
+    pn_term_writer_init(&w, 0);
+    assert_int_equal(pn_term_from_text(&w, copy, len, limits, &error), err);
+    if (expected != NULL) {
+        assert_string_equal(error.expected, expected);
+        assert_int_equal(error.offset, offset);
+    }
+    assert_int_equal(pn_term_writer_finish(&w, NULL, NULL), err);
+    pn_term_writer_free(&w);
+    free(copy);
+}
+
 /* ---- the corpus ---- */
 
 typedef struct corpus_case {
@@ -93,6 +119,33 @@ static bool is_literal(const char *text, const char *category)
     return strcmp(category, "struct") != 0;
 }
 
+/* An atom that Elixir prints without quotes and we with. */
+static bool is_wide_atom(const char *text)
+{
+    const char *p = text;
+
+    while (*p != '\0' && (uint8_t)*p < 128) {
+        p++;
+    }
+    return text[0] == ':' && text[1] != '"' && *p != '\0';
+}
+
+static void test_corpus_wide(void **state)
+{
+    const corpus_case *c = *state;
+    size_t len = strlen(c->text) + 3;
+    char *quoted = malloc(len);
+    corpus_case in_quotes = {quoted, c->hex};
+    void *inner = &in_quotes;
+
+    assert_non_null(quoted);
+    (void)snprintf(quoted, len, ":\"%s\"", c->text + 1);
+    test_corpus_read(&inner);
+    test_corpus_printed(&inner);
+    free(quoted);
+    check_refused(c->text, strlen(c->text), NULL, PN_INVALID, 1, WIDE);
+}
+
 static corpus_case corpus_cases[200];
 
 /* How many cases were taken: the corpus may not shrink unseen. */
@@ -118,6 +171,12 @@ static size_t add_corpus(const json_t *root)
             continue;
         }
         corpus_cases[n] = (corpus_case){text, hex};
+        if (is_wide_atom(text)) {
+            pn_test_addf(test_corpus_wide, &corpus_cases[n],
+                "term/text/corpus/%s only in quotes", name);
+            n++;
+            continue;
+        }
         pn_test_addf(test_corpus_read, &corpus_cases[n],
             "term/text/corpus/%s read", name);
         /* The corpus has charlists where we have lists. */
@@ -175,7 +234,7 @@ static const struct {
     {"837703615f3f", ":a_?"},
     {"837703614062", ":a@b"},
     {"83770131", ":\"1\""},
-    {"837702c3a9", ":\xc3\xa9"},
+    {"837702c3a9", ":\"\xc3\xa9\""},
     {"837702c2b5", ":\"\xc2\xb5\""},
     {"83770361cc81", ":\"a\xcc\x81\""},
     {"837703e2988e", ":\"\xe2\x98\x8e\""},
@@ -225,34 +284,15 @@ static const struct {
     {"837400000001 6b0001016801 6a", "%{[1] => {[]}}"},
 };
 
-static char *squeeze(const char *hex)
-{
-    char *out = strdup(hex);
-    char *to = out;
-
-    if (out == NULL) {
-        abort();
-    }
-    for (const char *p = hex; *p != '\0'; p++) {
-        if (*p != ' ') {
-            *to++ = *p;
-        }
-    }
-    *to = '\0';
-    return out;
-}
-
 static void test_both(void **state)
 {
     size_t i = (size_t)(uintptr_t)*state;
-    char *hex = squeeze(both[i].hex);
     uint8_t *bytes;
-    pn_term term = parse_hex(hex, &bytes);
+    pn_term term = parse_hex(both[i].hex, &bytes);
 
     expect_printed(term, both[i].text);
     expect_read(both[i].text, bytes, term.len + 1);
     free(bytes);
-    free(hex);
 }
 
 /* Other spellings on the wire print alike. */
@@ -261,8 +301,8 @@ static const struct {
     const char *text;
 } printed[] = {
     {"836400026f6b", ":ok"},
-    {"83640001e9", ":\xc3\xa9"},
-    {"837301e9", ":\xc3\xa9"},
+    {"83640001e9", ":\"\xc3\xa9\""},
+    {"837301e9", ":\"\xc3\xa9\""},
     {"8362000000 01", "1"},
     {"836e030001 0000", "1"},
     {"836f0000000100ff", "255"},
@@ -299,13 +339,11 @@ static const struct {
 static void test_printed(void **state)
 {
     size_t i = (size_t)(uintptr_t)*state;
-    char *hex = squeeze(printed[i].hex);
     uint8_t *bytes;
-    pn_term term = parse_hex(hex, &bytes);
+    pn_term term = parse_hex(printed[i].hex, &bytes);
 
     expect_printed(term, printed[i].text);
     free(bytes);
-    free(hex);
 }
 
 /* ---- read only ---- */
@@ -347,7 +385,13 @@ static const struct {
     {"[1,2]", "836b00020102"},
     {"[1 | [2, 3]]", "836b0003010203"},
     {"[1, a: 2]", "836c0000000261016802770161 61026a"},
-    {"[a:1]", "836c00000001680277016161016a"},
+    {"[a:\n1]", "836c00000001680277016161016a"},
+    {"~c\"abc\"", "836b0003616263"},
+    {"~c'abc'", "836b0003616263"},
+    {"~c\"\"", "836a"},
+    {"~c\"it's\"", "836b000469742773"},
+    {"{~c\"a\\n\", 1}", "836802 6b0002610a 6101"},
+    {"~c\"\xe2\x98\x8e\"", "836c00000001620000260e6a"},
     {"%{1=>2}", "83740000000161016102"},
     {"%{1 => 2, a: 3}", "8374000000026101610277016161 03"},
     {"%{\"a b\": 1}", "837400000001770361 20626101"},
@@ -368,13 +412,11 @@ static const struct {
 static void test_reads(void **state)
 {
     size_t i = (size_t)(uintptr_t)*state;
-    char *hex = squeeze(reads[i].hex);
     size_t len;
-    uint8_t *want = pn_unhex(hex, &len);
+    uint8_t *want = pn_unhex(reads[i].hex, &len);
 
     expect_read(reads[i].text, want, len);
     free(want);
-    free(hex);
 }
 
 /* ---- refused, where and why ---- */
@@ -391,6 +433,16 @@ static const struct {
     {"#PID<0.1.0>", 0, "a value"},
     {"%Foo{}", 0, "a value"},
     {"(1)", 0, "a value"},
+    {"[a:1]", 3, "a space behind the ':' of a name"},
+    {"%{a:1}", 4, "a space behind the ':' of a name"},
+    {"[a: 1, b:2]", 9, "a space behind the ':' of a name"},
+    {"[\"a\":1]", 5, "a space behind the ':' of a name"},
+    {"~c", 0, "a value (of sigils, ~c\"text\" only)"},
+    {"~s\"abc\"", 0, "a value (of sigils, ~c\"text\" only)"},
+    {"~c(abc)", 0, "a value (of sigils, ~c\"text\" only)"},
+    {"~c\"abc", 6, "'\"'"},
+    {"~c'abc\"", 7, "\"'\""},
+    {"~c\"#{1}\"", 3, "text without interpolation"},
     {"1 2", 2, "the end of the term"},
     {"1 + 1", 2, "the end of the term"},
     {"1..2", 1, "the end of the term"},
@@ -407,6 +459,12 @@ static const struct {
     {":", 1, "the name of an atom"},
     {": a", 1, "the name of an atom"},
     {":1", 1, "the name of an atom"},
+    {":\xc3\xa9", 1, WIDE},
+    {":a\xc3\xa9", 1, WIDE},
+    {":A\xc3\xa9", 1, WIDE},
+    {"\xc3\xa9", 0, WIDE},
+    {"[a\xc3\xa9: 1]", 1, WIDE},
+    {"%{A\xc3\xa9: 1}", 2, WIDE},
     {"\"abc", 4, "'\"'"},
     {"'abc", 4, "\"'\""},
     {"\"\\", 2, "a character behind '\\'"},
@@ -443,28 +501,6 @@ static const struct {
     {"<<1::65>>", 5, "a size of 0 to 64 bits"},
     {"<<1::size(1>>", 11, "')'"},
 };
-
-static void check_refused(const char *text, size_t len,
-    const pn_term_limits *limits, pn_err err, size_t offset,
-    const char *expected)
-{
-    pn_term_writer w;
-    pn_text_error error = {SIZE_MAX, ""};
-    /* Exactly as long as it is. */
-    char *copy = malloc(len == 0 ? 1 : len);
-
-    assert_non_null(copy);
-    memcpy(copy, text, len);
-    pn_term_writer_init(&w, 0);
-    assert_int_equal(pn_term_from_text(&w, copy, len, limits, &error), err);
-    if (expected != NULL) {
-        assert_string_equal(error.expected, expected);
-        assert_int_equal(error.offset, offset);
-    }
-    assert_int_equal(pn_term_writer_finish(&w, NULL, NULL), err);
-    pn_term_writer_free(&w);
-    free(copy);
-}
 
 static void test_refused(void **state)
 {

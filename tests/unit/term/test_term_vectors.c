@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every case of etf.json: what OTP 25 and 27 wrote is taken and written again
- * byte for byte; what they refuse is refused; where we refuse and they do not,
- * the case is on the list below with its reason (docs/TERM.md).
+ * Every case of etf.json: terms that OTP 25 and 27 wrote are read and written
+ * again byte for byte; terms that they refuse are refused; the cases that only
+ * we refuse are on the list below with the reason (docs/TERM.md).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -255,7 +255,7 @@ static void add_compressed(const json_t *root)
     }
 }
 
-/* What a BEAM takes and we do not. */
+/* Terms that a BEAM takes and we refuse. */
 static const struct {
     const char *name;
     const char *reason;
@@ -276,8 +276,8 @@ static const struct {
         "compressed terms are refused"},
 };
 
-/* What [safe] refuses for a reason we do not have: an atom that is new to the
- * VM. We have no atom table. */
+/* Terms that [safe] refuses for an atom that is new to the VM. We have no atom
+ * table. */
 static const char *const only_safe[] = {
     "ATOM_EXT unknown atom (safe refuses)",
     "unknown atom nested in a map key",

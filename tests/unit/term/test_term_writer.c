@@ -635,7 +635,7 @@ static const struct {
             "77026f6b61006100587703614062000000000000000000000000"},
 };
 
-/* What is opaque is never sent on, however deep (T10). */
+/* Opaque terms are never sent on, however deep they stand (T10). */
 static void test_opaque(void **state)
 {
     size_t i = (size_t)(uintptr_t)*state;
@@ -736,7 +736,7 @@ static void test_borrowed(void **state)
     assert_int_equal(pn_term_writer_finish(&w, &out, NULL), PN_OK);
     assert_int_equal(pn_buf_used(&buf), 4 + out.len);
     assert_ptr_equal(out.data, pn_buf_head(&buf) + 4);
-    pn_term_writer_restart_buf(&w, &buf, 0);
+    pn_term_writer_init_buf(&w, &buf, 0);
     pn_term_write_format(&w, "{ok, ~d}", (double)NAN);
     assert_int_equal(pn_term_writer_finish(&w, NULL, NULL), PN_INVALID);
     assert_int_equal(pn_buf_used(&buf), 4 + 9);

@@ -7,16 +7,16 @@
  *                   | pin NAME N | add NAME N | unpin NAME
  *
  * keys prints the public key, rotate the new one, list one "NAME N" per pin. N
- * is the first byte of a key of nobody. Exit status: 0, or 1 with a sentence.
+ * is the first byte of a made-up key. Exit status: 0, or 1 with a sentence.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "trust/barrel_keys.h"
-#include "trust/pins.h"
+#include "keys/barrel_keys.h"
+#include "keys/pins.h"
 
-static pn_store_error error;
+static pn_why error;
 
 static int report(pn_err err)
 {
@@ -31,6 +31,7 @@ static int use_keys(const char *dir, const char *seconds)
 {
     char text[PN_BASE32_LEN + 1];
     pn_barrel_keys *keys;
+    pn_principal who;
     char *backup = NULL;
     pn_err err = pn_barrel_keys_open(dir, &keys, &error, NULL);
 
@@ -41,7 +42,8 @@ static int use_keys(const char *dir, const char *seconds)
         err = pn_barrel_keys_rotate(
             keys, strtoll(seconds, NULL, 10) * 1000000, &backup, &error);
     }
-    pn_key_to_base32(&pn_barrel_keys_pair(keys)->public_key, text);
+    who = pn_barrel_principal(&pn_barrel_keys_pair(keys)->public_key);
+    pn_principal_to_base32(&who, text);
     pn_barrel_keys_close(keys);
     free(backup);
     if (err == PN_OK) {
@@ -52,7 +54,7 @@ static int use_keys(const char *dir, const char *seconds)
 
 static pn_err edit(pn_pins *pins, const char *verb, const char *name, int n)
 {
-    pn_public_key key = {.bytes = {(uint8_t)n, 0x40}};
+    pn_ed25519_key key = {.bytes = {(uint8_t)n, 0x40}};
 
     if (strcmp(verb, "pin") == 0) {
         return pn_pins_pin(pins, name, &key, &error);

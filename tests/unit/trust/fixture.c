@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A data directory with known content; see fixture.h. */
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fixture.h"
 
@@ -160,7 +162,7 @@ void fixture_assert_untouched(const pn_tempdir *t)
 pn_store *fixture_open(const pn_tempdir *t)
 {
     pn_store *store = NULL;
-    pn_store_error error = {.text = ""};
+    pn_why error = {.text = ""};
 
     if (pn_store_open(fixture_data(t), &store, &error, NULL) != PN_OK) {
         fail_msg("open: %s", error.text);
@@ -187,4 +189,37 @@ void assert_says(const char *text, const char *part)
     if (strstr(text, part) == NULL) {
         fail_msg("\"%s\" does not say \"%s\"", text, part);
     }
+}
+
+void fixture_eight_first_starts(
+    pn_err (*open)(void *user, pn_principal *ret_who), void *user)
+{
+    enum { STARTS = 8 };
+    pid_t pids[STARTS];
+    pn_principal keys[STARTS];
+    int results[2];
+
+    assert_int_equal(pipe(results), 0);
+    for (unsigned i = 0; i < STARTS; i++) {
+        pids[i] = fork();
+        assert_true(pids[i] >= 0);
+        if (pids[i] == 0) {
+            if (open(user, &keys[i]) != PN_OK) {
+                _exit(1);
+            }
+            (void)!write(results[1], &keys[i], sizeof(keys[i]));
+            _exit(0);
+        }
+    }
+    for (unsigned i = 0; i < STARTS; i++) {
+        int status = 1;
+
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_int_equal(status, 0);
+        assert_int_equal(
+            read(results[0], &keys[i], sizeof(keys[i])), sizeof(keys[i]));
+        assert_true(pn_principal_equal(&keys[0], &keys[i]));
+    }
+    assert_int_equal(close(results[0]), 0);
+    assert_int_equal(close(results[1]), 0);
 }

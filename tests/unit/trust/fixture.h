@@ -7,12 +7,12 @@
 #include "tempdir.h"
 #include "trust/store.h"
 
-/* Who is in it: the identity is alice's; bob and carol are paired, carol with
+/* Its content: the identity is alice's; bob and carol are paired, carol with
  * an address by hand and a learned one. */
 extern pn_public_key fixture_alice;
 extern pn_public_key fixture_bob;
 extern pn_public_key fixture_carol;
-/* The keys of nobody in it. */
+/* Keys that are not in it. */
 pn_public_key fixture_key(unsigned n);
 
 #define FIXTURE_BOB_US INT64_C(1700000000123456)
@@ -45,6 +45,10 @@ void fixture_assert_untouched(const pn_tempdir *t);
 pn_store *fixture_open(const pn_tempdir *t);
 /* Whether the list of the store on disk has the key. */
 bool fixture_has(pn_store *store, const pn_public_key *key);
+/* Starts eight processes that each open an identity for the first time, by open
+ * with user, and fails unless all succeed and report the same key. */
+void fixture_eight_first_starts(
+    pn_err (*open)(void *user, pn_principal *ret_who), void *user);
 /* Fails unless text has part in it. */
 void assert_says(const char *text, const char *part);
 

@@ -16,7 +16,7 @@
 
 #include "trust/store.h"
 
-static pn_store_error error;
+static pn_why error;
 
 static int report(pn_err err)
 {
@@ -118,7 +118,7 @@ static int run(pn_store *store, int n, char **args)
 
 int main(int argc, char **argv)
 {
-    pn_store_error warning;
+    pn_why warning;
     pn_store *store;
     int status;
     pn_err err;

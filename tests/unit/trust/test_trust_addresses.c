@@ -24,6 +24,7 @@ typedef struct text_row {
 } text_row;
 
 #define SIXTY "a23456789b123456789c123456789d123456789e123456789f123456789g"
+#define NAME_252 SIXTY "." SIXTY "." SIXTY "." SIXTY ".12345678"
 
 static const text_row TEXT_ROWS[] = {
     {"ipv4", "192.0.2.1:7100", true},
@@ -33,8 +34,12 @@ static const text_row TEXT_ROWS[] = {
     {"ipv6", "[::1]:7100", true},
     {"ipv6_zone", "[fe80::1%eth0.5]:7100", true},
     {"ipv6_mapped", "[::ffff:192.0.2.1]:65535", true},
-    {"63_bytes", SIXTY ":12", true},
-    {"64_bytes", SIXTY ":123", false},
+    {"host_252_bytes", NAME_252 ":65535", true},
+    {"host_253_bytes", NAME_252 "9:65535", true},
+    {"host_254_bytes", NAME_252 "9a:1", false},
+    {"host_254_bytes_alone", NAME_252 "9a:65535", false},
+    {"zone_259_bytes", "[::%" NAME_252 "]:1", true},
+    {"zone_260_bytes", "[::%" NAME_252 "]:12", false},
     {"port_1", "h:1", true},
     {"port_65535", "h:65535", true},
     {"port_0", "h:0", false},
@@ -270,7 +275,8 @@ static const file_row FILE_ROWS[] = {
         false},
     {"address_bad", HEAD "manual " KEY1 " h:0\n", false},
     {"address_missing", HEAD "manual " KEY1 " \n", false},
-    {"address_too_long", HEAD "manual " KEY1 " " SIXTY ":123\n", false},
+    {"address_longest", HEAD "manual " KEY1 " " NAME_252 "9:65535\n", true},
+    {"address_too_long", HEAD "manual " KEY1 " " NAME_252 "9a:1\n", false},
     {"two_spaces", HEAD "manual " KEY1 "  h:1\n", false},
     {"crlf", HEAD "manual " KEY1 " h:1\r\n", false},
     {"empty_line", HEAD "\n", false},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The identity of a Barrel node and its rotation, from the outside. T20 to T23
- * of RELIABILITY by name; D5 and D9 are the defects of upstream that are not
- * repeated.
+ * The identity of a Barrel node and its rotation, from the outside.
+ * docs/THREATS.md, T20 to T23, by name; D5 and D9 are the defects of upstream
+ * that are not repeated.
  */
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,9 +16,10 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "keys/barrel_keys.h"
+#include "keys/ed25519.h"
 #include "os/file.h"
-#include "trust/backup.h"
-#include "trust/barrel_keys.h"
+#include "trust/guarded_pair.h"
 
 enum { OTHER_UID = 4242 };
 
@@ -26,10 +27,10 @@ enum { OTHER_UID = 4242 };
 #define WALL_US INT64_C(1770091506789000)
 #define STAMP "20260203T040506Z"
 
-static pn_store_error error;
-static pn_store_error warning;
-static pn_key_pair alpha;
-static pn_key_pair beta;
+static pn_why error;
+static pn_why warning;
+static pn_ed25519_pair alpha;
+static pn_ed25519_pair beta;
 
 /* ---- a key directory --------------------------------------------------- */
 
@@ -58,7 +59,7 @@ static void assert_bytes(
     free(data);
 }
 
-static void assert_pair(const pn_tempdir *t, const pn_key_pair *pair)
+static void assert_pair(const pn_tempdir *t, const pn_ed25519_pair *pair)
 {
     assert_bytes(t, "node.key", pair->secret.bytes, PN_KEY_LEN);
     assert_bytes(t, "node.pub", pair->public_key.bytes, PN_KEY_LEN);
@@ -79,11 +80,11 @@ static pn_barrel_keys *must_open(const pn_tempdir *t)
     return keys;
 }
 
-static bool speaks_with(const pn_barrel_keys *keys, const pn_key_pair *pair)
+static bool speaks_with(const pn_barrel_keys *keys, const pn_ed25519_pair *pair)
 {
-    const pn_key_pair *now = pn_barrel_keys_pair(keys);
+    const pn_ed25519_pair *now = pn_barrel_keys_pair(keys);
 
-    return pn_key_equal(&now->public_key, &pair->public_key)
+    return pn_ed25519_key_equal(&now->public_key, &pair->public_key)
            && pn_secret_equal(&now->secret, &pair->secret, PN_KEY_LEN);
 }
 
@@ -99,14 +100,14 @@ static void assert_refused(const pn_tempdir *t, pn_err want, const char *says)
 
 /* ---- the first start --------------------------------------------------- */
 
-/* T20: what we make is ours alone, whatever the umask. */
+/* T20: new files are private, whatever the umask. */
 static void test_trust_barrel_keys_first_start(void **state)
 {
     const mode_t mask = umask(0);
     pn_barrel_keys *keys;
     pn_barrel_keys *again;
     pn_tempdir t;
-    pn_public_key derived;
+    pn_ed25519_key derived;
 
     (void)state;
     pn_tempdir_init(&t);
@@ -120,7 +121,8 @@ static void test_trust_barrel_keys_first_start(void **state)
     assert_int_equal(pn_tempdir_mode(&t, "k/node.pub"), 0600);
     assert_int_equal(
         pn_ed25519_public(&pn_barrel_keys_pair(keys)->secret, &derived), PN_OK);
-    assert_true(pn_key_equal(&derived, &pn_barrel_keys_pair(keys)->public_key));
+    assert_true(
+        pn_ed25519_key_equal(&derived, &pn_barrel_keys_pair(keys)->public_key));
     assert_bytes(&t, "k/node.pub", derived.bytes, PN_KEY_LEN);
     assert_int_equal(
         pn_barrel_keys_open(pn_tempdir_path(&t, "k"), &again, &error, &warning),
@@ -152,42 +154,24 @@ static void test_trust_barrel_keys_differ(void **state)
 }
 
 /* T21: eight first starts at once end with one pair. */
+static pn_err open_once(void *user, pn_principal *ret_who)
+{
+    pn_barrel_keys *keys = NULL;
+    pn_err err = try_open(user, &keys);
+
+    if (err == PN_OK) {
+        *ret_who = pn_barrel_principal(&pn_barrel_keys_pair(keys)->public_key);
+    }
+    return err;
+}
+
 static void test_trust_barrel_keys_eight_first_starts(void **state)
 {
-    enum { STARTS = 8 };
-    pid_t pids[STARTS];
-    pn_public_key keys[STARTS];
-    int results[2];
     pn_tempdir t;
 
     (void)state;
     pn_tempdir_init(&t);
-    assert_int_equal(pipe(results), 0);
-    for (unsigned i = 0; i < STARTS; i++) {
-        pids[i] = fork();
-        assert_true(pids[i] >= 0);
-        if (pids[i] == 0) {
-            pn_barrel_keys *mine;
-
-            if (try_open(&t, &mine) != PN_OK) {
-                _exit(1);
-            }
-            (void)!write(results[1], &pn_barrel_keys_pair(mine)->public_key,
-                sizeof(keys[0]));
-            _exit(0);
-        }
-    }
-    for (unsigned i = 0; i < STARTS; i++) {
-        int status = 1;
-
-        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-        assert_int_equal(status, 0);
-        assert_int_equal(
-            read(results[0], &keys[i], sizeof(keys[i])), sizeof(keys[i]));
-        assert_true(pn_key_equal(&keys[0], &keys[i]));
-    }
-    assert_int_equal(close(results[0]), 0);
-    assert_int_equal(close(results[1]), 0);
+    fixture_eight_first_starts(open_once, &t);
     pn_tempdir_fini(&t);
 }
 
@@ -212,7 +196,7 @@ static void test_trust_barrel_keys_first_start_fails(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* No byte can be written anywhere, as on a full disk. */
+/* Makes every write fail, as on a full disk. */
 static void fill_disk(struct rlimit *ret_old)
 {
     struct rlimit none;
@@ -248,7 +232,7 @@ static void test_trust_barrel_keys_first_start_full_disk(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* ---- what is there ----------------------------------------------------- */
+/* ---- existing files ---------------------------------------------------- */
 
 /* Upstream's answers; where it goes on after one (D9), ours does not start. */
 static void test_trust_barrel_keys_vector(void **state)
@@ -288,7 +272,7 @@ static void test_trust_barrel_keys_vector(void **state)
 
 static void test_trust_barrel_keys_identity(void **state)
 {
-    pn_key_pair pair;
+    pn_ed25519_pair pair;
     pn_barrel_keys *keys;
     uint8_t want[PN_HASH_LEN];
     uint8_t hash[PN_HASH_LEN];
@@ -338,7 +322,7 @@ static void test_trust_barrel_keys_size(void **state)
     pn_tempdir_fini(&t);
 }
 
-/* D9: what is missing is not made again, and what is there not replaced. */
+/* D9: a missing file is not made again, and an existing one not replaced. */
 static void test_trust_barrel_keys_half(void **state)
 {
     const char *gone = *state;
@@ -391,23 +375,24 @@ typedef struct bad_row {
 } bad_row;
 
 static const bad_row BAD_ROWS[] = {
-    {"key_mode_0640", "node.key", BAD_MODE, 0640, "another mode than 0600"},
-    {"key_mode_0604", "node.key", BAD_MODE, 0604, "another mode than 0600"},
-    {"key_mode_0644", "node.key", BAD_MODE, 0644, "another mode than 0600"},
-    {"key_mode_0620", "node.key", BAD_MODE, 0620, "another mode than 0600"},
-    {"key_mode_0700", "node.key", BAD_MODE, 0700, "another mode than 0600"},
-    {"key_mode_0400", "node.key", BAD_MODE, 0400, "another mode than 0600"},
-    {"key_mode_4600", "node.key", BAD_MODE, 04600, "another mode than 0600"},
-    {"key_owner", "node.key", BAD_OWNER, 0, "belongs to another user"},
-    {"key_link", "node.key", BAD_LINK, 0, "is a symbolic link"},
-    {"key_fifo", "node.key", BAD_FIFO, 0, "is not a regular file"},
-    {"key_directory", "node.key", BAD_DIR, 0, "is not a regular file"},
+    {"key_mode_0400", "node.key", BAD_MODE, 0400, NULL},
+    {"key_mode_0440", "node.key", BAD_MODE, 0440, NULL},
+    {"key_mode_0640", "node.key", BAD_MODE, 0640, NULL},
+    {"key_mode_0604", "node.key", BAD_MODE, 0604, "no other user can read"},
+    {"key_mode_0644", "node.key", BAD_MODE, 0644, "no other user can read"},
+    {"key_mode_0620", "node.key", BAD_MODE, 0620, "only its owner can write"},
+    {"key_mode_0602", "node.key", BAD_MODE, 0602, "only its owner can write"},
+    {"key_owner", "node.key", BAD_OWNER, 0, "it is another user's"},
+    {"key_link", "node.key", BAD_LINK, 0700, NULL},
+    {"key_link_directory", "node.key", BAD_LINK, 0770, "directory on the way"},
+    {"key_fifo", "node.key", BAD_FIFO, 0, "expected a regular file"},
+    {"key_directory", "node.key", BAD_DIR, 0, "expected a regular file"},
     {"pub_mode_0644", "node.pub", BAD_MODE, 0644, NULL},
     {"pub_mode_0400", "node.pub", BAD_MODE, 0400, NULL},
     {"pub_mode_0620", "node.pub", BAD_MODE, 0620, "written by other users"},
     {"pub_mode_0602", "node.pub", BAD_MODE, 0602, "written by other users"},
     {"pub_owner", "node.pub", BAD_OWNER, 0, "belongs to another user"},
-    {"pub_link", "node.pub", BAD_LINK, 0, "is a symbolic link"},
+    {"pub_link", "node.pub", BAD_LINK, 0700, "is a symbolic link"},
     {"pub_fifo", "node.pub", BAD_FIFO, 0, "is not a regular file"},
     {"pub_directory", "node.pub", BAD_DIR, 0, "is not a regular file"},
 };
@@ -424,9 +409,13 @@ static void make_bad(const pn_tempdir *t, const bad_row *row)
         assert_int_equal(chown(path, OTHER_UID, OTHER_UID), 0);
         return;
     }
-    assert_int_equal(rename(path, pn_tempdir_path(t, "away")), 0);
+    /* As a secret is mounted: a directory that a link shows. */
+    assert_int_equal(mkdirat(t->fd, "mount", 0700), 0);
+    assert_int_equal(rename(path, pn_tempdir_path(t, "mount/away")), 0);
+    assert_int_equal(fchmodat(t->fd, "mount", row->mode, 0), 0);
     if (row->bad == BAD_LINK) {
-        assert_int_equal(symlink("away", path), 0);
+        assert_int_equal(symlinkat("mount", t->fd, "data"), 0);
+        assert_int_equal(symlink("data/away", path), 0);
     } else if (row->bad == BAD_FIFO) {
         assert_int_equal(mkfifo(path, 0600), 0);
     } else {
@@ -460,6 +449,51 @@ static void test_trust_barrel_keys_bad(void **state)
         assert_int_equal(pn_tempdir_mode(&t, row->file), row->mode);
         assert_pair(&t, &alpha);
     }
+    pn_tempdir_fini(&t);
+}
+
+static void mount_key(pn_tempdir *t)
+{
+    static const bad_row row = {NULL, "node.key", BAD_LINK, 0700, NULL};
+
+    make(t);
+    make_bad(t, &row);
+}
+
+/* A mounted secret that is gone is not made anew. */
+static void test_trust_barrel_keys_link_to_nothing(void **state)
+{
+    pn_tempdir t;
+
+    (void)state;
+    mount_key(&t);
+    assert_int_equal(unlinkat(t.fd, "mount/away", 0), 0);
+    assert_int_equal(unlinkat(t.fd, "node.pub", 0), 0);
+    assert_refused(&t, PN_SYS, "/node.key: No such file");
+    assert_int_equal(pn_tempdir_mode(&t, "node.pub"), -1);
+    pn_tempdir_fini(&t);
+}
+
+/* A key that is mounted is changed where it comes from: nothing is written. */
+static void test_trust_barrel_keys_rotate_link(void **state)
+{
+    pn_barrel_keys *keys;
+    char *backup = NULL;
+    pn_tempdir t;
+
+    (void)state;
+    mount_key(&t);
+    keys = must_open(&t);
+    assert_int_equal(
+        pn_barrel_keys_rotate(keys, WALL_US, &backup, &error), PN_PERMISSION);
+    assert_null(backup);
+    assert_says(error.text, "/node.key: is a symbolic link, expected a file");
+    assert_says(error.text, "change the secret where it comes from");
+    assert_true(speaks_with(keys, &alpha));
+    assert_int_equal(pn_tempdir_mode(&t, "backups"), -1);
+    pn_barrel_keys_close(keys);
+    assert_bytes(&t, "mount/away", alpha.secret.bytes, PN_KEY_LEN);
+    assert_bytes(&t, "node.pub", alpha.public_key.bytes, PN_KEY_LEN);
     pn_tempdir_fini(&t);
 }
 
@@ -519,7 +553,7 @@ static void test_trust_barrel_keys_foreign_copy(void **state)
 static void test_trust_barrel_keys_reload(void **state)
 {
     pn_barrel_keys *keys;
-    const pn_key_pair *pair;
+    const pn_ed25519_pair *pair;
     bool is_changed = true;
     pn_tempdir t;
 
@@ -578,7 +612,7 @@ static void test_trust_barrel_keys_rotate(void **state)
     assert_int_equal(pn_tempdir_mode(&t, "backups/" STAMP "/node.pub"), 0600);
     assert_bytes(&t, "backups/" STAMP "/node.key", alpha.secret.bytes, 32);
     assert_bytes(&t, "backups/" STAMP "/node.pub", alpha.public_key.bytes, 32);
-    assert_false(pn_key_equal(
+    assert_false(pn_ed25519_key_equal(
         &pn_barrel_keys_pair(keys)->public_key, &alpha.public_key));
     assert_pair(&t, pn_barrel_keys_pair(keys));
     assert_int_equal(pn_tempdir_mode(&t, "node.key"), 0600);
@@ -599,7 +633,7 @@ static void test_trust_barrel_keys_rotate(void **state)
 static void test_trust_barrel_keys_rotate_again(void **state)
 {
     pn_barrel_keys *keys;
-    pn_key_pair second;
+    pn_ed25519_pair second;
     char *backup;
     pn_tempdir t;
 
@@ -709,18 +743,17 @@ static void test_trust_barrel_keys_rotate_fails(void **state)
 
 /* ---- copies of other files --------------------------------------------- */
 
-static const char *const CERTIFICATE[PN_BACKUP_FILES] = {
-    "node.crt", "node.key"};
+static const char *const CERTIFICATE[PN_PAIR_FILES] = {"node.crt", "node.key"};
 
 static pn_err back_up(const pn_tempdir *t, int64_t wall_us, char **ret_path)
 {
-    pn_data_dir dir;
-    pn_err err = pn_data_dir_open(t->path, &dir, &error);
+    pn_guarded_dir dir;
+    pn_err err = pn_guarded_open(t->path, NULL, &dir, &error);
 
     assert_int_equal(err, PN_OK);
     *ret_path = NULL;
-    err = pn_backup_make(&dir, CERTIFICATE, wall_us, ret_path, &error);
-    pn_data_dir_close(&dir);
+    err = pn_pair_back_up(&dir, CERTIFICATE, wall_us, ret_path, &error);
+    pn_guarded_close(&dir);
     return err;
 }
 
@@ -746,19 +779,19 @@ static void test_trust_backup_certificate(void **state)
 
 static void test_trust_backup_size(void **state)
 {
-    static const char big[PN_BACKUP_FILE_MAX + 1];
+    static const char big[PN_PAIR_BACKUP_MAX + 1];
     pn_tempdir t;
     char *path;
 
     (void)state;
     pn_tempdir_init(&t);
     pn_tempdir_put(&t, "node.crt", "crt", 3);
-    for (size_t n = PN_BACKUP_FILE_MAX - 1; n <= sizeof(big); n++) {
+    for (size_t n = PN_PAIR_BACKUP_MAX - 1; n <= sizeof(big); n++) {
         const int64_t wall_us = WALL_US + (int64_t)n * 1000000;
 
         pn_tempdir_put(&t, "node.key", big, n);
         assert_int_equal(back_up(&t, wall_us, &path),
-            n <= PN_BACKUP_FILE_MAX ? PN_OK : PN_LIMIT);
+            n <= PN_PAIR_BACKUP_MAX ? PN_OK : PN_LIMIT);
         free(path);
     }
     assert_says(error.text, "node.key");
@@ -922,6 +955,8 @@ int main(void)
             BAD_ROWS[i].name);
     }
     ADD(test_trust_barrel_keys_bad_directory, "T20_bad/directory");
+    ADD(test_trust_barrel_keys_link_to_nothing, "T20_link_to_nothing");
+    ADD(test_trust_barrel_keys_rotate_link, "T20_rotate_link");
     ADD(test_trust_barrel_keys_rotation_cut_off, "T21_rotation_cut_off");
     ADD(test_trust_barrel_keys_foreign_copy, "T20_foreign_copy");
     ADD(test_trust_barrel_keys_reload, "reload");

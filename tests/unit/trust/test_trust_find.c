@@ -10,8 +10,10 @@ enum { NONE = -1, AMBIGUOUS = -2 };
 
 /* Fingerprints of the recorded identities: a039198a48bc8623, c6d00c3a4792a570,
  * 69942f6a123ccb66. The fourth has alice's label, the fifth a label that looks
- * like bob's fingerprint, the sixth one that looks like its own key. */
-static pn_store_peer peers[6];
+ * like bob's fingerprint, the seventh bob's key as its label, the eighth that
+ * of nobody. The originals write such lists. */
+enum { N_PEERS = 8 };
+static pn_store_peer peers[N_PEERS];
 
 static void make_peers(void)
 {
@@ -19,10 +21,12 @@ static void make_peers(void)
         "c769cbfc99432f19e1eb60f54c1a5af920a5941b3ae0384ca15690c221592c5c",
         "172f6a5d0a3b2d3aa9f334bbc7a350a9b7f5156db8aa00a8f68e54e8db17d914",
         "371564cd66892c291f3beae8eac67a8dc4837a69062f562ade8b6102628a2066"};
-    static const char *const labels[] = {
-        "alice", "", "carol", "alice", "c6d0", "Bob's \xe2\x98\x8e"};
+    static const char *const labels[] = {"alice", "", "carol", "alice", "c6d0",
+        "Bob's \xe2\x98\x8e",
+        "C4XWUXIKHMWTVKPTGS54PI2QVG37KFLNXCVABKHWRZKORWYX3EKA",
+        "IEBAGBAFAYDQQCIKBMGA2DQPCAIREEYUCULBOGAZDINRYHI6D4QA"};
 
-    for (unsigned i = 0; i < 6; i++) {
+    for (unsigned i = 0; i < N_PEERS; i++) {
         memset(peers[i].key.bytes, (int)i, sizeof(peers[i].key.bytes));
         if (i < 3) {
             assert_int_equal(pn_key_parse(keys[i], &peers[i].key), PN_OK);
@@ -44,8 +48,10 @@ static const find_row ROWS[] = {
     {"label_prefix", "caro", NONE},
     {"label_and_space", "carol ", NONE},
     {"label_of_two", "alice", AMBIGUOUS},
-    {"label_before_fingerprint", "c6d0", 4},
-    {"base32", "C4XWUXIKHMWTVKPTGS54PI2QVG37KFLNXCVABKHWRZKORWYX3EKA", 1},
+    {"label_and_fingerprint", "c6d0", AMBIGUOUS},
+    {"fingerprint_beyond_a_label", "c6d00", 1},
+    {"key_before_label", "C4XWUXIKHMWTVKPTGS54PI2QVG37KFLNXCVABKHWRZKORWYX3EKA",
+        1},
     {"base32_lower", "c4xwuxikhmwtvkptgs54pi2qvg37kflnxcvabkhwrzkorwyx3eka", 1},
     {"base32_short", "C4XWUXIKHMWTVKPTGS54PI2QVG37KFLNXCVABKHWRZKORWYX3EK",
         NONE},
@@ -78,7 +84,7 @@ static void test_trust_find_row(void **state)
 
     memset(&key, 0x77, sizeof(key));
     before = key;
-    err = pn_store_find(peers, 6, row->text, &key);
+    err = pn_store_find(peers, N_PEERS, row->text, &key);
     if (row->want >= 0) {
         assert_int_equal(err, PN_OK);
         assert_true(pn_key_equal(&key, &peers[row->want].key));

@@ -11,7 +11,7 @@ static pn_principal principal(pn_family family, unsigned n)
 {
     pn_principal who = {.family = family};
 
-    memset(who.key.bytes, (int)n, sizeof(who.key.bytes));
+    memset(&who.key, (int)n, sizeof(who.key));
     return who;
 }
 
@@ -21,7 +21,7 @@ typedef enum grant_kind {
     GRANT_NOBODY,
     GRANT_PAIRED,
     GRANT_THIS,        /* exactly the caller */
-    GRANT_OTHER_KEY,   /* somebody else of the same family */
+    GRANT_OTHER_KEY,   /* another key of the same family */
     GRANT_OTHER_FAMILY /* the same key bytes in the other family */
 } grant_kind;
 
@@ -96,8 +96,8 @@ static void test_trust_grants_decide(void **state)
     pn_grants_fini(&g);
 }
 
-/* A table written by somebody who got hold of the array, past pn_grants_add:
- * even then nobody is nobody. */
+/* An array that was filled without pn_grants_add: even then a principal without
+ * a key matches nothing. */
 static void test_trust_grants_nobody_matches_nothing(void **state)
 {
     pn_principal zero[2] = {
@@ -145,7 +145,7 @@ static void test_trust_grants_one_bit_off(void **state)
     for (unsigned bit = 0; bit < 256; bit++) {
         pn_principal near = who;
 
-        near.key.bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        near.key.x25519.bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
         assert_int_equal(pn_decide(&g, &near, true), PN_REASON_FORBIDDEN);
     }
     assert_int_equal(pn_decide(&g, &who, true), PN_REASON_NONE);

@@ -91,7 +91,7 @@ static void assert_written(
 
 /* ---- what the originals write ------------------------------------------- */
 
-/* What is read goes back to the byte, whatever OTP wrote it. */
+/* A list that was read is written back to the byte, of every OTP. */
 static void test_trust_list_upstream_reads_and_goes_back(void **state)
 {
     const json_t *row = *state;
@@ -196,7 +196,7 @@ static void test_trust_list_upstream_made_anew(void **state)
 
 typedef enum verdict {
     TAKEN,  /* as the original takes it */
-    CLOSED, /* the original forgets everybody; ours refuses the file */
+    CLOSED, /* the original forgets all peers; ours refuses the file */
     STRICT  /* the original goes on with it, or crashes later; ours refuses */
 } verdict;
 
@@ -303,7 +303,7 @@ static void test_trust_list_store_load(void **state)
 {
     const load_row *r = *state;
     const json_t *hex = json_object_get(r->row, "file_hex");
-    pn_store_error error = {.text = ""};
+    pn_why error = {.text = ""};
     pn_store *store = NULL;
     pn_tempdir t;
     size_t len = 0;

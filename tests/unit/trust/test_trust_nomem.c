@@ -1,55 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * FI-8 for the store: the 1st, 2nd, 3rd ... allocation of an edit fails, until
- * it passes. Linked with --wrap, so that only our own allocations count.
+ * it passes.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fixture.h"
-
-/* Allocations until one fails; 0: none does. */
-static unsigned fail_at;
-static bool has_failed;
-
-static bool fails_now(void)
-{
-    if (fail_at == 0 || --fail_at > 0) {
-        return false;
-    }
-    has_failed = true;
-    return true;
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_reallocarray(void *p, size_t n, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_reallocarray(void *p, size_t n, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t n)
-{
-    return fails_now() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails_now() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_reallocarray(void *p, size_t n, size_t size)
-{
-    return fails_now() ? NULL : __real_reallocarray(p, n, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails_now() ? NULL : __real_strdup(text);
-}
+#include "nomem.h"
 
 static pn_public_key new_key;
 
@@ -109,14 +68,14 @@ static bool fail_nth(const op_row *op, unsigned n)
     pn_tempdir t;
     pn_store *store;
     pn_store *again;
+    bool has_failed;
     pn_err err;
 
     fixture_make(&t);
     store = fixture_open(&t);
-    has_failed = false;
-    fail_at = n;
+    pn_nomem_begin(n);
     err = op->run(store);
-    fail_at = 0;
+    has_failed = pn_nomem_end();
     if (has_failed && err != PN_OK) {
         assert_int_equal(err, PN_NOMEM);
         /* Unpairing counts all the same; nothing else happened. */
@@ -152,11 +111,38 @@ static void test_trust_nomem_op(void **state)
     assert_true(n > (op->is_edit ? 10 : 3));
 }
 
+/* Memory ends at the nth allocation of an unpairing: the peer stays removed
+ * whatever the disk has, also when it is read again. */
+static void test_trust_nomem_cut(void **state)
+{
+    bool has_failed;
+    unsigned n = 0;
+
+    (void)state;
+    do {
+        pn_store *store;
+        pn_tempdir t;
+
+        fixture_make(&t);
+        store = fixture_open(&t);
+        pn_nomem_begin_all(++n);
+        (void)!pn_store_unpair(store, &fixture_carol, NULL);
+        has_failed = pn_nomem_end();
+        assert_false(trusts(store, &fixture_carol));
+        assert_int_equal(pn_store_reload(store, NULL, NULL), PN_OK);
+        assert_false(trusts(store, &fixture_carol));
+        pn_store_close(store);
+        pn_tempdir_fini(&t);
+    } while (has_failed);
+    assert_true(n > 10);
+}
+
 /* Opening: nothing is left open or half made, and the next one works. */
 static void test_trust_nomem_open(void **state)
 {
     const bool is_first = *(const bool *)*state;
     unsigned n = 0;
+    bool has_failed;
     pn_err err;
 
     do {
@@ -168,10 +154,9 @@ static void test_trust_nomem_open(void **state)
         } else {
             fixture_make(&t);
         }
-        has_failed = false;
-        fail_at = ++n;
+        pn_nomem_begin(++n);
         err = pn_store_open(fixture_data(&t), &store, NULL, NULL);
-        fail_at = 0;
+        has_failed = pn_nomem_end();
         if (err != PN_OK) {
             assert_true(err == PN_NOMEM || err == PN_SYS);
             assert_null(store);
@@ -198,6 +183,7 @@ int main(void)
         pn_test_addf(test_trust_nomem_op, (void *)(uintptr_t)&OPS[i],
             "trust/nomem/%s", OPS[i].name);
     }
+    pn_test_add("trust/nomem/cut", test_trust_nomem_cut, NULL);
     pn_test_add("trust/nomem/open", test_trust_nomem_open,
         (void *)(uintptr_t)&truths[0]);
     pn_test_add("trust/nomem/first_open", test_trust_nomem_open,

@@ -6,8 +6,8 @@
 #include "harness.h"
 #include "wire/announce.h"
 
-/* What raises in the original cannot be said in our types: a port is 16 bits,
- * a key 32 bytes. */
+/* Inputs that raise in the original do not fit our types: a port is 16 bits, a
+ * key 32 bytes. */
 static void test_encode(void **state)
 {
     const char *result = pn_json_string(*state, "result");
@@ -107,7 +107,7 @@ static void test_constant(void **state)
         pn_announce_read(packet, sizeof(packet), &announce), PN_OK);
 }
 
-/* Whatever is read is written back as it was. */
+/* An announce that was read is written back as it was. */
 static void test_round_trip(void **state)
 {
     uint64_t seed = 11;

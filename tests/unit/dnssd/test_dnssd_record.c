@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The instance name and the TXT strings of a node: docs/PROTOCOL.md, section
+ * 6.1. */
+#include <string.h>
+
+#include "harness.h"
+#include "record.h"
+
+#define KEY_TEXT "CRSUCYXDVXKUYY7IGPCCPNWDZFCYK4M7XVFBZPNYIBBWG6ODTJSA"
+
+static pn_public_key some_key(void)
+{
+    pn_public_key key;
+
+    memset(&key, 0x14, sizeof(key));
+    return key;
+}
+
+static void test_name(void **state)
+{
+    pn_public_key key = some_key();
+    char name[PN_DNSSD_NAME_CAP];
+    char text[PN_BASE32_LEN + 1];
+
+    (void)state;
+    pn_dnssd_instance_name(&key, name);
+    pn_key_to_base32(&key, text);
+    assert_int_equal(strlen(name), 60);
+    assert_memory_equal(name, "peernet-", 8);
+    assert_string_equal(name + 8, text);
+}
+
+static void check_written(const char *label, int want_n)
+{
+    pn_public_key key = some_key();
+    pn_public_key read;
+    AvahiStringList *txt = pn_dnssd_txt_write(&key, label);
+
+    assert_non_null(txt);
+    assert_int_equal((int)avahi_string_list_length(txt), want_n);
+    assert_true(pn_dnssd_txt_read(txt, &read));
+    assert_true(pn_key_equal(&key, &read));
+    assert_int_equal(avahi_string_list_find(txt, "n") != NULL, label != NULL);
+    avahi_string_list_free(txt);
+}
+
+static void test_write(void **state)
+{
+    (void)state;
+    check_written(NULL, 2);
+    check_written("kitchen", 3);
+}
+
+typedef struct txt_row {
+    const char *name;
+    const char *strings[4];
+    bool is_node;
+} txt_row;
+
+static const txt_row rows[] = {
+    {"either_order", {"pk=" KEY_TEXT, "v=1"}, true},
+    {"either_case", {"PK=" KEY_TEXT, "V=1"}, true},
+    {"more", {"v=1", "pk=" KEY_TEXT, "later=x"}, true},
+    {"label", {"v=1", "pk=" KEY_TEXT, "n=kitchen"}, true},
+    {"empty", {NULL}, false},
+    {"no_version", {"pk=" KEY_TEXT}, false},
+    {"version_2", {"v=2", "pk=" KEY_TEXT}, false},
+    {"version_10", {"v=10", "pk=" KEY_TEXT}, false},
+    {"version_without_value", {"v", "pk=" KEY_TEXT}, false},
+    {"no_key", {"v=1"}, false},
+    {"key_without_value", {"v=1", "pk"}, false},
+    {"empty_key", {"v=1", "pk="}, false},
+    {"short_key", {"v=1", "pk=CRSUCYXDVXKUYY7I"}, false},
+    {"long_key", {"v=1", "pk=" KEY_TEXT "A"}, false},
+    {"not_base32", {"v=1", "pk=1" KEY_TEXT}, false},
+    {"hexadecimal",
+        {"v=1", "pk=1414141414141414141414141414141414141414141414141414141414"
+                "141414"},
+        false},
+};
+
+static void test_read(void **state)
+{
+    const txt_row *row = *state;
+    AvahiStringList *txt = NULL;
+    pn_public_key want;
+    pn_public_key key;
+
+    for (int i = 0; i < 4 && row->strings[i] != NULL; i++) {
+        txt = avahi_string_list_add(txt, row->strings[i]);
+    }
+    assert_int_equal(pn_dnssd_txt_read(txt, &key), row->is_node);
+    if (row->is_node) {
+        assert_int_equal(pn_key_parse(KEY_TEXT, &want), PN_OK);
+        assert_true(pn_key_equal(&want, &key));
+    }
+    avahi_string_list_free(txt);
+}
+
+/* The value of a TXT string may hold any byte. */
+static void test_nul_inside(void **state)
+{
+    static const char value[] = "1\0002";
+    AvahiStringList *txt = avahi_string_list_new("pk=" KEY_TEXT, NULL);
+    pn_public_key key;
+
+    (void)state;
+    txt = avahi_string_list_add_pair_arbitrary(
+        txt, "v", (const uint8_t *)value, 3);
+    assert_false(pn_dnssd_txt_read(txt, &key));
+    avahi_string_list_free(txt);
+}
+
+int main(void)
+{
+    pn_test_add("dnssd/record/name", test_name, NULL);
+    pn_test_add("dnssd/record/write", test_write, NULL);
+    pn_test_add("dnssd/record/nul_inside", test_nul_inside, NULL);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        pn_test_addf(test_read, (void *)(uintptr_t)&rows[i],
+            "dnssd/record/read/%s", rows[i].name);
+    }
+    return pn_test_run("dnssd/record");
+}
