@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the benchmarks share: clock, pinning, medians, result lines. */
+/* Shared by the benchmarks: clock, pinning, medians, result lines. */
 #ifndef PN_BENCH_BENCH_H
 #define PN_BENCH_BENCH_H
 

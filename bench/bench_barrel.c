@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Barrel link: two processes on loopback, both nodes with a thread of
- * their own and inline handlers. Beside each figure what the same nodes do
- * over TCP and Noise in the same run, and a ceiling of bare primitives.
+ * The Barrel link: two processes on loopback, both nodes with a thread of their
+ * own and inline handlers. Beside each figure stand the figure of the same
+ * nodes over TCP and Noise in the same run, and a ceiling of bare primitives.
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -25,6 +25,7 @@
 
 #include "bench.h"
 #include "crypto/crypto.h"
+#include "keys/ed25519.h"
 
 enum { ROUNDS = 5, DIALLERS = 64, AUTHS = 8, CALLS = 30000, IN_FLIGHT = 64 };
 
@@ -45,7 +46,7 @@ typedef struct side {
     char dir[64];
     char keys[80];
     char quic[80];
-    pn_public_key key; /* Ed25519 */
+    pn_ed25519_key key;
     pn_node *node;
     pn_barrel *barrel;
 } side;
@@ -69,7 +70,7 @@ static void side_init(side *s)
     pn_barrel_store_close(store);
 }
 
-static void side_pin(const side *s, const char *name, const pn_public_key *key)
+static void side_pin(const side *s, const char *name, const pn_ed25519_key *key)
 {
     pn_barrel_store *store = NULL;
 
@@ -81,6 +82,7 @@ static void side_pin(const side *s, const char *name, const pn_public_key *key)
 
 static void side_open(side *s, const char *name, const pn_barrel_address *where)
 {
+    pn_why why = {0};
     pn_node_options node;
     pn_barrel_options barrel;
 
@@ -90,13 +92,13 @@ static void side_open(side *s, const char *name, const pn_barrel_address *where)
     node.listen_port = 0;
     node.linger_ms = 0;
     node.watch_network = false;
-    /* The authentications are all of one source. */
+    /* All authentications come from one source. */
     node.max_strangers = 4 * DIALLERS;
     node.max_strangers_per_source = 4 * DIALLERS;
     node.strangers_per_second = 1000000;
     node.source_per_second = 1000000;
     node.source_burst = 1000000;
-    must(pn_node_open(&node, &s->node) == PN_OK, pn_node_open_error());
+    must(pn_node_open(&node, &s->node, &why) == PN_OK, why.text);
     pn_barrel_options_init(&barrel);
     barrel.name = name;
     barrel.cookie = "bench";
@@ -106,8 +108,7 @@ static void side_open(side *s, const char *name, const pn_barrel_address *where)
     barrel.listen_port = 0;
     barrel.addresses = where;
     barrel.n_addresses = where == NULL ? 0 : 1;
-    must(pn_barrel_open(s->node, &barrel, &s->barrel) == PN_OK,
-        pn_node_open_error());
+    must(pn_barrel_open(s->node, &barrel, &s->barrel, &why) == PN_OK, why.text);
 }
 
 static void on_echo(pn_request *req, pn_term args, void *user)
@@ -125,9 +126,9 @@ static void on_sink(pn_request *req, pn_term args, void *user)
     }
 }
 
-static void serve(side *s, const pn_public_key *client)
+static void serve(side *s, const pn_ed25519_key *client)
 {
-    pn_principal who = {.family = PN_FAMILY_BARREL, .key = *client};
+    pn_principal who = pn_barrel_principal(client);
     pn_expose_options options;
     pn_beam_dist *table = NULL;
 
@@ -146,7 +147,7 @@ static void serve(side *s, const pn_public_key *client)
 }
 
 static void server_main(
-    side *s, const pn_public_key *client, unsigned core, int in, int out)
+    side *s, const pn_ed25519_key *client, unsigned core, int in, int out)
 {
     pn_public_key peer;
     hello h;
@@ -219,8 +220,9 @@ static void pair_close(pair *p)
 
 /* ---- authentications --------------------------------------------------- */
 
-/* Microseconds of everything public-key in one: two X25519 key pairs and
- * secrets, one P-256 signature and its check, two Ed25519 of either. */
+/* Microseconds of the public-key operations of one authentication: two X25519
+ * key pairs and secrets, one P-256 signature and its check, two Ed25519 of
+ * either. */
 static double bound_us(void)
 {
     enum { N = 400 };
@@ -229,6 +231,7 @@ static double bound_us(void)
     EVP_MD_CTX *verify = EVP_MD_CTX_new();
     pn_secret_key secret = {{1}};
     pn_public_key public_key;
+    pn_ed25519_key signer;
     uint8_t shared[PN_KEY_LEN];
     uint8_t signature[PN_SIGNATURE_LEN];
     uint8_t data[130] = {0};
@@ -242,9 +245,9 @@ static double bound_us(void)
         for (int half = 0; half < 2; half++) {
             must(pn_x25519_public(&secret, &public_key) == PN_OK
                      && pn_x25519(&secret, &public_key, shared) == PN_OK
-                     && pn_ed25519_public(&secret, &public_key) == PN_OK
+                     && pn_ed25519_public(&secret, &signer) == PN_OK
                      && pn_ed25519_sign(&secret, data, 104, signature) == PN_OK
-                     && pn_ed25519_verify(&public_key, data, 104, signature)
+                     && pn_ed25519_verify(&signer, data, 104, signature)
                             == PN_OK,
                 "25519");
         }
@@ -270,11 +273,11 @@ typedef struct dialler {
 static void *dial_and_leave(void *user)
 {
     dialler *d = user;
-    char why[PN_BARREL_SENTENCE_MAX];
+    pn_why why = {0};
 
     for (int i = 0; i < AUTHS; i++) {
-        if (pn_barrel_connect(d->side.barrel, SERVER, 10000, why) != PN_OK) {
-            (void)fprintf(stderr, "connect: %s\n", why);
+        if (pn_barrel_connect(d->side.barrel, SERVER, 10000, &why) != PN_OK) {
+            (void)fprintf(stderr, "connect: %s\n", why.text);
             exit(1);
         }
         (void)!pn_barrel_disconnect(d->side.barrel, SERVER);
@@ -314,8 +317,9 @@ static double auths_per_s(dialler *diallers)
     return DIALLERS * AUTHS / ((double)(bench_now_ns() - start) / 1e9);
 }
 
-/* All on one core, which the diallers keep busy together: one by itself waits
- * for acknowledgements most of the time (barrel-wire section 14.1). */
+/* All on one core, which many diallers together keep busy, because a single one
+ * waits for acknowledgements most of the time (docs/BARREL-PROTOCOL.md, section
+ * 14.1). */
 static void bench_auths(void)
 {
     static dialler diallers[DIALLERS];
@@ -434,7 +438,7 @@ static void bench_calls(pair *p)
 
 enum { LARGE = 512 << 10, N_LARGE = 256 };
 
-/* Sends until all are taken, and a call at the end waits for the last. */
+/* Sends until all are accepted, then waits for the last with a call. */
 static double large_mb_s(pair *p, pn_term args, pn_term small, int over_tcp)
 {
     uint64_t start = bench_now_ns();
@@ -468,8 +472,8 @@ static double large_mb_s(pair *p, pn_term args, pn_term small, int over_tcp)
     return (double)LARGE * N_LARGE / ((double)(bench_now_ns() - start) / 1e3);
 }
 
-/* Bare UDP with GSO on loopback, sender and reader on a core each: MB/s that
- * were sent; what the reader misses is QUIC's to send again. */
+/* Bare UDP with GSO on loopback, sender and reader on a core each: Returns MB/s
+ * sent; loss does not count, because QUIC would send again. */
 static double bare_gso_mb_s(void)
 {
     enum { SEGMENT = 1452, SEGMENTS = 44, TOTAL = 256 << 20 };

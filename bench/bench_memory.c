@@ -19,7 +19,7 @@
 #include <peernet/peernet.h>
 
 #include "bench.h"
-#include "session/session.h"
+#include "session/session_internal.h"
 #include "trust/trust_list.h"
 
 enum { LINKS = 1000, STEP = 100 };
@@ -127,7 +127,7 @@ static void link_make(const pn_key_pair *pair, uint16_t port)
     must(
         pn_session_new(&config, bench_now_ns() / 1000, &s) == PN_OK, "session");
     flush(s, fd);
-    while (!pn_session_is_open(s)) {
+    while (s->state != PN_SESSION_OPEN) {
         ssize_t n = read(fd, buf, sizeof(buf));
         size_t used = 0;
 
@@ -184,6 +184,7 @@ static pn_key_pair *make_pairs(const char *dir)
 
 static pn_node *open_node(const char *dir)
 {
+    pn_why why = {0};
     pn_node_options opt;
     pn_node *node = NULL;
 
@@ -195,7 +196,7 @@ static pn_node *open_node(const char *dir)
     opt.own_loop = true;
     opt.source_per_second = 1000000;
     opt.source_burst = 1000000;
-    must(pn_node_open(&opt, &node) == PN_OK, pn_node_open_error());
+    must(pn_node_open(&opt, &node, &why) == PN_OK, why.text);
     return node;
 }
 

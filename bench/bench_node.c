@@ -4,8 +4,8 @@
  * calls and sends beside ceilings measured in the same run.
  *
  * Both nodes have their own thread. The server's handlers are inline, and the
- * client goes on from the callback of what it did before, as a program made
- * for speed would: then no message changes threads.
+ * client continues from the callback of its last operation, so no message
+ * changes threads.
  */
 #include <errno.h>
 #include <semaphore.h>
@@ -295,7 +295,7 @@ static void node_options(pn_node_options *opt, const char *dir)
     opt->watch_network = false;
 }
 
-/* What the server tells the client through a pipe. */
+/* The server's message to the client through a pipe. */
 typedef struct hello {
     pn_public_key key;
     uint16_t port;
@@ -303,6 +303,7 @@ typedef struct hello {
 
 static void server_main(const char *dir, int in, int out)
 {
+    pn_why why = {0};
     pn_expose_options inline_handler;
     pn_node_options opt;
     pn_node *node = NULL;
@@ -312,7 +313,7 @@ static void server_main(const char *dir, int in, int out)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     bench_pin(1);
     node_options(&opt, dir);
-    must(pn_node_open(&opt, &node) == PN_OK, pn_node_open_error());
+    must(pn_node_open(&opt, &node, &why) == PN_OK, why.text);
     pn_expose_options_init(&inline_handler);
     inline_handler.flags = PN_EXPOSE_INLINE;
     must(
@@ -331,6 +332,7 @@ static void server_main(const char *dir, int in, int out)
 
 static void client_start(client *c)
 {
+    pn_why why = {0};
     char server_dir[] = "/tmp/peernet-bench-XXXXXX";
     char address[32];
     pn_node_options opt;
@@ -352,7 +354,7 @@ static void client_start(client *c)
     opt.max_output_messages = 1024;
     opt.on_event = on_event;
     opt.user = c;
-    must(pn_node_open(&opt, &c->node) == PN_OK, pn_node_open_error());
+    must(pn_node_open(&opt, &c->node, &why) == PN_OK, why.text);
     must(read(from[0], &h, sizeof(h)) == sizeof(h), "hello");
     must(write(to[1], pn_node_key(c->node), sizeof(pn_public_key))
              == sizeof(pn_public_key),
@@ -489,7 +491,7 @@ struct sender {
     caller last;
 };
 
-/* Until the link is full; a call at the end waits for the last. */
+/* Sends until the link is full; a call at the end waits for the last. */
 static void send_more(sender *s)
 {
     client *c = s->c;

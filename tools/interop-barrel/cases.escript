@@ -27,9 +27,9 @@ tap(N, Name, Run) ->
     put(peer, none),
     T0 = erlang:monotonic_time(millisecond),
     Result =
-        try
-            Run(),
-            ok
+        try Run() of
+            {skip, Why} -> {skip, Why};
+            _ -> ok
         catch
             Class:Reason:Stack -> {Class, Reason, Stack}
         end,
@@ -37,6 +37,8 @@ tap(N, Name, Run) ->
     case Result of
         ok ->
             io:format("ok ~b - ~s # ~b ms~n", [N, Name, Ms]);
+        {skip, NotHere} ->
+            io:format("ok ~b - ~s # SKIP ~s~n", [N, Name, NotHere]);
         {C, R, S} ->
             io:format("not ok ~b - ~s # ~b ms~n", [N, Name, Ms]),
             Text = io_lib:format("~p: ~P~n~P", [C, R, 40, S, 30]),
@@ -45,7 +47,7 @@ tap(N, Name, Run) ->
             [tail(F) || F <- filelib:wildcard(dir() ++ "/*.log")]
     end,
     stop_all(),
-    Result =:= ok.
+    Result =:= ok orelse element(1, Result) =:= skip.
 
 %% Where their distribution is.
 stacks() ->
@@ -193,7 +195,7 @@ wait_line(#{io := P, log := Log} = S, Start, Ms) ->
     after Ms -> error({no_line, Start})
     end.
 
-ask(S, Format, Args) -> answer(S, asked(S, Format, Args), 90000).
+ask(S, Format, Args) -> answer(S, asked(S, Format, Args), patience()).
 
 %% Asks and does not wait.
 asked(#{io := P}, Format, Args) ->
@@ -225,13 +227,13 @@ start_ours(#{name := Name, port := Port, dir := Dir, cookie := Cookie, trust := 
     Addresses = [{bin(N), bin("127.0.0.1:" ++ integer_to_list(KP))} || #{name := N, port := KP} <- Known],
     {ok, _, {Port, Key}} = do(Self, {open, bin(Dir), bin(Name), bin(Cookie), Trust,
         bin(maps:get(address, O, "127.0.0.1")), Port, Addresses, maps:get(visible, O, false),
-        bin(maps:get(discovery, O, ""))}),
+        bin(maps:get(discovery, O, "")), maps:get(dials, O, false)}),
     Key = maps:get(key, S),
     Self.
 
 bin(T) -> iolist_to_binary(T).
 
-do(S, Op) -> done(tell(S, Op), 90000).
+do(S, Op) -> done(tell(S, Op), patience()).
 tell(#{tool := P}, Op) ->
     true = port_command(P, term_to_binary(Op)),
     P.
@@ -243,10 +245,12 @@ done(P, Ms) ->
     end.
 
 connect(C, E) -> do(C, {connect, bin(maps:get(name, E)), 15000}).
-%% Upstream needs 16 s for a message of 8 MiB: it copies what it has at each packet.
-rpc(C, E, M, F, A) -> rpc(C, E, M, F, A, 60000).
+%% Upstream copies what it has of a message at each packet: 8 MiB take 16 s on a
+%% machine with nothing else to do, and minutes on a busy one.
+patience() -> 600000.
+rpc(C, E, M, F, A) -> rpc(C, E, M, F, A, patience()).
 rpc(C, E, M, F, A, Ms) -> do(C, {rpc, bin(maps:get(name, E)), bin(":" ++ M), bin(F), A, Ms}).
-call(C, E, Proc, Req) -> do(C, {call, bin(maps:get(name, E)), bin(Proc), Req, 60000}).
+call(C, E, Proc, Req) -> do(C, {call, bin(maps:get(name, E)), bin(Proc), Req, patience()}).
 
 is_ok({ok, _, _}) -> ok;
 is_ok(Other) -> error({not_ok, Other}).
@@ -335,6 +339,8 @@ single() ->
         {"they dial us over IPv6", fun ipv6/0},
         {"found by endpoint files", fun files/0},
         {"a visible node", fun visible/0},
+        {"global and pg of two of theirs, with ours visible", fun global_and_pg/0},
+        {"ours is killed and comes back by itself", fun comes_back/0},
         {"their key is rotated", fun rotated/0},
         {"theirs is killed and stays away", fun they_stay_away/0}
     ].
@@ -527,9 +533,9 @@ payload(D, Size) ->
     {ok, <<>>, Big} = call(C, E, "echo", Big),
     same(Size, ask(E, "erpc:call(~p, capp, size, [crypto:strong_rand_bytes(~b)])", [N, Size])),
     same(true, ask(E, "B = crypto:strong_rand_bytes(~b), B =:= rpc:call(~p, capp, echo, [B])", [Size, N])),
-    same(true, ask(E, "B = crypto:strong_rand_bytes(~b), B =:= gen_server:call({echo, ~p}, B, 60000)", [Size, N])),
+    same(true, ask(E, "B = crypto:strong_rand_bytes(~b), B =:= gen_server:call({echo, ~p}, B, ~b)", [Size, N, patience()])),
     ask(E, "{sink, ~p} ! crypto:strong_rand_bytes(~b), ok", [N, Size]),
-    until(Size, fun() -> {ok, _, B} = do(C, {sunk}), catch byte_size(B) end),
+    until(Size, fun() -> {ok, _, B} = do(C, {sunk}), catch byte_size(B) end, 3000),
     is_ok(do(C, {send, En, <<"sink">>, Big})),
     same([Size], ask(E, "[byte_size(B) || B <- other_side:get_sunk(1)]", [])).
 
@@ -603,9 +609,17 @@ simultaneous(Word) ->
         timer:sleep(250) %% our gate lets so many strangers in
     end || I <- lists:seq(1, 20)].
 
+%% Before 1.5 it asks for the server "::1" by TLS, which is no name.
 ipv6() ->
     {C0, E0} = pair(pinned),
     E = start_peer(E0, [C0], "::1"),
+    {ok, Quic} = ask(E, "application:get_key(quic, vsn)", []),
+    case [list_to_integer(N) || N <- string:lexemes(Quic, ".")] >= [1, 5] of
+        true -> ipv6(C0, E);
+        false -> {skip, "erlang_quic " ++ Quic ++ " has no IPv6"}
+    end.
+
+ipv6(C0, E) ->
     C = start_ours(C0, [], #{address => "::"}),
     grant(C, E),
     same(true, ask(E, "net_kernel:connect_node(~p)", [node_of(C)])),
@@ -636,6 +650,42 @@ visible() ->
         timer:sleep(1000)
     end || _ <- lists:seq(1, 8)],
     same([node_of(C)], ask(E, "nodes()", [])).
+
+%% Neither of theirs waits for what ours does not have.
+global_and_pg() ->
+    [C0, E0, F0] = All = [side(W) || W <- ["c", "e", "f"]],
+    [pin(maps:get(dir, A), maps:get(name, B), maps:get(key, B)) || A <- All, B <- All, A =/= B],
+    E = start_peer(E0, [C0, F0]),
+    F = start_peer(F0, [C0, E0]),
+    C = start_ours(C0, [E0, F0], #{visible => true}),
+    same(true, ask(E, "net_kernel:connect_node(~p)", [node_of(F)])),
+    [is_ok(connect(C, X)) || X <- [E, F]],
+    [until([node_of(C), node_of(Y)], fun() -> lists:sort(ask(X, "nodes()", [])) end) || {X, Y} <- [{E, F}, {F, E}]],
+    [begin
+        same(done, soon(X, "global:trans({a_lock, self()}, fun() -> done end)")),
+        same(ok, soon(X, "global:sync()"))
+    end || X <- [E, F]],
+    same(yes, soon(E, "global:register_name(the_name, whereis(echo))")),
+    until(node_of(E), fun() -> soon(F, "catch node(global:whereis_name(the_name))") end),
+    [soon(X, "catch pg:start(pg)") || X <- [E, F]],
+    same(ok, soon(E, "pg:join(a_group, whereis(echo))")),
+    until(1, fun() -> soon(F, "length(pg:get_members(a_group))") end),
+    same(noproc, soon(E, "R = monitor(process, {global_name_server, '" ++ maps:get(name, C) ++
+        "'}), receive {'DOWN', R, _, _, Why} -> Why end")).
+
+soon(S, Text) -> answer(S, asked(S, Text, []), 10000).
+
+%% They do not dial again what they have lost: upstream sets dist_auto_connect once.
+comes_back() ->
+    {C0, E0} = pair(pinned),
+    E = start_peer(E0, [C0]),
+    C = start_ours(C0, [E0], #{dials => true}),
+    until([node_of(C)], fun() -> ask(E, "nodes(hidden)", []) end),
+    kill(maps:get(os, C)),
+    C1 = start_ours(C0, [E0], #{dials => true}),
+    grant(C1, E),
+    %% Theirs may have to notice first that the old one has gone.
+    until(1, fun() -> ask(E, "catch gen_server:call({echo, ~p}, 1, 1000)", [node_of(C)]) end, 300).
 
 rotated() ->
     {C, E} = linked(we_dial),

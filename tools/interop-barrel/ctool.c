@@ -121,7 +121,7 @@ static void on_event(void *user, const pn_event *event)
 static void on_log(void *user, const pn_log_event *event)
 {
     (void)user;
-    fprintf(stderr, "log %s: %s\n", event->what, event->text);
+    fprintf(stderr, "log %s: %s\n", pn_log_text(event->what), event->text);
 }
 
 static bool open_node(const char *dir)
@@ -136,18 +136,24 @@ static bool open_node(const char *dir)
     o.linger_ms = 0;
     o.on_event = on_event;
     o.on_log = on_log;
-    return pn_node_open(&o, &node) == PN_OK && ctool_serve(node);
+    return pn_node_open(&o, &node, NULL) == PN_OK && ctool_serve(node);
 }
 
-/* The rest of the list [{Name, Address}, ...]. */
+/* Of a list [{Name, Address}, ...]. */
 static size_t read_addresses(pn_term list, pn_barrel_address *to)
 {
-    pn_slice name;
-    pn_slice address;
+    pn_term_reader r;
     size_t n = 0;
 
-    while (n < MAX_ADDRESSES
-           && pn_term_match(list, "[{~b, ~b} | ~t]", &name, &address, &list)) {
+    pn_term_reader_init(&r, list);
+    for (uint32_t left = pn_term_read_list(&r); left > 0 && n < MAX_ADDRESSES;
+         left--) {
+        pn_slice name;
+        pn_slice address;
+
+        if (!pn_term_match(pn_term_read_any(&r), "{~b, ~b}", &name, &address)) {
+            break;
+        }
         to[n].name = strndup((const char *)name.data, name.len);
         to[n++].address = strndup((const char *)address.data, address.len);
     }
@@ -155,9 +161,10 @@ static size_t read_addresses(pn_term list, pn_barrel_address *to)
 }
 
 /* {open, Dir, Name, Cookie, tofu | strict, Address, Port, [{Name, Address}],
- * IsVisible, DiscoveryDir}; <<>>: none */
+ * IsVisible, DiscoveryDir, Dials}; <<>>: none */
 static bool op_open(pn_term request)
 {
+    pn_why why = {0};
     pn_slice dir, name, cookie, trust, address, discovery;
     pn_term addresses;
     pn_barrel_address found[MAX_ADDRESSES];
@@ -165,11 +172,13 @@ static bool op_open(pn_term request)
     char keys[TEXT_MAX * 2], quic[TEXT_MAX * 2];
     int port;
     bool visible;
+    bool dials;
     pn_err err = PN_INVALID;
 
-    if (!pn_term_match(request, "{open, ~b, ~b, ~b, ~a, ~b, ~i, ~t, ~o, ~b}",
-            &dir, &name, &cookie, &trust, &address, &port, &addresses, &visible,
-            &discovery)) {
+    if (!pn_term_match(request,
+            "{open, ~b, ~b, ~b, ~a, ~b, ~i, ~t, ~o, ~b, ~o}", &dir, &name,
+            &cookie, &trust, &address, &port, &addresses, &visible, &discovery,
+            &dials)) {
         return false;
     }
     pn_barrel_options_init(&o);
@@ -185,16 +194,17 @@ static bool op_open(pn_term request)
     o.dns_port = 0;
     o.new_pin_ms = 1;
     o.visible = visible;
+    o.dial_pinned = dials;
     o.discovery_dir = discovery.len == 0 ? NULL : text_of(discovery);
     o.addresses = found;
     o.n_addresses = read_addresses(addresses, found);
     if (open_node(text_of(dir))) {
-        err = pn_barrel_open(node, &o, &barrel);
+        err = pn_barrel_open(node, &o, &barrel, &why);
     }
     if (err != PN_OK) {
-        answer_term(false, pn_node_open_error(), (pn_term){0});
+        answer_term(false, why.text, (pn_term){0});
     } else {
-        pn_public_key key;
+        pn_ed25519_key key;
 
         pn_barrel_key(barrel, &key);
         answer_ok("{~i, ~k}", (int)pn_barrel_port(barrel), &key);
@@ -205,7 +215,7 @@ static bool op_open(pn_term request)
 /* {grant, Key} */
 static bool op_grant(pn_term request)
 {
-    pn_public_key key;
+    pn_ed25519_key key;
 
     if (!pn_term_match(request, "{grant, ~k}", &key)) {
         return false;
@@ -217,7 +227,7 @@ static bool op_grant(pn_term request)
 /* {connect, Name, Ms} */
 static bool op_connect(pn_term request)
 {
-    char why[PN_BARREL_SENTENCE_MAX] = "";
+    pn_why why = {0};
     pn_slice name;
     int ms;
     pn_err err;
@@ -225,8 +235,8 @@ static bool op_connect(pn_term request)
     if (!pn_term_match(request, "{connect, ~b, ~i}", &name, &ms)) {
         return false;
     }
-    err = pn_barrel_connect(barrel, text_of(name), (uint32_t)ms, why);
-    answer_term(err == PN_OK, err == PN_OK ? "" : why, (pn_term){0});
+    err = pn_barrel_connect(barrel, text_of(name), (uint32_t)ms, &why);
+    answer_term(err == PN_OK, err == PN_OK ? "" : why.text, (pn_term){0});
     return true;
 }
 
@@ -371,7 +381,7 @@ static bool op_sunk(pn_term request)
 /* {pinned, Name} */
 static bool op_pinned(pn_term request)
 {
-    pn_public_key key;
+    pn_ed25519_key key;
     pn_slice name;
     pn_err err;
 

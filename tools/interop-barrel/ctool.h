@@ -11,7 +11,7 @@
  * after saying why on stderr. */
 bool ctool_serve(pn_node *node);
 /* Grants all of them but `closed` and capp:secret/0. */
-pn_err ctool_grant(pn_node *node, const pn_public_key *key);
+pn_err ctool_grant(pn_node *node, const pn_ed25519_key *key);
 /* How many messages `sink` got, and the newest. Ownership: free() of
  * ret_last->data; empty: none. */
 unsigned ctool_sunk(pn_term *ret_last);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tool serves, and what it waits for. */
+/* The tool's services, and its waits. */
 #include "ctool.h"
 
 #include <errno.h>
@@ -127,9 +127,9 @@ bool ctool_serve(pn_node *node)
     return err == PN_OK;
 }
 
-pn_err ctool_grant(pn_node *node, const pn_public_key *key)
+pn_err ctool_grant(pn_node *node, const pn_ed25519_key *key)
 {
-    pn_principal who = {.family = PN_FAMILY_BARREL, .key = *key};
+    pn_principal who = pn_barrel_principal(key);
     pn_err err = pn_grant(node, PN_BEAM_DIST_HANDLE, &who);
 
     for (size_t i = 0; err == PN_OK && i + 1 < N_HANDLES; i++) {
@@ -272,7 +272,7 @@ unsigned ctool_at_once(const ctool_load *load, unsigned n)
         }
     }
     (void)pthread_mutex_lock(&lock);
-    while (c.n_left > 0) { /* each is told, by its timeout at the latest */
+    while (c.n_left > 0) { /* each call ends, by its timeout at the latest */
         (void)pthread_cond_wait(&changed, &lock);
     }
     (void)pthread_mutex_unlock(&lock);

@@ -68,7 +68,7 @@ get_sunk(N) ->
     sink ! {get, self(), N},
     receive
         {sunk, L} -> L
-    after 40000 -> timeout
+    after 600000 -> timeout
     end.
 
 %% How many of N calls of M:F(A) at Node had the answer Want; Mode: seq | par.
