@@ -5,8 +5,8 @@
  *
  *     chat DIR KEY [HOST:PORT]
  *
- * Messages are what the originals' demo sends: %{text: "..."}. Nothing is
- * queued: what is typed while the peer is away is lost, and said so.
+ * Messages have the form of the originals' demo: %{text: "..."}. A line that is
+ * typed while the peer is not connected is not queued, and the program says so.
  */
 #include <string.h>
 
@@ -61,10 +61,14 @@ static void chat(pn_node *node, const pn_public_key *peer)
             printf("* not sent: %s\n", pn_strerror(err));
         }
     }
+    if (pn_flush(node, peer, 5000) == PN_TIMEOUT) {
+        printf("* the last lines are still on their way\n");
+    }
 }
 
 int main(int argc, char **argv)
 {
+    pn_why why = {0};
     pn_node_options opt;
     pn_node *node = NULL;
     pn_public_key peer;
@@ -79,8 +83,8 @@ int main(int argc, char **argv)
     opt.listen_address = "127.0.0.1";
     opt.listen_port = 0;
     opt.on_event = on_event;
-    if (pn_node_open(&opt, &node) != PN_OK) {
-        fprintf(stderr, "%s\n", pn_node_open_error());
+    if (pn_node_open(&opt, &node, &why) != PN_OK) {
+        fprintf(stderr, "%s\n", why.text);
         return 1;
     }
     introduce(node);

@@ -37,12 +37,12 @@ static void show(const char *what, pn_err err, pn_term value)
 
 /* ---- keys, before anything runs ---------------------------------------- */
 
-/* A new identity. Whoever pinned the old one refuses us from now on. */
+/* A new identity. Nodes that pinned the old one refuse us from now on. */
 static void make_identity(const char *dir)
 {
     pn_barrel_store *store = open_keys(dir);
-    pn_public_key old = *pn_barrel_store_key(store);
-    pn_store_error why = {{0}};
+    pn_ed25519_key old = *pn_barrel_store_key(store);
+    pn_why why = {0};
     char *backup = NULL;
 
     if (pn_barrel_store_rotate(store, &backup, &why) != PN_OK) {
@@ -50,19 +50,19 @@ static void make_identity(const char *dir)
         exit(1);
     }
     printf("a new key: %s, the old one is kept: %s\n",
-        pn_key_equal(&old, pn_barrel_store_key(store)) ? "no" : "yes",
+        pn_ed25519_key_equal(&old, pn_barrel_store_key(store)) ? "no" : "yes",
         backup == NULL ? "no" : "yes");
     free(backup);
     pn_barrel_store_close(store);
 }
 
 /* dir trusts name, whose public key was brought as a file. A pin is never
- * replaced: whoever means it takes the old one back first. */
+ * replaced: its owner takes the old one back first. */
 static void trust(const char *dir, const char *name, const char *key_file)
 {
     pn_barrel_store *store = open_keys(dir);
-    pn_store_error why = {{0}};
-    pn_public_key key;
+    pn_why why = {0};
+    pn_ed25519_key key;
     pn_err err = pn_barrel_read_key(key_file, &key, &why);
 
     if (err == PN_OK) {
@@ -79,6 +79,22 @@ static void trust(const char *dir, const char *name, const char *key_file)
         exit(1);
     }
     pn_barrel_store_close(store);
+}
+
+/* A key as a principal and as text. The fingerprint is for display only. */
+static void show_principal(const pn_ed25519_key *key)
+{
+    pn_principal who = pn_barrel_principal(key);
+    pn_principal again = {.family = PN_FAMILY_BARREL};
+    char text[PN_BASE32_LEN + 1];
+    char fingerprint[PN_FINGERPRINT_LEN + 1];
+
+    pn_principal_to_base32(&who, text);
+    pn_principal_fingerprint(&who, fingerprint);
+    check("key", pn_ed25519_key_parse(text, &again.key.ed25519));
+    printf("our key: %s, the same from its text: %s, %zu digits to look at\n",
+        pn_principal_has_key(&who) ? "yes" : "no",
+        pn_principal_equal(&who, &again) ? "yes" : "no", strlen(fingerprint));
 }
 
 static void list_pins(const char *dir)
@@ -130,9 +146,9 @@ static void on_lend(pn_request *req, pn_term args, void *user)
     }
 }
 
-static void open_shed(pn_node *node, const pn_public_key *office_key)
+static void open_shed(pn_node *node, const pn_ed25519_key *office_key)
 {
-    pn_principal office = {.family = PN_FAMILY_BARREL, .key = *office_key};
+    pn_principal office = pn_barrel_principal(office_key);
     pn_beam_dist *table = NULL;
     pn_expose_options closed;
 
@@ -177,13 +193,14 @@ static void on_down(void *user, uint64_t monitor, pn_term reason)
 static void connect_and_look(pn_barrel *office)
 {
     static char connected[] = "connected";
-    char why[PN_BARREL_SENTENCE_MAX];
+    pn_why why = {0};
     pn_barrel_node_info *nodes = NULL;
-    pn_public_key pinned;
+    pn_barrel_pin *pins = NULL;
+    pn_ed25519_key pinned;
     size_t n = 0;
 
-    if (pn_barrel_connect(office, SHED, 5000, why) != PN_OK) {
-        fprintf(stderr, "%s\n", why);
+    if (pn_barrel_connect(office, SHED, 5000, &why) != PN_OK) {
+        fprintf(stderr, "%s\n", why.text);
         exit(1);
     }
     check("connect",
@@ -193,15 +210,19 @@ static void connect_and_look(pn_barrel *office)
     check("pinned", pn_barrel_pinned(office, SHED, &pinned));
     for (size_t i = 0; i < n; i++) {
         printf("node %s, with the key that is pinned: %s\n", nodes[i].name,
-            pn_key_equal(&nodes[i].key, &pinned) ? "yes" : "no");
+            pn_ed25519_key_equal(&nodes[i].key, &pinned) ? "yes" : "no");
     }
     free(nodes);
+    check("pins", pn_barrel_pins(office, &pins, &n));
+    printf("pins that count: %zu\n", n);
+    free(pins);
 }
 
 static void call(pn_barrel *office)
 {
     static char lend[] = "rpc:call, later";
     static char tools[] = "gen_server:call, later";
+    static char all[] = "everything has arrived";
     pn_term_writer w;
     pn_term args;
     pn_reply *reply = NULL;
@@ -232,12 +253,14 @@ static void call(pn_barrel *office)
     check("call",
         pn_gen_call_async(office, SHED, "tools", args, 5000, on_done, tools));
     wait_done(1);
+    check("flush", pn_barrel_flush_async(office, SHED, 5000, on_done, all));
+    wait_done(1);
     pn_term_writer_free(&w);
 }
 
 /* A pid comes in a message or a reply, and is kept with pn_term_copy. There is
- * no Erlang node about to send one, so this one is written by hand: of a
- * process at the shed that never was. */
+ * no Erlang node here to send one, so this one is written by hand, of a process
+ * at the shed that never existed. */
 static pn_term some_pid(uint8_t *bytes)
 {
     static const uint8_t numbers[12] = {0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0, 9};
@@ -295,27 +318,45 @@ static void exchange_keys(const char *office, const char *shed)
 static void print_metrics(pn_barrel *shed)
 {
     pn_barrel_metrics m;
+    char *text = NULL;
+    size_t len = 0;
 
     pn_barrel_get_metrics(shed, &m);
     printf("%s: %llu calls, %llu authenticated\n", pn_barrel_name(shed),
         (unsigned long long)m.calls_in, (unsigned long long)m.auth_ok_incoming);
+    check("metrics", pn_barrel_metrics_text(shed, &text, &len));
+    printf("as text for Prometheus: %s\n",
+        strncmp(text, "# HELP peernet_barrel_", 22) == 0 ? "yes" : "no");
+    free(text);
 }
 
-/* The shed does not know the office any more. */
+/* A program decides by the reason; the sentence is for a person. */
+static void on_refused(void *user, pn_err outcome, pn_term value)
+{
+    (void)value;
+    printf("%s: %s\n", pn_err_name(outcome),
+        pn_reason_text(pn_barrel_reason(user)));
+    atomic_fetch_add(&n_done, 1);
+}
+
+/* The shed does not trust the office any more. */
 static void part(pn_barrel *office, pn_barrel *shed)
 {
-    char why[PN_BARREL_SENTENCE_MAX];
+    pn_why why = {0};
     pn_err err;
 
     check("unpin", pn_barrel_unpin(shed, OFFICE));
-    err = pn_barrel_connect(office, SHED, 5000, why);
-    printf("%s: %s\n", pn_err_name(err), why);
+    err = pn_barrel_connect(office, SHED, 5000, &why);
+    printf("%s: %s\n", pn_err_name(err), why.text);
+    check("connect",
+        pn_barrel_connect_async(office, SHED, 5000, on_refused, office));
+    wait_done(1);
 }
 
 static void renew_certificate(const char *dir)
 {
     path quic = path_in(dir, "quic");
-    pn_store_error why = {{0}};
+    pn_why why = {0};
     char *backup = NULL;
 
     if (pn_barrel_rotate_certificate(quic.text, &backup, &why) != PN_OK) {
@@ -335,7 +376,7 @@ int main(int argc, char **argv)
     pn_node *shed_node;
     pn_barrel *office;
     pn_barrel *shed;
-    pn_public_key key;
+    pn_ed25519_key key;
 
     if (argc != 2) {
         fprintf(stderr, "usage: cluster DIR\n");
@@ -352,6 +393,7 @@ int main(int argc, char **argv)
     shed = join_cluster(shed_node, shed_dir.text, SHED, discovery.text);
     office = join_cluster(office_node, office_dir.text, OFFICE, discovery.text);
     pn_barrel_key(office, &key);
+    show_principal(&key);
     open_shed(shed_node, &key);
     connect_and_look(office);
     call(office);

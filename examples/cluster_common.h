@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the examples of the Barrel link share. DIR holds all of a node: its
+ * Shared by the examples of the Barrel link. DIR holds all of a node: its
  * cookie, its keys and the nodes it trusts, its certificate:
  *
  *     DIR/cookie                       one line; the cluster's
  *     DIR/keys/node.key, node.pub      made on first use
- *     DIR/keys/trusted/NAME@HOST.pub   the node.pub of each node that is
- * trusted DIR/quic                         made on first use
+ *     DIR/keys/trusted/NAME@HOST.pub   the node.pub of each trusted node
+ *     DIR/quic                         made on first use
  */
 #ifndef EXAMPLES_CLUSTER_COMMON_H
 #define EXAMPLES_CLUSTER_COMMON_H
@@ -36,7 +36,7 @@ static inline pn_barrel_store *open_keys(const char *dir)
 {
     path keys = path_in(dir, "keys");
     pn_barrel_store *store = NULL;
-    pn_store_error why = {{0}};
+    pn_why why = {0};
 
     if (pn_barrel_store_open(keys.text, &store, &why, NULL) != PN_OK) {
         fprintf(stderr, "%s\n", why.text);
@@ -45,10 +45,11 @@ static inline pn_barrel_store *open_keys(const char *dir)
     return store;
 }
 
-/* The node itself listens for nobody else: it has no PeerNet port. */
+/* The node has no PeerNet port. */
 static inline pn_node *open_node(
     const char *dir, void (*on_event)(void *, const pn_event *))
 {
+    pn_why why = {0};
     pn_node_options opt;
     pn_node *node = NULL;
 
@@ -57,8 +58,8 @@ static inline pn_node *open_node(
     opt.listen_port = PN_PORT_NONE;
     opt.linger_ms = 0; /* no Elixir node with PeerNet is among us */
     opt.on_event = on_event;
-    if (pn_node_open(&opt, &node) != PN_OK) {
-        fprintf(stderr, "%s\n", pn_node_open_error());
+    if (pn_node_open(&opt, &node, &why) != PN_OK) {
+        fprintf(stderr, "%s\n", why.text);
         exit(1);
     }
     return node;
@@ -79,8 +80,8 @@ static inline void read_cookie(const char *dir, char *cookie, int cap)
 }
 
 /*
- * Joins the cluster as NAME@HOST. discovery: the folder where nodes of this
- * machine say at which port they are; with barrel_p2p its discovery_dir.
+ * Joins the cluster as NAME@HOST. discovery: the folder of the endpoint files
+ * of this machine's nodes; with barrel_p2p its discovery_dir.
  *
  * A node out in the network leaves listen_address and listen_port as they are:
  * every address, UDP port 9100.
@@ -88,6 +89,7 @@ static inline void read_cookie(const char *dir, char *cookie, int cap)
 static inline pn_barrel *join_cluster(
     pn_node *node, const char *dir, const char *name, const char *discovery)
 {
+    pn_why why = {0};
     path keys = path_in(dir, "keys");
     path quic = path_in(dir, "quic");
     char cookie[256];
@@ -105,16 +107,16 @@ static inline pn_barrel *join_cluster(
     opt.dns_port = 0;
     opt.listen_address = "127.0.0.1";
     opt.listen_port = 0;
-    err = pn_barrel_open(node, &opt, &barrel);
+    err = pn_barrel_open(node, &opt, &barrel, &why);
     explicit_bzero(cookie, sizeof(cookie));
     if (err != PN_OK) {
-        fprintf(stderr, "%s\n", pn_node_open_error());
+        fprintf(stderr, "%s\n", why.text);
         exit(1);
     }
     return barrel;
 }
 
-/* For who has only DIR: makes the keys and says which file others need. */
+/* For a first start: makes the keys and prints which file the others need. */
 static inline int show_key(const char *dir)
 {
     pn_barrel_store_close(open_keys(dir));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the examples share: opening a node, saying what went wrong. */
+/* Shared by the examples: opening a node, printing errors. */
 #ifndef EXAMPLES_COMMON_H
 #define EXAMPLES_COMMON_H
 
@@ -29,7 +29,7 @@ static inline void die(const char *what, pn_err err)
     exit(1);
 }
 
-/* Prints "key BASE32" and "port N", so that others can be told. */
+/* Prints "key BASE32" and "port N", which the other side needs. */
 static inline void introduce(const pn_node *node)
 {
     char key[PN_BASE32_LEN + 1];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Discovery and a network monitor of the program's own. The source watches a
- * file with one line, "KEY HOST:PORT"; Bonjour or a cloud registry would look
- * the same from the node's side. The monitor lists addresses with
- * getifaddrs(3) and is told of a change by hand.
+ * file with one line, "KEY HOST:PORT"; Bonjour or a cloud registry would use
+ * the same table. The monitor lists addresses with getifaddrs(3), and the
+ * program calls it for a change.
  *
  *     discovery DIR FILE KEY    pairs KEY, waits for it, calls its `greet`
  */
@@ -196,12 +196,12 @@ static void on_links(pn_request *req, pn_term args, void *user)
 static void greet(pn_node *node, const pn_public_key *peer)
 {
     pn_reply *reply = NULL;
-    pn_reason reason = PN_REASON_NONE;
+    pn_why why = {0};
     pn_slice name;
-    pn_err err = pn_wait_connected(node, peer, 10000, &reason);
+    pn_err err = pn_wait_connected(node, peer, 10000, &why);
 
     if (err != PN_OK) {
-        fprintf(stderr, "%s: %s\n", pn_err_name(err), pn_reason_text(reason));
+        fprintf(stderr, "%s: %s\n", pn_err_name(err), why.text);
         return;
     }
     err = pn_call(node, peer, "greet", 0, &reply, "~s", "found you");
@@ -219,7 +219,40 @@ static void wait_announces(hosts *h, int n)
     }
 }
 
-/* Another network: silent there until somebody says that it is ours. */
+/* How the sources fare, and what they have reported. */
+static void print_sources(pn_node *node)
+{
+    pn_source_info *sources = NULL;
+    pn_heard_info *heard = NULL;
+    pn_interface_info *interfaces = NULL;
+    size_t n = 0;
+    pn_err err = pn_list_sources(node, &sources, &n);
+
+    for (size_t i = 0; err == PN_OK && i < n; i++) {
+        printf("%s: %s\n", sources[i].name,
+            sources[i].is_running ? "runs" : "does not run");
+    }
+    if (err == PN_OK) {
+        err = pn_list_interfaces(node, "hosts", &interfaces, &n);
+    }
+    for (size_t i = 0; err == PN_OK && i < n; i++) {
+        if (strcmp(interfaces[i].name, "lo") == 0) {
+            printf("lo is %s\n",
+                interfaces[i].unused == NULL ? "used" : interfaces[i].unused);
+        }
+    }
+    if (err == PN_OK) {
+        err = pn_list_heard(node, &heard, &n);
+    }
+    for (size_t i = 0; err == PN_OK && i < n; i++) {
+        printf("heard by %s\n", heard[i].source);
+    }
+    free(sources);
+    free(interfaces);
+    free(heard);
+}
+
+/* On another network the node is silent until pn_discovery_resume. */
 static void move(pn_node *node, monitor *m, hosts *h)
 {
     m->sink->changed(m->sink->node);
@@ -230,6 +263,7 @@ static void move(pn_node *node, monitor *m, hosts *h)
 
 int main(int argc, char **argv)
 {
+    pn_why why = {0};
     hosts h = {.path = NULL};
     monitor m = {.sink = NULL};
     pn_expose_options quick;
@@ -253,8 +287,8 @@ int main(int argc, char **argv)
     opt.network_monitor_user = &m;
     opt.announce_on_new_networks = false;
     opt.on_event = on_event;
-    if (pn_node_open(&opt, &node) != PN_OK) {
-        fprintf(stderr, "%s\n", pn_node_open_error());
+    if (pn_node_open(&opt, &node, &why) != PN_OK) {
+        fprintf(stderr, "%s\n", why.text);
         return 1;
     }
     pn_expose_options_init(&quick);
@@ -267,7 +301,9 @@ int main(int argc, char **argv)
         die("pair", err);
     }
     greet(node, &peer);
+    print_sources(node);
     move(node, &m, &h);
+    printf("leaves %s\n", pn_node_will_linger(node) ? "late" : "at once");
     pn_node_close(node);
     return 0;
 }

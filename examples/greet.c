@@ -29,6 +29,7 @@ static void on_greet(pn_request *req, pn_term args, void *user)
 
 static pn_node *open_node(const char *dir, int port)
 {
+    pn_why why = {0};
     pn_node_options opt;
     pn_node *node = NULL;
 
@@ -36,8 +37,8 @@ static pn_node *open_node(const char *dir, int port)
     opt.data_dir = dir;
     opt.listen_address = "127.0.0.1"; /* leave out for all interfaces */
     opt.listen_port = port;
-    if (pn_node_open(&opt, &node) != PN_OK) {
-        fprintf(stderr, "%s\n", pn_node_open_error());
+    if (pn_node_open(&opt, &node, &why) != PN_OK) {
+        fprintf(stderr, "%s\n", why.text);
         exit(1);
     }
     return node;

@@ -79,12 +79,13 @@ static pn_err serve(pn_node *node, const pn_principal *phone)
 
 int main(int argc, char **argv)
 {
+    pn_why why = {0};
     pn_principal phone = {.family = PN_FAMILY_PEERNET};
     pn_node_options opt;
     pn_node *node = NULL;
     pn_err err;
 
-    if (argc != 3 || pn_key_parse(argv[2], &phone.key) != PN_OK) {
+    if (argc != 3 || pn_key_parse(argv[2], &phone.key.x25519) != PN_OK) {
         fprintf(stderr, "usage: led DIR PHONEKEY\n");
         return 2;
     }
@@ -92,11 +93,11 @@ int main(int argc, char **argv)
     opt.data_dir = argv[1];
     opt.listen_address = "127.0.0.1";
     opt.listen_port = 0;
-    if (pn_node_open(&opt, &node) != PN_OK) {
-        fprintf(stderr, "%s\n", pn_node_open_error());
+    if (pn_node_open(&opt, &node, &why) != PN_OK) {
+        fprintf(stderr, "%s\n", why.text);
         return 1;
     }
-    err = pn_pair(node, &phone.key, "phone");
+    err = pn_pair(node, &phone.key.x25519, "phone");
     if (err == PN_OK || err == PN_EXISTS) {
         err = serve(node, &phone);
     }

@@ -30,7 +30,7 @@ static void on_reply(void *user, pn_err outcome, pn_term value)
     }
 }
 
-/* Any other descriptors and timers of the program would be in here too. */
+/* The program's other descriptors and timers belong here too. */
 static void turn(app *a)
 {
     struct pollfd fds[] = {{.fd = pn_node_fd(a->node), .events = POLLIN}};
@@ -43,6 +43,7 @@ static void turn(app *a)
 
 int main(int argc, char **argv)
 {
+    pn_why why = {0};
     app a = {.is_done = false};
     pn_node_options opt;
     pn_public_key peer;
@@ -58,8 +59,8 @@ int main(int argc, char **argv)
     opt.data_dir = argv[1];
     opt.listen_port = PN_PORT_NONE;
     opt.own_loop = true;
-    if (pn_node_open(&opt, &a.node) != PN_OK) {
-        fprintf(stderr, "%s\n", pn_node_open_error());
+    if (pn_node_open(&opt, &a.node, &why) != PN_OK) {
+        fprintf(stderr, "%s\n", why.text);
         return 1;
     }
     err = pn_pair_at(a.node, &peer, NULL, argv[3]);

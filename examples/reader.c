@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The other end of service.c, in C: what a node of the cluster asks of a
+ * The other end of service.c, in C: a node of the cluster that asks a
  * thermometer. It would ask a gen_server in Erlang in the same way.
  *
  *     reader DIR                                    makes the keys
@@ -42,13 +42,13 @@ static void on_reading(pn_request *req, pn_term message, void *user)
     }
 }
 
-/* Nobody may send us anything but the node we came for. */
+/* Only the node that we read from may send us readings. */
 static pn_err open_inbox(
     pn_node *node, pn_barrel *barrel, const char *thermometer)
 {
     pn_principal who = {.family = PN_FAMILY_BARREL};
     pn_expose_options closed;
-    pn_err err = pn_barrel_pinned(barrel, thermometer, &who.key);
+    pn_err err = pn_barrel_pinned(barrel, thermometer, &who.key.ed25519);
 
     pn_expose_options_init(&closed);
     closed.flags = PN_EXPOSE_CLOSED;
@@ -62,7 +62,7 @@ static pn_err open_inbox(
     return err;
 }
 
-/* pn_term_write_format of what is sent, in one go. */
+/* Writes a term of a format and sends it. */
 static pn_term format(pn_term_writer *w, const char *text, double value)
 {
     pn_term term = {0};
@@ -119,7 +119,7 @@ static void wait_readings(void)
 
 int main(int argc, char **argv)
 {
-    char why[PN_BARREL_SENTENCE_MAX];
+    pn_why why = {0};
     pn_node *node;
     pn_barrel *barrel;
     uint64_t monitor = 0;
@@ -139,9 +139,9 @@ int main(int argc, char **argv)
     if (err != PN_OK) {
         die(argv[4], err);
     }
-    err = pn_barrel_connect(barrel, argv[4], 10000, why);
+    err = pn_barrel_connect(barrel, argv[4], 10000, &why);
     if (err != PN_OK) {
-        fprintf(stderr, "%s\n", why);
+        fprintf(stderr, "%s\n", why.text);
         pn_node_close(node);
         return 1;
     }

@@ -21,7 +21,7 @@ static pn_term write_args(pn_term_writer *w, const char *format)
     return args;
 }
 
-/* What came back: a value, or after PN_REMOTE the peer's reason. */
+/* Prints an answer: a value, or after PN_REMOTE the peer's reason. */
 static void report(const char *what, pn_err err, pn_reply *reply)
 {
     char *text = NULL;
@@ -51,7 +51,7 @@ static void call(pn_node *node, const pn_public_key *peer, const char *function,
     pn_term_writer_free(&w);
 }
 
-/* Travels as a send: nobody waits, and what it breaks is not told. */
+/* A cast travels as a send: there is no answer and no error. */
 static void cast(pn_node *node, const pn_public_key *peer, const char *function)
 {
     pn_term_writer w;
@@ -80,6 +80,7 @@ static void reboot(pn_node *node, const pn_public_key *peer)
 
 int main(int argc, char **argv)
 {
+    pn_why why = {0};
     pn_node_options opt;
     pn_node *node = NULL;
     pn_public_key peer;
@@ -92,8 +93,8 @@ int main(int argc, char **argv)
     pn_node_options_init(&opt);
     opt.data_dir = argv[1];
     opt.listen_port = PN_PORT_NONE;
-    if (pn_node_open(&opt, &node) != PN_OK) {
-        fprintf(stderr, "%s\n", pn_node_open_error());
+    if (pn_node_open(&opt, &node, &why) != PN_OK) {
+        fprintf(stderr, "%s\n", why.text);
         return 1;
     }
     err = pn_pair_at(node, &peer, "led", argv[3]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sensor: answers calls of `temperature`, and sends a reading to whoever is
- * connected every second.
+ * A sensor: answers calls of `temperature`, and sends a reading to every
+ * connected peer once a second.
  *
  *     sensor DIR
  *
@@ -55,6 +55,7 @@ static void push_reading(pn_node *node)
 
 int main(int argc, char **argv)
 {
+    pn_why why = {0};
     pn_expose_options fast;
     pn_node_options opt;
     pn_node *node = NULL;
@@ -68,8 +69,8 @@ int main(int argc, char **argv)
     opt.data_dir = argv[1];
     opt.listen_address = "127.0.0.1";
     opt.listen_port = 0;
-    if (pn_node_open(&opt, &node) != PN_OK) {
-        fprintf(stderr, "%s\n", pn_node_open_error());
+    if (pn_node_open(&opt, &node, &why) != PN_OK) {
+        fprintf(stderr, "%s\n", why.text);
         return 1;
     }
     pn_expose_options_init(&fast);

@@ -7,9 +7,9 @@
  *     rpc:call(Node, thermometer, read, [])                     -> {celsius, T}
  *     rpc:call(Node, thermometer, set, [T])                     -> ok
  *
- * Once a second {reading, T} goes to whoever subscribed, for as long as that
- * process lives, and to the process registered as `thermometer_readings` of
- * every connected node.
+ * Once a second {reading, T} goes to each process that subscribed, for as long
+ * as it lives, and to the process registered as `thermometer_readings` of every
+ * connected node.
  *
  *     service DIR                                 makes the keys
  *     service DIR NAME@HOST DISCOVERY [OWNER@HOST]
@@ -72,12 +72,12 @@ static void on_down(void *user, uint64_t monitor, pn_term reason)
     (void)fflush(stdout);
 }
 
-/* The lock is held until the monitor's number is stored: on_down looks for
- * it. */
+/* The lock is held until the monitor's number is stored, because on_down
+ * searches for it. */
 static pn_err subscribe(pn_term pid)
 {
     subscriber *s;
-    pn_err err = PN_LIMIT;
+    pn_err err = PN_FULL;
 
     (void)pthread_mutex_lock(&lock);
     s = free_place();
@@ -94,7 +94,7 @@ static pn_err subscribe(pn_term pid)
     return err;
 }
 
-/* What cannot be sent now is dropped: the next reading is newer. */
+/* A reading that cannot be sent now is dropped: the next one is newer. */
 static void push(pn_term reading)
 {
     pn_barrel_node_info *nodes = NULL;
@@ -117,7 +117,7 @@ static void push(pn_term reading)
     free(nodes);
 }
 
-/* ---- what may be asked ------------------------------------------------- */
+/* ---- handlers ---------------------------------------------------------- */
 
 static double read_celsius(void)
 {
@@ -170,13 +170,13 @@ static void on_set(pn_request *req, pn_term args, void *user)
     (void)pn_request_reply(req, "ok");
 }
 
-/* ---- who may ask ------------------------------------------------------- */
+/* ---- grants ------------------------------------------------------------ */
 
 /* An rpc:call needs two grants: of the table, and of the function. */
 static pn_err grant(
-    pn_beam_dist *table, const pn_public_key *key, bool is_owner)
+    pn_beam_dist *table, const pn_ed25519_key *key, bool is_owner)
 {
-    pn_principal who = {.family = PN_FAMILY_BARREL, .key = *key};
+    pn_principal who = pn_barrel_principal(key);
     pn_err err = pn_grant(node, "thermometer", &who);
 
     if (err == PN_OK) {

@@ -144,7 +144,8 @@ static void matching(pn_term_writer *w)
         pn_term_match(term, "{error, _}") ? "matched" : "as it should be");
 }
 
-/* A cursor reads what no pattern fits; errors are asked for once. */
+/* A cursor reads terms that fit no pattern; the error is checked once, at the
+ * end. */
 static void read_numbers(pn_term_reader *r)
 {
     uint8_t magnitude[512];
@@ -209,7 +210,7 @@ static void reading_containers(pn_term_writer *w)
     pn_term_read_skip(&r); /* its value */
     printf("tuple of %u, map of %u, key %s (%zu)\n", arity, pairs, name, len);
     printf("next is a list: %d\n", pn_term_reader_peek(&r) == PN_TERM_LIST);
-    /* What is left over is a mismatch: the reader notices what one forgot. */
+    /* Unread elements are a mismatch, so a forgotten one is noticed. */
     printf("left over: %s\n", pn_strerror(pn_term_reader_finish(&r)));
 }
 

@@ -12,17 +12,22 @@
 #include "common.h"
 
 /* An error of the store is a sentence that names the file. */
-static int refuse(pn_err err, const pn_store_error *error)
+static int refuse(pn_err err, const pn_why *why)
 {
-    fprintf(stderr, "%s\n", error->text[0] ? error->text : pn_strerror(err));
+    fprintf(stderr, "%s\n", why->text[0] ? why->text : pn_strerror(err));
     return 1;
 }
 
-static int list(const pn_store *store, const pn_store_peer *peers, size_t n)
+static int list(const char *dir, const pn_store *store,
+    const pn_store_peer *peers, size_t n)
 {
     char text[PN_BASE32_LEN + 1];
     char fingerprint[PN_FINGERPRINT_LEN + 1];
+    int64_t pid = 0;
 
+    if (pn_store_find_node(dir, &pid) == PN_OK) {
+        printf("a node runs here: process %lld\n", (long long)pid);
+    }
     pn_key_to_base32(pn_store_key(store), text);
     printf("libpeernet %s\nkey %s\n", pn_version(), text);
     for (size_t i = 0; i < n; i++) {
@@ -34,33 +39,33 @@ static int list(const pn_store *store, const pn_store_peer *peers, size_t n)
 
 static int add(pn_store *store, const char *key_text, const char *label)
 {
-    pn_store_error error = {""};
+    pn_why why = {0};
     pn_public_key key;
     pn_err err = pn_key_parse(key_text, &key);
 
     if (err == PN_OK) {
-        err = pn_store_pair(store, &key, label, NULL, &error);
+        err = pn_store_pair(store, &key, label, NULL, &why);
     }
-    return err == PN_OK ? 0 : refuse(err, &error);
+    return err == PN_OK ? 0 : refuse(err, &why);
 }
 
 static int take_out(
     pn_store *store, const pn_store_peer *peers, size_t n, const char *name)
 {
-    pn_store_error error = {""};
+    pn_why why = {0};
     pn_public_key key;
     pn_err err = pn_store_find(peers, n, name, &key);
 
     if (err == PN_OK) {
-        err = pn_store_unpair(store, &key, &error);
+        err = pn_store_unpair(store, &key, &why);
     }
-    return err == PN_OK ? 0 : refuse(err, &error);
+    return err == PN_OK ? 0 : refuse(err, &why);
 }
 
 int main(int argc, char **argv)
 {
-    pn_store_error error = {""};
-    pn_store_error warning = {""};
+    pn_why why = {0};
+    pn_why warning = {0};
     pn_store *store = NULL;
     pn_store_peer *peers = NULL;
     size_t n = 0;
@@ -71,14 +76,14 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: trust DIR [add KEY LABEL | remove PEER]\n");
         return status;
     }
-    err = pn_store_open(argv[1], &store, &error, &warning);
+    err = pn_store_open(argv[1], &store, &why, &warning);
     if (err == PN_OK) {
-        err = pn_store_peers(store, &peers, &n, &error);
+        err = pn_store_peers(store, &peers, &n, &why);
     }
     if (err != PN_OK) {
-        status = refuse(err, &error);
+        status = refuse(err, &why);
     } else if (argc == 2) {
-        status = list(store, peers, n);
+        status = list(argv[1], store, peers, n);
     } else if (argc == 5 && strcmp(argv[2], "add") == 0) {
         status = add(store, argv[3], argv[4]);
     } else if (argc == 4 && strcmp(argv[2], "remove") == 0) {

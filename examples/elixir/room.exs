@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# An Elixir application that uses PeerNet 0.1.0 and talks to a C node. Nothing
-# in it is special because of the C side: that is the point.
+# An Elixir application that uses PeerNet 0.1.0 and talks to a C node. Nothing in it is
+# special for the C side.
 #
 #     elixir -pa PEER_NET_EBIN room.exs DATA_DIR KEY HOST PORT
 #
@@ -17,7 +17,7 @@ defmodule Room do
     own = Base.encode32(PeerNet.identity(@node).public, padding: false)
     IO.puts("our key: #{own}")
 
-    # Nothing is open until this, and then only to the peer we mean.
+    # The handle is closed until this line, and then open to this peer alone.
     :ok = PeerNet.expose(@node, :temperature, &temperature/2, authorize: &(&1 == peer))
     :ok = PeerNet.expose(@node, :greet, &greet/2, authorize: &(&1 == peer))
     :ok = PeerNet.pair(@node, peer, label: "C node")
@@ -34,25 +34,51 @@ defmodule Room do
 
   defp greet(_from, name) when is_binary(name), do: "hello, #{name}"
 
-  # Until the other side has paired our key it closes the link without a word.
-  # Every refused attempt counts against our own supervisor, hence the pause.
+  # Until the other side has paired our key it closes the link without an answer, after
+  # our last message of the handshake: PeerNet.connected?/2 may be true for a moment. An
+  # answer is the proof. Every refused attempt counts against our own supervisor, hence
+  # the pause.
   defp connect(peer, host, port) do
     {:ok, address} = host |> String.to_charlist() |> :inet.parse_address()
 
-    case PeerNet.connect(@node, peer, address, port) do
-      :ok -> Process.sleep(300)
-      {:error, reason} -> IO.puts("#{host}:#{port}: #{reason}")
-    end
-
-    unless PeerNet.connected?(@node, peer) do
-      IO.puts("not connected yet; has the other side paired our key?")
-      Process.sleep(2_000)
-      connect(peer, host, port)
+    with :ok <- PeerNet.connect(@node, peer, address, port),
+         :ok <- answers(peer, 20) do
+      :ok
+    else
+      {:error, reason} ->
+        IO.puts("#{host}:#{port}: #{why(reason)}")
+        Process.sleep(2_000)
+        connect(peer, host, port)
     end
   end
 
+  # The handshake takes a while; until it is over there is no link to call on.
+  defp answers(peer, tries) do
+    case PeerNet.call(@node, peer, :echo, "are you there?") do
+      {:error, reason} when reason in [:not_connected, :not_authenticated] and tries > 0 ->
+        Process.sleep(50)
+        answers(peer, tries - 1)
+
+      {:error, reason} when reason in [:no_such_handle, :forbidden] ->
+        raise "the C node has no :echo for us: start it with --echo"
+
+      {:error, reason} ->
+        {:error, reason}
+
+      {:ok, _} ->
+        :ok
+    end
+  end
+
+  defp why(reason) when reason in [:not_connected, :not_authenticated, :connection_closed],
+    do: "not connected yet; has the other side paired our key?"
+
+  defp why({:tcp_error, _}), do: why(:connection_closed)
+  defp why(:econnrefused), do: "nobody listens there; is the C node running?"
+  defp why(reason), do: inspect(reason)
+
   defp talk(peer) do
-    # A term goes there and comes back as it was.
+    # A term comes back unchanged.
     term = {:ok, %{"unit" => "C"}, [1, 2.5, "three"]}
     {:ok, ^term} = PeerNet.call(@node, peer, :echo, term)
     IO.puts("echo: #{inspect(term)}")

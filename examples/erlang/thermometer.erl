@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What a node of barrel_p2p asks of the thermometer of ../service.c. Nothing in
-%% it is special because the other end is C: that is the point.
+%% Requests of a node of barrel_p2p to the thermometer of ../service.c. Nothing in it is
+%% special for the C side.
 %%
 %%     erl ... -s thermometer main thermo@127.0.0.1
 %%
@@ -13,17 +13,27 @@ main([Node]) ->
     {ok, _} = application:ensure_all_started(barrel_p2p),
     %% Readings go to whoever has this name, at every connected node.
     register(thermometer_readings, self()),
-    %% Connects, if need be; {nodedown, Node} comes when the link ends.
+    case net_kernel:connect_node(Node) of
+        true -> talk(Node);
+        false -> no_link(Node)
+    end.
+
+talk(Node) ->
+    %% {nodedown, Node} comes when the link ends.
     monitor_node(Node, true),
     ask(Node),
     readings(Node, 3),
     subscribe(Node),
     wait(Node).
 
+no_link(Node) ->
+    io:format("~p: no link; does it run, and has each the other's key?~n", [Node]),
+    halt(1).
+
 ask(Node) ->
     io:format("gen_server:call: ~p~n", [gen_server:call({thermometer, Node}, read)]),
     io:format("rpc:call: ~p~n", [rpc:call(Node, thermometer, read, [])]),
-    %% {badrpc, {'EXIT', {{forbidden, {thermometer, set, 1}}, []}}} unless it was
+    %% {badrpc, {'EXIT', {forbidden, [{thermometer, set, [22.0], []}]}}} unless it was
     %% started with us as its owner.
     io:format("set: ~p~n", [rpc:call(Node, thermometer, set, [22.0])]),
     %% What is not exported does not exist.
