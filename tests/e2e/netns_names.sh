@@ -35,10 +35,13 @@ echo "hosts: files" >"$work/nsswitch"
 place() { # place FILE ETC: in its place, if there is one
     [ ! -e "/etc/$2" ] || mount --bind "$work/$1" "/etc/$2"
 }
+# No link-local addresses: they become usable a second or two later, which is a
+# change of the network, and each dials again.
 setup() {
     ip link set lo up && [ -e /etc/hosts ] && [ -e /etc/nsswitch.conf ] &&
         place hosts hosts && place nsswitch nsswitch.conf && place gai gai.conf &&
         ip link add v0 type veth peer name v1 &&
+        ip link set v0 addrgenmode none && ip link set v1 addrgenmode none &&
         ip link set v0 up && ip link set v1 up &&
         ip addr add 192.0.2.1/24 dev v0 &&
         ip addr add 2001:db8::1/64 dev v0 nodad || return 1

@@ -151,6 +151,26 @@ defmodule Peer.Drive do
     end)
   end
 
+  @doc "A note like this comes, within five seconds: an event may follow the answer it explains."
+  def expect_note(name, node, pattern), do: test(name, fn -> note(node, pattern, "", 50) end)
+
+  defp note(node, pattern, before, tries) do
+    {_, more} = ask(node, "notes")
+    notes = before <> more
+
+    cond do
+      notes =~ pattern ->
+        true
+
+      tries == 0 ->
+        "`notes` gave #{cut(notes)}"
+
+      true ->
+        Process.sleep(100)
+        note(node, pattern, notes, tries - 1)
+    end
+  end
+
   defp cut(text), do: String.slice(text, 0, 400)
 
   @doc "Runs groups, some at a time, and reports as one TAP stream."
