@@ -17,7 +17,7 @@ typedef enum cli_exit {
     CLI_OK = 0,
     CLI_REMOTE = 1,       /* the peer answered with an error */
     CLI_USAGE = 2,        /* the command line or a term in it */
-    CLI_NO_LINK = 3,      /* no link, no reply in time, the link ended */
+    CLI_NO_LINK = 3,      /* no node runs, no link, no reply in time */
     CLI_LOCAL = 4,        /* a file, the system, another process */
     CLI_NO_PEER = 5,      /* no paired peer, or more than one, is meant */
     CLI_NO_ANSWER = 6,    /* the running node does not answer */

@@ -667,3 +667,17 @@ cli_exit cli_app_running(const cli_app *app, cli_session **ret_session)
 
     return cli_app_open_session(app, &options, ret_session);
 }
+
+cli_exit cli_app_needed(
+    const cli_app *app, const char *hint, cli_session **ret_session)
+{
+    cli_session *session = NULL;
+    cli_exit status = cli_app_running(app, &session);
+
+    if (status == CLI_OK && session == NULL) {
+        return cli_fail(app, CLI_NO_LINK,
+            "no node runs on this data directory, and %s", hint);
+    }
+    *ret_session = session;
+    return status;
+}

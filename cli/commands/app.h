@@ -124,5 +124,9 @@ cli_exit cli_in_session(const cli_app *app,
     cli_exit (*run)(const cli_app *app, cli_session *session));
 /* A session with the running node; *ret_session is NULL if none runs. */
 cli_exit cli_app_running(const cli_app *app, cli_session **ret_session);
+/* The same for a command that is of no use without one: if none runs it reports
+ * "no node runs on this data directory, and HINT", CLI_NO_LINK. */
+cli_exit cli_app_needed(
+    const cli_app *app, const char *hint, cli_session **ret_session);
 
 #endif

@@ -435,12 +435,11 @@ static cli_exit barrel_nodes(const cli_app *app)
 {
     cli_session *session = NULL;
     cli_answer answer = {0};
-    cli_exit status = cli_app_running(app, &session);
+    cli_exit status = cli_app_needed(app,
+        "'barrel nodes' shows the links of a running one; 'peernet run "
+        "--barrel NAME@HOST' starts it",
+        &session);
 
-    if (status == CLI_OK && session == NULL) {
-        status = cli_fail(app, CLI_LOCAL,
-            "expected a running node: 'peernet run --barrel NAME@HOST'");
-    }
     if (status != CLI_OK) {
         return status;
     }

@@ -58,12 +58,10 @@ cli_exit cli_cmd_label(const cli_app *app)
         return cli_fail_word(
             app, "no label beside '--none'", app->args->positional[0], NULL);
     }
-    status = cli_app_running(app, &session);
-    if (status == CLI_OK && session == NULL) {
-        return cli_fail(app, CLI_NO_LINK,
-            "no node runs on this data directory, and a label is a running "
-            "node's; 'peernet run --own-label LABEL' starts one with it");
-    }
+    status = cli_app_needed(app,
+        "a label is a running node's; 'peernet run --own-label LABEL' starts "
+        "one with it",
+        &session);
     if (status == CLI_OK) {
         status = ask(app, session);
         cli_session_close(session);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status: whether a node runs on the data directory, and what it does;
- * announce, which ends a silence that it shows. */
+/* status: whether a node runs on the data directory, and what it does. */
 #include <string.h>
 #include <time.h>
 
@@ -372,50 +371,4 @@ cli_exit cli_cmd_status(const cli_app *app)
         cli_session_close(session);
     }
     return status == CLI_OK || status == CLI_INTERRUPTED ? status : UNREACHABLE;
-}
-
-/* ---- announce ----------------------------------------------------------- */
-
-static void print_announced(const cli_app *app, const cli_answer *answer)
-{
-    const json_t *source;
-    cli_text t = {0};
-    cli_text list = {0};
-    size_t i;
-
-    if (app->json) {
-        cli_text_add(&t, answer->line.data, answer->line.len);
-        cli_print(&t);
-        return;
-    }
-    json_array_foreach(json_object_get(answer->json, "sources"), i, source)
-    {
-        add_comma(&list);
-        add_text(&list, cli_field(source, "source"));
-    }
-    cli_text_printf(&t, "announcing by %s", cli_text_string(&list));
-    cli_print(&t);
-    cli_text_fini(&list);
-}
-
-cli_exit cli_cmd_announce(const cli_app *app)
-{
-    cli_session *session = NULL;
-    cli_answer answer = {0};
-    cli_exit status = cli_app_running(app, &session);
-
-    if (status == CLI_OK && session == NULL) {
-        status = cli_fail(app, CLI_LOCAL,
-            "expected a running node: 'peernet run' starts one");
-    }
-    if (status != CLI_OK) {
-        return status;
-    }
-    status = cli_ask_one(app, session, "announce", NULL, NULL, &answer);
-    if (status == CLI_OK) {
-        print_announced(app, &answer);
-    }
-    cli_answer_fini(&answer);
-    cli_session_close(session);
-    return status;
 }

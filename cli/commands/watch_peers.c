@@ -134,13 +134,10 @@ static cli_exit watch(const cli_app *app, cli_session *session)
 cli_exit cli_watch_peers(const cli_app *app)
 {
     cli_session *session = NULL;
-    cli_exit status = cli_app_running(app, &session);
+    cli_exit status = cli_app_needed(app,
+        "'peers --watch' shows a running one; 'peernet run' starts it",
+        &session);
 
-    if (status == CLI_OK && session == NULL) {
-        return cli_fail(app, CLI_NO_LINK,
-            "no node runs on this data directory, and 'peers --watch' shows a "
-            "running one; 'peernet run' starts it");
-    }
     if (status == CLI_OK) {
         status = watch(app, session);
         cli_session_close(session);

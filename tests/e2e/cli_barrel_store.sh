@@ -108,7 +108,7 @@ a --json barrel unpin e@h
 is_json unpin_json "o['ok'] and o['node'] == 'e@h'"
 row 0 "trusted b@h" unpin_then_another \
     barrel trust b@h "$work/b.pub" --key-dir "$work/upstream"
-row 4 "expected a running node" nodes_without_a_node barrel nodes
+row 3 "no node runs" nodes_without_a_node barrel nodes
 
 # ---- files that are not as they should be -------------------------------------
 

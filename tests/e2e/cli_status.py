@@ -49,6 +49,13 @@ def no_node():
     ok(o.get("state") == "no-node" and o.get("ok") is True, "none_json", o)
     ok("no node runs on" in text.stdout and text.stderr == "", "none_text",
        text)
+    for words in (["announce"], ["label"], ["label", "x"], ["peers", "-w"]):
+        p = run("none", *words)
+        ok(p.returncode == 3 and "no node runs on this data directory"
+           in p.stderr and p.stdout == "", f"none/{'_'.join(words)}", p)
+        p = run("none", "--json", *words)
+        ok(p.returncode == 3 and json.loads(p.stdout)["error"]
+           == "not-connected", f"none_json/{'_'.join(words)}", p)
 
 
 def running():

@@ -146,7 +146,7 @@ expect 0 "announcing by" announce_of_one_that_is_not_silent
 stop alice
 stop other
 run -d "$work/alice" announce
-expect 4 "expected a running node" no_node
+expect 3 "no node runs" no_node
 start_by mute ip netns exec a "$peernet" -d "$work/mute" run --listen 0 \
     --discovery none
 run -d "$work/mute" announce
