@@ -25,11 +25,14 @@
 #include "interfaces.h"
 #include "os/clock.h"
 #include "os/interface_names.h"
+#include "os/netlink.h"
 #include "services.h"
 
-/* How often the addresses of this host are looked at, and how long a record
- * that was withdrawn has to leave. */
-enum { LOOK_MS = 1000, LEAVE_MS = 150 };
+/* The addresses of this host are looked at this long after the kernel's first
+ * notice of a change, and now and then without one, in case a look failed. */
+enum { SETTLE_MS = 200, LOOK_MS = 30000 };
+/* How long a record that was withdrawn has to leave. */
+enum { LEAVE_MS = 150 };
 enum { LINE_CAP = 256, RETRY_MS = 5000, COLLISION_RETRY_MS = 1000 };
 
 typedef struct helper {
@@ -64,6 +67,11 @@ typedef struct helper {
 static uint64_t now_ms(void)
 {
     return pn_monotonic_now_us() / 1000;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 /* ---- services of others ------------------------------------------------ */
@@ -385,6 +393,32 @@ static void on_input(
     }
 }
 
+/* ---- the kernel's notices ---------------------------------------------- */
+
+/* The first notice of a burst sets the time. */
+static void on_netlink(
+    AvahiWatch *watch, int fd, AvahiWatchEvent event, void *user)
+{
+    helper *h = user;
+
+    (void)watch;
+    (void)event;
+    if (pn_netlink_socket_read(fd)) {
+        h->look_ms = earlier(h->look_ms, now_ms() + SETTLE_MS);
+    }
+}
+
+/* Avahi's core needs the notices as well, so a host without them has no
+ * helper. */
+static bool watch_addresses(helper *h)
+{
+    const AvahiPoll *poll = avahi_simple_poll_get(h->poll);
+    int fd = pn_netlink_socket_open();
+
+    return fd >= 0
+           && poll->watch_new(poll, fd, AVAHI_WATCH_IN, on_netlink, h) != NULL;
+}
+
 /* ---- the server -------------------------------------------------------- */
 
 static void on_server(AvahiServer *server, AvahiServerState state, void *user)
@@ -517,9 +551,11 @@ static void browse_anew(helper *h)
     }
 }
 
-static void step(helper *h)
+/* Returns how long the poll may sleep, in milliseconds. */
+static int step(helper *h)
 {
     uint64_t now = now_ms();
+    uint64_t next;
 
     if (now >= h->look_ms) {
         look(h);
@@ -540,6 +576,11 @@ static void step(helper *h)
     if (fflush(stdout) != 0) {
         h->is_over = true;
     }
+    next = earlier(earlier(h->look_ms, h->repeat_ms), h->browse_ms);
+    if (h->is_publish_due && h->is_running) {
+        next = earlier(next, h->publish_ms);
+    }
+    return h->is_over || next <= now ? 0 : (int)(next - now);
 }
 
 /* Says good-bye for the record. */
@@ -594,13 +635,15 @@ int main(int argc, char **argv)
         return 1;
     }
     pn_dnssd_services_set_backend(h.services, &backend, &h);
+    if (!watch_addresses(&h)) {
+        return 1;
+    }
     look(&h);
     if (!open_server(&h)) {
         return 1;
     }
     while (!h.is_over) {
-        step(&h);
-        if (avahi_simple_poll_iterate(h.poll, LOOK_MS) != 0) {
+        if (avahi_simple_poll_iterate(h.poll, step(&h)) != 0) {
             return 1;
         }
     }

@@ -129,6 +129,19 @@ until_true 60 has_helper
 ok $? auto_helper_again
 stop dora
 
+# ---- another address ------------------------------------------------------------------------
+
+# The helper is told of it, and looks without being told each 30 s only.
+in_host a ip addr del 10.1.0.1/24 dev eth0 &&
+    in_host a ip addr add 10.1.0.11/24 brd + dev eth0
+ok $? address_changes
+moved() {
+    sees c alice && grep '^=;eth0;IPv4;' <<<"$out" | grep "pk=$(key alice)" |
+        grep -q ';10.1.0.11;'
+}
+until_true 20 moved
+ok $? record_follows
+
 # ---- without a helper ----------------------------------------------------------------------
 
 export PEERNET_MDNS_HELPER=/nowhere
