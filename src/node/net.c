@@ -34,6 +34,12 @@ enum { MAX_SLOTS = 2 };
  * looked at again when the time is over. */
 #define HEARD_US (15 * PN_US_PER_S)
 
+/* Announces of a node that has been up for a while are 4 to 6 s apart; one may
+ * be received several times. */
+#define TWICE_US (100 * PN_US_PER_MS)
+#define EARLY_US (2500 * PN_US_PER_MS)
+#define LATE_US (6500 * PN_US_PER_MS)
+
 /* A paired peer may be at several addresses; each announce may be forged. */
 enum { PAIRED_LINES = 4 };
 
@@ -128,12 +134,16 @@ static heard *heard_add(
     return h;
 }
 
-/* Counts a report; *ret_is_new: the first of this key and address. */
-static void heard_note(const pn_source_slot *slot, const pn_public_key *key,
+/* Counts a report; *ret_is_new: the first of this key and address. Returns
+ * whether it is out of rhythm: whoever starts, wakes or moves announces three
+ * times in two seconds. */
+static bool heard_note(const pn_source_slot *slot, const pn_public_key *key,
     const pn_address *address, bool *ret_is_new)
 {
     struct pn_net *net = pn_full(slot->node)->net;
     heard *h = heard_find(net, key, address);
+    uint64_t now_us = pn_node_now(slot->node);
+    uint64_t since_us;
 
     *ret_is_new = h == NULL;
     if (h == NULL) {
@@ -142,10 +152,12 @@ static void heard_note(const pn_source_slot *slot, const pn_public_key *key,
     if (h->by_us[slot - net->slots] == 0) {
         h->is_doubted = false; /* whoever lost it hears it again */
     }
+    since_us = now_us - h->by_us[slot - net->slots];
     h->source = slot->source->name;
-    h->by_us[slot - net->slots] = pn_node_now(slot->node);
+    h->by_us[slot - net->slots] = now_us;
     h->last_us = pn_wall_now_us();
     h->n_reports++;
+    return since_us > TWICE_US && (since_us < EARLY_US || since_us > LATE_US);
 }
 
 static void heard_tell(const heard *h, pn_heard_info *ret_info)
@@ -202,6 +214,7 @@ static void on_found(void *user, const pn_public_key *key, const char *text)
     pn_address address;
     pn_peer *peer;
     bool is_new;
+    bool is_odd;
 
     assert_unlocked(node);
     if (pn_peer_address_parse(text, &address) != PN_OK) {
@@ -211,7 +224,7 @@ static void on_found(void *user, const pn_public_key *key, const char *text)
     if (!node->closing.is_asked
         && !pn_key_equal(key, &pn_full(node)->trust.identity->public_key)) {
         peer = pn_node_find_peer(node, key);
-        heard_note(slot, key, &address, &is_new);
+        is_odd = heard_note(slot, key, &address, &is_new);
         if (is_new
             && pn_node_tells(node, PN_QUIET_DISCOVERED, key,
                 peer == NULL ? 1 : PAIRED_LINES)) {
@@ -220,6 +233,10 @@ static void on_found(void *user, const pn_public_key *key, const char *text)
         if (peer != NULL) {
             (void)pn_registry_heard(pn_full(node)->registry, key, &address,
                 slot->source->name, pn_node_now(node));
+            if (is_odd) {
+                pn_registry_suspect(
+                    pn_full(node)->registry, key, pn_node_now(node));
+            }
             pn_node_wake(node);
         }
     }
@@ -493,16 +510,16 @@ static void tell_change(pn_node *node)
 }
 
 /* The other end may have given a link up while this host slept. It says so when
- * something arrives, so that a dead link ends at once and a live one stays. */
-static void probe_links(pn_node *node)
+ * it is asked, so that a dead link ends at once and a live one stays. */
+static void links_woke(pn_node *node)
 {
     assert_on_loop(node);
     assert_locked(node);
     PN_LIST_EACH(pn_link, link, &node->links.all, listed) {
         if (link->ops == &pn_peer_link_ops && link->stage == PN_LINK_UP) {
-            (void)!pn_session_ping(
-                pn_peer_link_of(link)->session, pn_node_now(node));
-            pn_link_touch(link);
+            pn_session_woke(pn_peer_link_of(link)->session, pn_node_now(node));
+            pn_registry_suspect(pn_full(node)->registry,
+                &pn_link_peer(pn_peer_link_of(link))->key, pn_node_now(node));
         }
     }
 }
@@ -539,7 +556,7 @@ static void network_look(pn_node *node, bool is_change, bool is_awake)
         links_check(node);
     }
     if (is_awake) {
-        probe_links(node);
+        links_woke(node);
     }
     pn_registry_network_changed(pn_full(node)->registry, pn_node_now(node));
     extension_network_changed(node);

@@ -58,6 +58,19 @@ bool pn_reg_candidates_drop(pn_reg_candidates *c, const pn_address *address)
     return false;
 }
 
+void pn_reg_candidates_put_last(pn_reg_candidates *c, const pn_address *address)
+{
+    for (unsigned i = 0; i < c->n; i++) {
+        if (pn_address_same_host(&c->at[i].address, address)) {
+            pn_reg_candidate last = c->at[i];
+
+            candidates_remove(c, i);
+            c->at[c->n++] = last;
+            return;
+        }
+    }
+}
+
 pn_reg_candidate pn_reg_candidates_take(pn_reg_candidates *c)
 {
     pn_reg_candidate taken = c->at[0];

@@ -117,9 +117,11 @@ uint64_t pn_reg_dial_due_us(const pn_registry *r, pn_reg_entry *p)
     if (PN_REFUSE_IF(registry_stop, r->is_stopped) || !p->is_wanted) {
         return PN_TIME_NEVER;
     }
-    if (PN_REFUSE_IF(registry_one_dial, p->is_dialling)
-        || PN_REFUSE_IF(registry_live_link, p->n_links > 0)) {
+    if (PN_REFUSE_IF(registry_one_dial, p->is_dialling)) {
         return PN_TIME_NEVER;
+    }
+    if (PN_REFUSE_IF(registry_live_link, p->n_links > 0)) {
+        return pn_later(pn_reg_silent_us(p), fresh_due_us(p));
     }
     return pn_sooner(step_due_us(p), fresh_due_us(p));
 }
@@ -293,6 +295,9 @@ static void dial_fresh(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
 
     p->was_fresh = true;
     p->fresh_allowed_us = now_us + NEW_ADDRESS_INTERVAL_US;
+    if (p->n_links > 0) { /* where its link is silent */
+        pn_reg_candidates_put_last(&p->candidates, &p->links[0].address);
+    }
     if (p->candidates.n > 0) {
         pn_reg_candidate taken = pn_reg_candidates_take(&p->candidates);
 

@@ -15,8 +15,9 @@
 #define RESET_UP_US (30 * PN_US_PER_S)
 
 /* True when both ends are known to have both links; then they agree about them.
- * If one end dialled both, the newer one means that the older has ended there,
- * because a node dials only without a link. */
+ * If one end dialled both, the newer one means that the older has ended there or
+ * is given up: a node dials only without a link, or beside one that was up at
+ * both ends and is silent now. */
 static bool is_settled(const pn_reg_entry *p)
 {
     const pn_reg_link *a = &p->links[0];
@@ -86,7 +87,7 @@ pn_reg_link *pn_reg_find_link(pn_reg_entry *p, const void *handle)
  */
 static void choose_primary(const pn_registry *r, pn_reg_entry *p)
 {
-    p->pub.is_probing = p->n_links == 2 && !is_settled(p);
+    p->pub.is_probing = p->is_asked || (p->n_links == 2 && !is_settled(p));
     p->pub.primary = NULL;
     for (unsigned i = 0; i < p->n_links; i++) {
         if (PN_REFUSE_IF(registry_link_proven, !p->links[i].is_proven)) {
@@ -132,6 +133,7 @@ pn_reg_peer *pn_registry_link_up(pn_registry *r, const pn_public_key *key,
     if (dialled_by_us && p->is_dialling) {
         pn_reg_dial_succeeded(p);
     }
+    pn_reg_heard_from(p);
     for (unsigned i = 0; i < p->n_links; i++) {
         p->links[i].is_received = false;
     }
@@ -172,9 +174,10 @@ void pn_registry_link_received(pn_registry *r, pn_reg_peer *peer, void *link)
     pn_reg_entry *p = pn_reg_entry_of(peer);
     pn_reg_link *l = pn_reg_find_link(p, link);
 
-    if (l != NULL && !l->is_received) {
+    if (l != NULL && (!l->is_received || p->is_asked)) {
         l->is_received = true;
         l->is_proven = true;
+        pn_reg_heard_from(p);
         pn_reg_slots_forget_told(&p->slots, false);
         choose_primary(r, p);
         pn_reg_set_timer(r, p);
@@ -204,6 +207,7 @@ void pn_registry_link_down(pn_registry *r, pn_reg_peer *peer, void *link,
         p->backoff_us = r->config.reconnect_min_us;
     }
     p->last_reason = reason;
+    pn_reg_heard_from(p);
     take_link(p, (unsigned)(l - p->links));
     pn_reg_note_ended(p, now_us);
     choose_primary(r, p);

@@ -2,7 +2,7 @@
 /*
  * Inside the registry: a peer, its addresses, its links. registry.c keeps the
  * peers and their timers, reg_dial.c dials, reg_links.c chooses among links,
- * reg_addresses.c among addresses, reg_known.c knows hosts, reg_candidates.c
+ * reg_silence.c asks on a link that may be lost, reg_addresses.c among addresses, reg_known.c knows hosts, reg_candidates.c
  * keeps what was heard and not dialled yet.
  */
 #ifndef PN_NODE_REG_PEER_H
@@ -98,6 +98,9 @@ bool pn_reg_candidates_add(pn_reg_candidates *c, const pn_address *address,
     const char *source, unsigned max);
 /* True when it was there. */
 bool pn_reg_candidates_drop(pn_reg_candidates *c, const pn_address *address);
+/* The one of this host, whatever its port, waits behind all others. */
+void pn_reg_candidates_put_last(
+    pn_reg_candidates *c, const pn_address *address);
 /* Takes the oldest; there is one. */
 pn_reg_candidate pn_reg_candidates_take(pn_reg_candidates *c);
 void pn_reg_candidates_fini(pn_reg_candidates *c);
@@ -125,6 +128,10 @@ typedef struct pn_reg_entry {
     unsigned n_links;
     uint64_t closed_us; /* our last close of a duplicate */
     bool has_closed;
+
+    uint64_t ask_us;   /* when to ask the peer on its link; PN_TIME_NEVER */
+    uint64_t asked_us; /* the last time */
+    bool is_asked;     /* and nothing has come since */
 
     pn_address known[PN_REG_MAX_KNOWN]; /* hosts, newest first */
     unsigned n_known;
@@ -216,6 +223,17 @@ void pn_reg_dial_succeeded(pn_reg_entry *p);
 void pn_reg_known_add(
     pn_registry *r, pn_reg_entry *p, const pn_address *address);
 void pn_reg_known_forget(pn_registry *r, pn_reg_entry *p);
+
+/* ---- reg_silence.c ---- */
+
+/* When to ask the peer on its link; PN_TIME_NEVER. */
+uint64_t pn_reg_ask_due_us(const pn_registry *r, const pn_reg_entry *p);
+/* May free p. */
+void pn_reg_ask(pn_registry *r, pn_reg_entry *p, uint64_t now_us);
+/* From when on the peer may be dialled beside its link; PN_TIME_NEVER. */
+uint64_t pn_reg_silent_us(const pn_reg_entry *p);
+/* Something has come from the peer, or its links are others now. */
+void pn_reg_heard_from(pn_reg_entry *p);
 
 /* ---- reg_links.c ---- */
 

@@ -64,7 +64,7 @@ static uint64_t peer_due_us(const pn_registry *r, pn_reg_entry *p)
     if (p->is_dialling && pn_reg_give_way_us(r, p) != PN_TIME_NEVER) {
         return pn_reg_give_way_us(r, p);
     }
-    return pn_reg_dial_due_us(r, p);
+    return pn_sooner(pn_reg_ask_due_us(r, p), pn_reg_dial_due_us(r, p));
 }
 
 void pn_reg_set_timer(pn_registry *r, pn_reg_entry *p)
@@ -81,6 +81,8 @@ static void peer_act(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
         pn_reg_restart_dial(r, p, now_us);
     } else if (pn_reg_give_way_us(r, p) <= now_us) {
         pn_reg_give_way(r, p, now_us);
+    } else if (pn_reg_ask_due_us(r, p) <= now_us) {
+        pn_reg_ask(r, p, now_us);
     } else {
         pn_reg_dial_due(r, p, now_us);
     }
@@ -186,6 +188,7 @@ pn_err pn_registry_peer_add(pn_registry *r, const pn_public_key *key,
     p->timer.at_us = PN_TIME_NEVER;
     p->backoff_us = r->config.reconnect_min_us;
     p->step_us = PN_TIME_NEVER;
+    p->ask_us = PN_TIME_NEVER;
     departed_load(r, p);
     r->n_changes++;
     if (ret_peer != NULL) {

@@ -7,8 +7,8 @@
  * It knows paired peers only. A key that is not paired, and our own, is never
  * dialled and never gets a link, whatever discovery reports (T15, T34).
  *
- * Dialling (T15, T19). One dial in flight per peer, none while a link is up. A
- * step of the backoff tries the preferred address (last good, manual,
+ * Dialling (T15, T19). One dial in flight per peer, none while a link is up that
+ * answers (pn_registry_suspect). A step of the backoff tries the preferred address (last good, manual,
  * remembered, the heard one that was dialled longest ago), beside it all that
  * were not merely heard and, when that fails, one of the others in turn; steps
  * are 0.5 s doubling to 30 s apart, each shortened by a random 0-25 %. Failed
@@ -200,6 +200,16 @@ pn_err pn_registry_name_is_at(pn_registry *r, const pn_public_key *key,
  */
 PN_MUST_USE pn_err pn_registry_connect(pn_registry *r, const pn_public_key *key,
     const pn_address *addresses, size_t n, uint64_t now_us);
+/*
+ * Something says that the peer may have lost its link: it started again, woke,
+ * or is elsewhere. It is asked on the link, at most once in 2 s, so that a host
+ * that does not know the link any more ends it at once. When a peer of our own
+ * kind has not answered for 1.5 s, it is dialled where it was newly heard,
+ * beside the link, which no announce ends (T15). Nothing without a link, and
+ * with two, which are asked anyway.
+ */
+void pn_registry_suspect(
+    pn_registry *r, const pn_public_key *key, uint64_t now_us);
 /* Addresses came or went. The node has closed the links of addresses that went
  * (and reported them); peers without a link are dialled at once, their backoff
  * starts again, dials that hang are started anew. */

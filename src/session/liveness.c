@@ -248,6 +248,11 @@ void pn_session_set_reading(pn_session *s, uint64_t now_us, bool is_reading)
     s->is_unread = !is_reading;
 }
 
+void pn_session_woke(pn_session *s, uint64_t now_us)
+{
+    s->reading_us = now_us;
+}
+
 /* True while the newest ping has not been written. Another one behind it would
  * measure nothing more. */
 static bool ping_waits(const pn_session *s)

@@ -136,6 +136,10 @@ PN_MUST_USE pn_err pn_session_tick(pn_session *s, uint64_t now_us);
  * time again. */
 void pn_session_set_reading(pn_session *s, uint64_t now_us, bool is_reading);
 
+/* The host has slept: every ping has its whole time again, because its pong may
+ * have come before, or be sent again by the peer's TCP. */
+void pn_session_woke(pn_session *s, uint64_t now_us);
+
 /* Ends the session: calls in flight end with PN_CLOSED, and no more is queued
  * than the output has already. Idempotent; the first reason stays. */
 void pn_session_close(pn_session *s, pn_reason reason);

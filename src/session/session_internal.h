@@ -104,7 +104,7 @@ struct pn_session {
     uint64_t
         trim_at_us; /* when an output buffer that is large and empty goes */
     uint64_t next_ping_us;
-    uint64_t reading_us;      /* since when input is given, if it was not */
+    uint64_t reading_us;      /* pings before it count from here */
     uint64_t pings_window_us; /* since when n_answered counts */
     uint64_t rtt_us;
     uint64_t last_received_us;

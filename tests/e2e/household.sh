@@ -37,8 +37,9 @@ ns() { # ns HOST COMMAND...: as `ip netns exec`, which mounts, and so may take l
     shift
     nsenter --net="/run/netns/$host" "$@"
 }
-plug() { # plug HOST NUMBER: it has a network, and an address there
-    ip link add "lan-$1" type veth peer name eth0 netns "$1" &&
+plug() { # plug HOST NUMBER: it has a network, an address there, and its own MAC again
+    ip link add "lan-$1" type veth peer name eth0 netns "$1" \
+        address "$(printf '02:00:00:00:00:%02x' "$2")" &&
         ip link set "lan-$1" master lan up &&
         ns "$1" ip link set lo up && ns "$1" ip link set eth0 up &&
         ns "$1" ip addr add "10.1.0.$2/24" brd + dev eth0

@@ -11,7 +11,7 @@
 
 #include "own_clock.h"
 
-enum { MAX_FDS = 1024, NS_PER_US = 1000, US_PER_S = 1000000, STEP_MS = 1 };
+enum { MAX_FDS = 1024, NS_PER_US = 1000, US_PER_S = 1000000, STEP_MS = 1, FIRE_MS = 20 };
 
 typedef int clock_fn(clockid_t, struct timespec *);
 typedef int timer_fn(int, int, const struct itimerspec *, struct itimerspec *);
@@ -93,8 +93,8 @@ void own_clock_advance(uint64_t us)
 
         if (due_us[fd] != 0 && due_us[fd] <= now) {
             due_us[fd] = 0;
-            if (set_timer(fd, 1) == 0) {
-                (void)poll(&p, 1, -1);
+            if (set_timer(fd, 1) == 0) { /* it may be read before we look */
+                (void)poll(&p, 1, FIRE_MS);
             }
         }
     }

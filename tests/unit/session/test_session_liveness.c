@@ -477,6 +477,29 @@ static void test_t11_read_again_pings_count(void **state)
     link_fini(&a, &b);
 }
 
+/* The same after a sleep of the host, however long. */
+static void test_t11_slept_pings_count(void **state)
+{
+    uint64_t now = 0;
+    end a;
+    end b;
+    pn_buf lost = {0};
+
+    (void)state;
+    link_init(&a, &b, &now);
+    assert_int_equal(pn_session_ping(a.s, now), PN_OK);
+    end_take(&a, now, &lost);
+    now += 3600 * S;
+    pn_session_woke(a.s, now);
+    assert_int_equal(end_tick(&a, now), PN_OK);
+    assert_int_equal(end_tick(&a, now + 60 * S - 1), PN_OK);
+    assert_open(&a);
+    assert_int_not_equal(end_tick(&a, now + 60 * S), PN_OK);
+    assert_closed(&a, PN_REASON_PING_TIMEOUT);
+    pn_buf_fini(&lost);
+    link_fini(&a, &b);
+}
+
 /* An M3 that cannot be written stalls too: both deadlines would pass. */
 static void test_t11_stalled_m3(void **state)
 {
@@ -864,6 +887,7 @@ static const struct {
     {"session/t11/unread_is_no_ping_timeout",
         test_t11_unread_is_no_ping_timeout},
     {"session/t11/read_again_pings_count", test_t11_read_again_pings_count},
+    {"session/t11/slept_pings_count", test_t11_slept_pings_count},
     {"session/t11/stalled_m3", test_t11_stalled_m3},
     {"session/m3/alone", test_m3_alone},
     {"session/m3/next_turn", test_m3_next_turn},

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A link that the peer may have lost: it is asked on it, and may be dialled
+ * beside it when no answer comes. */
+#include "registry_fixture.h"
+
+#define ADD(name)                                                              \
+    pn_test_add("node/registry/silence/" #name, test_silence_##name, NULL)
+
+static char link_a;
+static char link_b;
+
+static fixture *linked(pn_reg_peer **ret_peer, bool is_our_kind)
+{
+    fixture *f = fixture_with_peer(ret_peer);
+
+    link_up(f, *ret_peer, &link_a, false);
+    if (is_our_kind) {
+        pn_registry_ends_freely(f->r, *ret_peer);
+    }
+    return f;
+}
+
+static void suspect(fixture *f)
+{
+    pn_registry_suspect(f->r, &f->large, f->now_us);
+}
+
+/* The attack: announces in the peer's name, from a new host each (T15). Its
+ * link answers, so nothing is dialled, and it is asked now and then. */
+static void test_silence_forged_announces(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, true);
+    size_t asked = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++) {
+        hint(f, &f->large, 2 + i % 100, PN_REG_DISCOVERED);
+        suspect(f);
+        run_for(f, 20 * MS);
+        if (count(f, EVENT_PROBE) > asked) {
+            asked = count(f, EVENT_PROBE);
+            assert_ptr_equal(last(f, EVENT_PROBE)->link, &link_a);
+            received(f, p, &link_a);
+        }
+    }
+    assert_int_equal(count(f, EVENT_DIAL), 0);
+    assert_int_equal(count(f, EVENT_CLOSE), 0);
+    assert_true(asked > 1);
+    assert_true(asked <= 11); /* of 20 s, one in two */
+    fixture_free(f);
+}
+
+/* It moved or started again, and no answer can come: its new address is
+ * dialled, and the old link stays until the new one decides. */
+static void test_silence_dialled_beside(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, true);
+    uint64_t since_us = f->now_us;
+    const event *dialled;
+
+    (void)state;
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    suspect(f);
+    run_for(f, 0);
+    assert_int_equal(count(f, EVENT_PROBE), 1);
+    dialled = next_dial(f, 2 * S);
+    assert_int_equal(host_number(&dialled->address), 2);
+    assert_true(f->now_us - since_us >= 1500 * MS);
+    assert_ptr_equal(p->primary, &link_a);
+    link_up(f, p, &link_b, true);
+    received(f, p, &link_b);
+    assert_ptr_equal(p->primary, &link_b);
+    assert_int_equal(count(f, EVENT_CLOSE), 0);
+    fixture_free(f);
+}
+
+/* What it said a moment ago from where the link goes is not where to look. */
+static void test_silence_other_host_first(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, true);
+
+    (void)state;
+    hint(f, &f->large, 99, PN_REG_DISCOVERED); /* the host of the link */
+    run_for(f, 10 * S);
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    suspect(f);
+    assert_int_equal(host_number(&next_dial(f, 2 * S)->address), 2);
+    fixture_free(f);
+}
+
+/* Its host has the address that it had before, another time. */
+static void test_silence_back_at_a_known_address(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = fixture_dialling(PN_REG_DISCOVERED, &p);
+
+    (void)state;
+    link_up(f, p, &link_a, true);
+    received(f, p, &link_a);
+    pn_registry_ends_freely(f->r, p);
+    run_for(f, 60 * S);
+    hint(f, &f->large, 1, PN_REG_DISCOVERED);
+    suspect(f);
+    assert_int_equal(host_number(&next_dial(f, 2 * S)->address), 1);
+    fixture_free(f);
+}
+
+static void test_silence_answered(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, true);
+
+    (void)state;
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    suspect(f);
+    run_for(f, 1 * S);
+    assert_true(p->is_probing);
+    received(f, p, &link_a);
+    assert_false(p->is_probing);
+    run_for(f, 60 * S);
+    assert_int_equal(count(f, EVENT_DIAL), 0);
+    fixture_free(f);
+}
+
+/* A handler of an Elixir node may keep it from answering for long, and each of
+ * its connections that ends counts. */
+static void test_silence_elixir_is_not_dialled(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, false);
+
+    (void)state;
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    suspect(f);
+    run_for(f, 60 * S);
+    assert_int_equal(count(f, EVENT_PROBE), 1);
+    assert_int_equal(count(f, EVENT_DIAL), 0);
+    fixture_free(f);
+}
+
+static void test_silence_without_a_link(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = fixture_with_peer(&p);
+
+    (void)state;
+    suspect(f);
+    pn_registry_suspect(f->r, &f->small, f->now_us); /* not paired */
+    link_up(f, p, &link_a, false);
+    run_for(f, 60 * S);
+    assert_int_equal(count(f, EVENT_PROBE), 0);
+    fixture_free(f);
+}
+
+/* A suspicion is of one link: the next begins without it. */
+static void test_silence_is_of_one_link(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, true);
+
+    (void)state;
+    suspect(f);
+    run_for(f, 0);
+    link_down(f, p, &link_a, PN_REASON_PEER_CLOSED);
+    link_up(f, p, &link_b, false);
+    pn_registry_ends_freely(f->r, p);
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    run_for(f, 60 * S);
+    assert_int_equal(count(f, EVENT_DIAL), 0);
+    assert_false(p->is_probing);
+    fixture_free(f);
+}
+
+/* Two links are asked anyway (T19). */
+static void test_silence_of_two_links(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, true);
+    size_t n;
+
+    (void)state;
+    link_up(f, p, &link_b, true);
+    n = count(f, EVENT_PROBE);
+    suspect(f);
+    run_for(f, 10 * S);
+    assert_int_equal(count(f, EVENT_PROBE), n);
+    assert_int_equal(count(f, EVENT_DIAL), 0);
+    fixture_free(f);
+}
+
+static void test_silence_stopped(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, true);
+
+    (void)state;
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    suspect(f);
+    pn_registry_stop(f->r);
+    run_for(f, 60 * S);
+    assert_int_equal(count(f, EVENT_PROBE), 0);
+    assert_int_equal(count(f, EVENT_DIAL), 0);
+    fixture_free(f);
+}
+
+int main(void)
+{
+    ADD(forged_announces);
+    ADD(dialled_beside);
+    ADD(other_host_first);
+    ADD(back_at_a_known_address);
+    ADD(answered);
+    ADD(elixir_is_not_dialled);
+    ADD(without_a_link);
+    ADD(is_of_one_link);
+    ADD(of_two_links);
+    ADD(stopped);
+    return pn_test_run("node/registry/silence");
+}
