@@ -130,6 +130,7 @@ const char *cli_interface_sentence(const char *unused)
         {"no-address", "it has no address"},
         {"left-out", "its name is a container's or tunnel's"},
         {"not-named", "--interface does not name it"},
+        {"not-there", "no interface has that name"},
         {"ipv6-only", "it has no IPv4 address"},
         {"no-broadcast", "it has no broadcast address"},
         {"not-addressed", "no --discovery-address is on its network"},

@@ -401,8 +401,13 @@ pn_err cli_hub_open(uv_loop_t *loop, const cli_hub_options *options,
     hub->loop = loop;
     hub->verbose = options->verbose;
     hub->discovers = options->node.discovery != PN_DISCOVERY_NONE;
-    hub->has_source = options->node.discovery_source != NULL;
+    hub->source = options->node.discovery_source;
     hub->quiet_on_new_networks = !options->node.announce_on_new_networks;
+    hub->hears_only = options->node.discovery_listen_only;
+    if (options->node.interfaces != NULL) {
+        (void)snprintf(hub->interfaces, sizeof(hub->interfaces), "%s",
+            options->node.interfaces);
+    }
     hub->opened_at_us = wall_us();
     if (options->node.own_label != NULL) {
         (void)snprintf(hub->own_label, sizeof(hub->own_label), "%s",

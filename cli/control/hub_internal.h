@@ -47,9 +47,11 @@ struct cli_hub {
     bool chat_attended; /* exposed for callers only */
     bool chat_is_taken; /* a program answers to it */
     bool discovers;
-    bool has_source;            /* of its program's own, beside them */
-    bool quiet_on_new_networks; /* as in the node's options, negated */
-    bool is_quiet_told;         /* the log has it */
+    const pn_discovery_source *source; /* its program's own; NULL: none */
+    bool quiet_on_new_networks;        /* as in the node's options, negated */
+    bool hears_only;                   /* discovery_listen_only of them */
+    bool is_silenced;     /* the network has changed since, by an event */
+    char interfaces[256]; /* of them, "NAME,NAME"; "": every one */
     /* Why announces are neither heard nor made; "": they are. */
     char discovery_error[160];
     bool verbose;

@@ -197,7 +197,7 @@ static bool has_nothing_left(const hub_op *op)
 {
     pn_peer_info info;
 
-    return !op->hub->discovers && !op->hub->has_source
+    return !op->hub->discovers && op->hub->source == NULL
            && pn_get_peer(op->hub->node, &op->key, &info) == PN_OK
            && !info.has_address_left;
 }

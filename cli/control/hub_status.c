@@ -20,11 +20,13 @@ void hub_status_event(cli_hub *hub, const pn_event *event)
             "%s", event->address);
     }
     if (event->type == PN_EVENT_NETWORK_CHANGED && hub->quiet_on_new_networks
-        && hub->discovers && !hub->is_quiet_told) {
-        hub->is_quiet_told = true;
-        cli_log("peernet: warning: the network has changed, and this node is "
-                "silent now (--quiet-on-new-networks): 'peernet announce' "
-                "announces it again");
+        && !hub->is_silenced) {
+        hub->is_silenced = true;
+        if (hub->discovers) {
+            cli_log("peernet: warning: the network has changed, and this node "
+                    "is silent now (--quiet-on-new-networks): 'peernet "
+                    "announce' announces it again");
+        }
     }
 }
 
@@ -92,6 +94,41 @@ static void add_listens(cli_text *t, const cli_hub *hub)
     cli_json_close(t, ']');
 }
 
+/* reason: why it is not used; NULL: it is. */
+static void add_interface(
+    cli_text *t, const char *name, const char *address, const char *reason)
+{
+    cli_json_open(t, NULL, '{');
+    cli_json_string(t, "interface", name);
+    cli_json_known(t, "address", address);
+    cli_json_bool(t, "used", reason == NULL);
+    if (reason != NULL) {
+        cli_json_string(t, "reason", reason);
+    }
+    cli_json_close(t, '}');
+}
+
+/* Adds the names of --interface that no interface has: one may come later, so
+ * they are no error, and a misspelt one is seen. */
+static void add_missing(cli_text *t, const cli_hub *hub,
+    const pn_interface_info *interfaces, size_t n)
+{
+    for (const char *at = hub->interfaces; *at != '\0';) {
+        size_t len = strcspn(at, ",");
+        char name[sizeof(interfaces->name)];
+        size_t i = 0;
+
+        (void)snprintf(name, sizeof(name), "%.*s", (int)len, at);
+        while (i < n && strcmp(interfaces[i].name, name) != 0) {
+            i++;
+        }
+        if (i == n) {
+            add_interface(t, name, NULL, "not-there");
+        }
+        at += len + (at[len] == ',');
+    }
+}
+
 /* This host's interfaces, and whether a source uses them; NULL: as one that has
  * no rules but for names. */
 static void add_interfaces(cli_text *t, const cli_hub *hub, const char *source)
@@ -99,32 +136,36 @@ static void add_interfaces(cli_text *t, const cli_hub *hub, const char *source)
     pn_interface_info *interfaces = NULL;
     size_t n = 0;
 
-    if (pn_list_interfaces(hub->node, source, &interfaces, &n) != PN_OK) {
-        n = 0;
-    }
     cli_json_open(t, "interfaces", '[');
-    for (size_t i = 0; i < n; i++) {
-        cli_json_open(t, NULL, '{');
-        cli_json_string(t, "interface", interfaces[i].name);
-        cli_json_known(t, "address", interfaces[i].address);
-        cli_json_bool(t, "used", interfaces[i].unused == NULL);
-        if (interfaces[i].unused != NULL) {
-            cli_json_string(t, "reason", interfaces[i].unused);
+    if (pn_list_interfaces(hub->node, source, &interfaces, &n) == PN_OK) {
+        for (size_t i = 0; i < n; i++) {
+            add_interface(t, interfaces[i].name, interfaces[i].address,
+                interfaces[i].unused);
         }
-        cli_json_close(t, '}');
+        add_missing(t, hub, interfaces, n);
     }
     cli_json_close(t, ']');
     free(interfaces);
 }
 
-/* Why a source that could announce does not; NULL: it does, or cannot. A node
- * that one command opens never announces, and does not have the option. */
+static bool can_announce(const cli_hub *hub, const pn_source_info *s)
+{
+    return hub->source == NULL || hub->source->announce != NULL
+           || strcmp(hub->source->name, s->name) != 0;
+}
+
+/* Why a source that could announce does not; NULL: it does, or that is not
+ * known. The option --quiet-on-new-networks is no reason before the node has
+ * reported that the network changed. */
 static const char *silent_why(const cli_hub *hub, const pn_source_info *s)
 {
-    return hub->quiet_on_new_networks && s->is_running && !s->is_announcing
-                   && pn_node_port(hub->node) != 0
-               ? "new-network"
-               : NULL;
+    if (!s->is_running || s->is_announcing || !can_announce(hub, s)) {
+        return NULL;
+    }
+    if (hub->hears_only) {
+        return "listen-only";
+    }
+    return hub->is_silenced ? "new-network" : NULL;
 }
 
 /* DNS-SD is started and may wait for its daemon; then it does not run. */
@@ -321,7 +362,7 @@ void hub_announce(const hub_request *request)
             "this node uses no discovery source: expected one that runs "
             "without '--discovery none'");
     } else {
-        request->hub->is_quiet_told = false;
+        request->hub->is_silenced = false;
         hub_answer_begin(&t, request->has_id, request->id, true);
         cli_json_open(&t, "sources", '[');
         for (size_t i = 0; i < n; i++) {

@@ -177,6 +177,25 @@ def busy_port():
     d.end()
 
 
+def missing_interface():
+    """One that --interface names and no interface is: it may come later."""
+    h = Command("h", *NODE, *DISCOVERY, "--interface", "none0,lo",
+                "--interface", "none1")
+    ok(h.says("^ready"), "missing_starts", h.text())
+    o, text = status("h", 0)
+    for where, rows in (("node", o["interfaces"]),
+                        ("source", o["sources"][0]["interfaces"])):
+        names = [i["interface"] for i in rows]
+        missing = [i for i in rows if i.get("reason") == "not-there"]
+        ok(names.count("lo") == 1 and missing ==
+           [{"interface": name, "address": None, "used": False,
+             "reason": "not-there"} for name in ("none0", "none1")],
+           f"missing_json/{where}", rows)
+    ok("none0 (no interface has that name), none1 (no interface" in
+       text.stdout, "missing_text", text.stdout)
+    h.end()
+
+
 def dnssd():
     """Without a bus the source waits, and is not said to announce."""
     if "dnssd" not in json.loads(
@@ -254,6 +273,7 @@ def main():
     running()
     watched()
     busy_port()
+    missing_interface()
     dnssd()
     unreachable()
     older_node()
