@@ -12,6 +12,8 @@
 
 #include <sys/wait.h>
 
+#include "base/grow.h"
+#include "base/mutant.h"
 #include "embed.h"
 #include "os/clock.h"
 #include "os/interface_names.h"
@@ -26,6 +28,12 @@ enum { LEAVE_MS = 1000, FREE_MS = 250 };
 enum { CLEAR_MS = 1000 };
 /* The longest line of the helper: two words, a key and an address. */
 enum { LINE_CAP = 256 };
+
+/* Where the helper has found a key. */
+typedef struct place {
+    pn_public_key key;
+    pn_address at;
+} place;
 
 struct pn_dnssd_embed {
     pn_dnssd_embed_config config;
@@ -45,13 +53,16 @@ struct pn_dnssd_embed {
     pn_dnssd_record record;
     bool has_record;
     pn_dnssd_status status;
+    place *places; /* found and not lost, oldest first */
+    size_t n_places;
+    size_t places_cap;
 };
 
 /* ---- what it says ------------------------------------------------------ */
 
-/* "KEY ADDRESS". False: something else. */
-static bool read_place(
-    char *text, pn_public_key *ret_key, const char **ret_address)
+/* "KEY ADDRESS". False: something else. The address is AF_UNSPEC when it has an
+ * interface, which may be gone by now. */
+static bool read_place(char *text, place *ret_place)
 {
     char *space = strchr(text, ' ');
 
@@ -59,8 +70,108 @@ static bool read_place(
         return false;
     }
     *space = '\0';
-    *ret_address = space + 1;
-    return pn_key_parse(text, ret_key) == PN_OK;
+    if (pn_key_parse(text, &ret_place->key) != PN_OK) {
+        return false;
+    }
+    if (pn_address_parse(space + 1, -1, &ret_place->at) == PN_OK) {
+        return true;
+    }
+    ret_place->at.any.sa_family = AF_UNSPEC;
+    return strchr(space + 1, '%') != NULL;
+}
+
+static void report_found(const pn_dnssd_embed *e, const place *p)
+{
+    char text[PN_ADDRESS_TEXT_LEN];
+
+    pn_address_text(&p->at, text);
+    e->config.reports->found(e->config.reports_user, &p->key, text);
+}
+
+static void report_lost(const pn_dnssd_embed *e, const place *p)
+{
+    char text[PN_ADDRESS_TEXT_LEN];
+
+    pn_address_text(&p->at, text);
+    e->config.reports->lost(e->config.reports_user, &p->key, text);
+}
+
+/* The index of a place; n_places: it is not there. */
+static size_t place_find(const pn_dnssd_embed *e, const place *p)
+{
+    size_t i = 0;
+
+    while (i < e->n_places
+           && !(pn_address_equal(&e->places[i].at, &p->at)
+                && pn_key_equal(&e->places[i].key, &p->key))) {
+        i++;
+    }
+    return i;
+}
+
+static void place_take_out(pn_dnssd_embed *e, size_t i)
+{
+    e->n_places--;
+    memmove(&e->places[i], &e->places[i + 1],
+        (e->n_places - i) * sizeof(e->places[0]));
+}
+
+/* The helper keeps no more than this, but forgets without a word. */
+static size_t max_places(const pn_dnssd_embed *e)
+{
+    return (size_t)e->config.options->max_services
+           * e->config.options->max_addresses;
+}
+
+static void place_found(pn_dnssd_embed *e, const place *p)
+{
+    if (place_find(e, p) == e->n_places) {
+        if (e->n_places == max_places(e)) {
+            place_take_out(e, 0);
+        }
+        if (!pn_grow(&e->places, &e->places_cap, e->n_places, sizeof(*p))) {
+            return;
+        }
+        e->places[e->n_places++] = *p;
+    }
+    report_found(e, p);
+}
+
+static void place_lost(pn_dnssd_embed *e, const place *p)
+{
+    size_t i = place_find(e, p);
+
+    if (i < e->n_places) {
+        place_take_out(e, i);
+        report_lost(e, p);
+    }
+}
+
+/* False: the helper is broken. */
+static bool on_place(pn_dnssd_embed *e, char *text,
+    void (*act)(pn_dnssd_embed *e, const place *p))
+{
+    place p;
+
+    if (!read_place(text, &p)) {
+        return false;
+    }
+    if (p.at.any.sa_family != AF_UNSPEC) {
+        act(e, &p);
+    }
+    return true;
+}
+
+/* A helper that was told to leave makes way for the daemon, which reports by
+ * itself what it sees, so nothing is lost then. */
+static void places_withdraw(pn_dnssd_embed *e)
+{
+    for (size_t i = 0; i < e->n_places && e->leave_ms == 0
+                       && PN_SAFEGUARD(dnssd_helper_death);
+         i++) {
+        report_lost(e, &e->places[i]);
+    }
+    e->n_places = 0;
 }
 
 static bool read_counters(pn_dnssd_embed *e, const char *text)
@@ -88,23 +199,11 @@ static bool starts_with(const char *line, const char *word)
 /* False: the helper is broken. */
 static bool on_line(pn_dnssd_embed *e, char *line)
 {
-    const pn_dnssd_embed_config *c = &e->config;
-    pn_public_key key;
-    const char *address;
-
     if (starts_with(line, "found ")) {
-        if (!read_place(line + 6, &key, &address)) {
-            return false;
-        }
-        c->reports->found(c->reports_user, &key, address);
-        return true;
+        return on_place(e, line + 6, place_found);
     }
     if (starts_with(line, "lost ")) {
-        if (!read_place(line + 5, &key, &address)) {
-            return false;
-        }
-        c->reports->lost(c->reports_user, &key, address);
-        return true;
+        return on_place(e, line + 5, place_lost);
     }
     if (starts_with(line, "published ")) {
         e->status.is_published = line[10] == '1';
@@ -314,6 +413,7 @@ static void helper_reap(pn_dnssd_embed *e, uint64_t now_ms)
     e->watch = NULL;
     (void)close(e->from);
     e->pid = 0;
+    places_withdraw(e);
     e->ended_ms = now_ms;
     e->pause_ms = is_long ? RESTART_MIN_MS : e->pause_ms;
     e->restart_ms = now_ms + e->pause_ms;
@@ -419,5 +519,6 @@ void pn_dnssd_embed_free(pn_dnssd_embed *e)
         wait_for_end(e);
         helper_reap(e, e->begin_ms);
     }
+    free(e->places);
     free(e);
 }

@@ -2,8 +2,8 @@
 /*
  * Multicast DNS without a daemon: a helper process (helper.c) that embeds
  * Avahi's core. Packets of strangers reach assertions of that library, which
- * end the process that embeds it; so that process is not the node. It is
- * started again, later each time.
+ * end the process that embeds it; so that process is not the node. When it
+ * dies, what it had found is lost, and it is started again, later each time.
  *
  * The helper reads lines "publish PORT KEY [LABEL]" and leaves at the end of
  * its input. It writes "found KEY ADDRESS", "lost KEY ADDRESS", "published 0|1"
