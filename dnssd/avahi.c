@@ -339,6 +339,8 @@ static void retry_later(pn_dnssd_avahi *a, uint64_t now_ms)
 /* A daemon that runs is asked for services, and to publish ours. */
 static uint64_t step_running(pn_dnssd_avahi *a, uint64_t now_ms)
 {
+    uint64_t next;
+
     a->pause_ms = RETRY_MIN_MS;
     if (a->browser != NULL && now_ms >= a->browse_ms) {
         a->browse_ms = now_ms + PN_DNSSD_BROWSE_MS;
@@ -354,7 +356,10 @@ static uint64_t step_running(pn_dnssd_avahi *a, uint64_t now_ms)
     if (a->is_publish_due && !a->is_held && now_ms >= a->publish_ms) {
         publish(a);
     }
-    return a->is_publish_due && !a->is_held ? a->publish_ms : UINT64_MAX;
+    next = pn_dnssd_services_step(a->services, now_ms);
+    return a->is_publish_due && !a->is_held && a->publish_ms < next
+               ? a->publish_ms
+               : next;
 }
 
 uint64_t pn_dnssd_avahi_step(pn_dnssd_avahi *a, uint64_t now_ms)

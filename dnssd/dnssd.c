@@ -282,6 +282,7 @@ static bool worker_open_daemon(worker *w, const AvahiPoll *poll)
         .max_addresses = o->max_addresses,
         .min_port = (uint16_t)o->min_port,
         .interfaces = o->interfaces,
+        .seed = pn_monotonic_now_us(),
         .reports = &reports,
         .reports_user = w->run,
     };

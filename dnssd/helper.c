@@ -577,6 +577,7 @@ static int step(helper *h)
         h->is_over = true;
     }
     next = earlier(earlier(h->look_ms, h->repeat_ms), h->browse_ms);
+    next = earlier(next, pn_dnssd_services_step(h->services, now));
     if (h->is_publish_due && h->is_running) {
         next = earlier(next, h->publish_ms);
     }
@@ -629,6 +630,7 @@ int main(int argc, char **argv)
     h.repeat_every_ms = number(argv[4]);
     h.used = argv[5]; /* NULL: not given */
     config.interfaces = h.used;
+    config.seed = pn_monotonic_now_us();
     h.poll = avahi_simple_poll_new();
     if (h.poll == NULL
         || pn_dnssd_services_new(&config, &h.services) != PN_OK) {

@@ -3,9 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bucket.h"
 #include "base/mutant.h"
 #include "os/interface_names.h"
 #include "services.h"
+
+/* Until the next attempts to resolve, when there were too many. */
+enum { NEXT_RESOLVES_MS = 100 };
 
 struct pn_dnssd_services {
     pn_dnssd_services_config config;
@@ -18,6 +22,10 @@ struct pn_dnssd_services {
     pn_dnssd_service **all; /* in order of arrival */
     size_t n;
     bool has_evicted; /* since a backend has browsed anew */
+    pn_bucket resolves;
+    size_t turn;   /* whose turn to be resolved it is */
+    uint64_t lots; /* the state of a generator */
+    size_t n_lots; /* drawn since a backend has browsed anew */
     pn_dnssd_services_counters counters;
 };
 
@@ -156,28 +164,85 @@ static size_t find(const pn_dnssd_services *s, unsigned interface, int protocol,
     return i;
 }
 
-/* The oldest of those that were of no use yet goes first, so that made-up
- * services do not drive out those of nodes. */
-static void evict_one(pn_dnssd_services *s)
+/* A number that whoever makes up services cannot foresee (splitmix64). */
+static uint64_t draw(pn_dnssd_services *s)
 {
-    pn_dnssd_service *oldest;
-    size_t i = 0;
+    uint64_t z = s->lots += UINT64_C(0x9e3779b97f4a7c15);
 
-    while (i < s->n && s->all[i]->is_resolved) {
-        i++;
-    }
-    i = i < s->n ? i : 0;
-    oldest = s->all[i];
-    take_out(s, i);
-    s->counters.evicted++;
-    s->has_evicted = true;
-    service_free(oldest);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
 }
 
-static void service_resolve(pn_dnssd_service *service)
+/* One that is no node's, as far as can be known. */
+static bool is_useless(const pn_dnssd_service *service)
 {
-    service->n_tries++;
-    service->owner->backend->resolve(service->owner->backend_user, service);
+    return !service->is_resolved
+           && (service->is_refused
+               || (service->resolver == NULL
+                   && service->n_tries >= PN_DNSSD_RESOLVE_TRIES));
+}
+
+static size_t quarter(const pn_dnssd_services *s)
+{
+    return (s->config.max_services + 3) / 4;
+}
+
+/* The place of the k-th that is resolved, or is not; it is there. */
+static size_t find_kth(const pn_dnssd_services *s, bool is_resolved, size_t k)
+{
+    size_t i = 0;
+
+    while (s->all[i]->is_resolved != is_resolved || k-- > 0) {
+        i++;
+    }
+    return i;
+}
+
+/* The place of the one that gives way; n: it is the one that has come. Between
+ * those that may answer yet it is by lot, with the same chance for all since
+ * the backend has browsed: it names the same services in the same order each
+ * time, so by age it would always be the same ones that are forgotten. A
+ * quarter is for them, or made-up services that answer would leave no room for
+ * others to be resolved. */
+static size_t find_least(pn_dnssd_services *s)
+{
+    size_t n = 0; /* not resolved */
+    uint64_t lot;
+
+    for (size_t i = 0; i < s->n; i++) {
+        if (is_useless(s->all[i]) && PN_SAFEGUARD(dnssd_useless_first)) {
+            return i;
+        }
+        n += s->all[i]->is_resolved ? 0 : 1;
+    }
+    if (n == 0 || (n < quarter(s) && PN_SAFEGUARD(dnssd_room_for_new))) {
+        return find_kth(s, true, 0);
+    }
+    lot = PN_SAFEGUARD(dnssd_lots) ? draw(s) % (n + ++s->n_lots) : 0;
+    return lot < n ? find_kth(s, false, (size_t)lot) : s->n;
+}
+
+/* Made-up services do not drive out those of nodes. False: there is no room for
+ * another. */
+static bool make_room(pn_dnssd_services *s)
+{
+    pn_dnssd_service *least;
+    size_t i;
+
+    if (s->n < s->config.max_services) {
+        return true;
+    }
+    i = find_least(s);
+    s->counters.evicted++;
+    s->has_evicted = true;
+    if (i == s->n) {
+        return false;
+    }
+    least = s->all[i];
+    take_out(s, i);
+    service_free(least);
+    return true;
 }
 
 void pn_dnssd_services_add(
@@ -190,20 +255,17 @@ void pn_dnssd_services_add(
         || find(s, interface, protocol, name) < s->n) {
         return;
     }
-    service = calloc(1, sizeof(*service));
+    s->counters.seen++;
+    service = make_room(s) ? calloc(1, sizeof(*service)) : NULL;
     if (service == NULL) {
         return;
-    }
-    if (s->n == s->config.max_services) {
-        evict_one(s);
     }
     service->owner = s;
     service->interface = interface;
     service->protocol = protocol;
     memcpy(service->name, name, len + 1);
     s->all[s->n++] = service;
-    s->counters.seen++;
-    service_resolve(service);
+    service->is_due = true;
 }
 
 void pn_dnssd_services_remove(
@@ -221,15 +283,41 @@ void pn_dnssd_services_remove(
     service_free(service);
 }
 
-/* A quarter of the table, so that browsing is not for one service. */
+static bool may_resolve(pn_dnssd_services *s, uint64_t now_ms)
+{
+    return !PN_REFUSE_IF(dnssd_resolve_rate,
+        !pn_bucket_take(&s->resolves, now_ms * PN_US_PER_MS,
+            PN_DNSSD_RESOLVES_PER_S, PN_DNSSD_RESOLVES_BURST));
+}
+
+/* In turn, so that each is resolved some day, however many there are. */
+uint64_t pn_dnssd_services_step(pn_dnssd_services *s, uint64_t now_ms)
+{
+    for (size_t k = 0; k < s->n; k++) {
+        size_t i = (s->turn + k) % s->n;
+        pn_dnssd_service *service = s->all[i];
+
+        if (!service->is_due) {
+            continue;
+        }
+        if (!may_resolve(s, now_ms)) {
+            s->turn = i;
+            return now_ms + NEXT_RESOLVES_MS;
+        }
+        service->is_due = false;
+        service->n_tries++;
+        s->backend->resolve(s->backend_user, service);
+    }
+    return UINT64_MAX;
+}
+
 bool pn_dnssd_services_take_browse(pn_dnssd_services *s)
 {
-    if (!s->has_evicted
-        || s->n > s->config.max_services - (s->config.max_services + 3) / 4) {
-        return false;
-    }
+    bool has_evicted = s->has_evicted;
+
     s->has_evicted = false;
-    return true;
+    s->n_lots = 0;
+    return has_evicted;
 }
 
 /* ---- records ----------------------------------------------------------- */
@@ -289,12 +377,14 @@ void pn_dnssd_services_resolved(pn_dnssd_service *service, const char *host,
         return;
     }
     service_withdraw(service);
+    service->is_refused = false;
     if (host == NULL) {
         return;
     }
     if (key == NULL || !is_local(host)
         || PN_REFUSE_IF(dnssd_low_port, port < s->config.min_port)) {
         s->counters.refused++;
+        service->is_refused = true;
         return;
     }
     service->n_tries = 0;
@@ -385,7 +475,7 @@ static void service_repeat(pn_dnssd_service *service)
     if (service->resolver == NULL
         && (service->n_tries < PN_DNSSD_RESOLVE_TRIES
             || ++service->n_skipped % PN_DNSSD_RESOLVE_SKIPS == 0)) {
-        service_resolve(service);
+        service->is_due = true;
     }
     if (service->is_resolved
         && (service->watches[0] == NULL || service->watches[1] == NULL)) {
@@ -442,6 +532,7 @@ pn_err pn_dnssd_services_new(
         return PN_NOMEM;
     }
     s->config = *config;
+    s->lots = config->seed;
     *ret_services = s;
     return PN_OK;
 }

@@ -18,6 +18,10 @@
  * them, one at each twelfth. */
 #define PN_DNSSD_RESOLVE_TRIES 5
 #define PN_DNSSD_RESOLVE_SKIPS 12
+/* Attempts in a second, and at once: each is a question to the whole network,
+ * and one packet of a stranger may name many services. */
+#define PN_DNSSD_RESOLVES_PER_S 20
+#define PN_DNSSD_RESOLVES_BURST 100
 /* Between two times of browsing anew. */
 #define PN_DNSSD_BROWSE_MS 60000
 #define PN_DNSSD_ADDRESSES_CAP 16
@@ -37,6 +41,8 @@ typedef struct pn_dnssd_service {
     char name[PN_DNSSD_NAME_CAP];
     unsigned n_tries;
     unsigned n_skipped; /* repeats without an attempt */
+    bool is_due;        /* to be resolved */
+    bool is_refused;    /* its records are not a node's */
     bool is_resolved;
     pn_public_key key; /* resolved: what the TXT says */
     uint16_t port;
@@ -70,6 +76,7 @@ typedef struct pn_dnssd_services_config {
     uint32_t max_addresses; /* at most PN_DNSSD_ADDRESSES_CAP */
     uint16_t min_port;
     const char *interfaces; /* of pn_interface_is_used; outlives it */
+    uint64_t seed;          /* of the lots that are drawn */
     const pn_dnssd_reports *reports;
     void *reports_user;
 } pn_dnssd_services_config;
@@ -96,16 +103,21 @@ void pn_dnssd_services_set_own(pn_dnssd_services *s, const pn_public_key *key);
 void pn_dnssd_services_set_interfaces(
     pn_dnssd_services *s, const pn_interface *list, size_t n);
 
-/* A service came or went. When the table is full, the oldest that is not
- * resolved, or else the oldest, is forgotten without being reported as lost. A
- * name that does not fit is not kept. */
+/* A service came or went. When the table is full, one is forgotten without
+ * being reported as lost: one that is no node's or has not answered in its
+ * tries; or else, while those that are not resolved yet have a quarter of the
+ * table, one of them or the one that has come, by lot; or else the oldest that
+ * is resolved. A name that does not fit is not kept. */
 void pn_dnssd_services_add(
     pn_dnssd_services *s, unsigned interface, int protocol, const char *name);
 void pn_dnssd_services_remove(
     pn_dnssd_services *s, unsigned interface, int protocol, const char *name);
-/* True when services were forgotten and there is room again: a backend names a
- * service once, so it has to browse anew. Not true again until another one has
- * been forgotten. */
+/* Resolves what is due, at a limited rate. To be called after every turn of the
+ * backend; returns when the next call must be, now_ms being the present. */
+uint64_t pn_dnssd_services_step(pn_dnssd_services *s, uint64_t now_ms);
+/* True when services were forgotten since the last call: a backend names a
+ * service once, so it has to browse anew. To be called at most every
+ * PN_DNSSD_BROWSE_MS. */
 bool pn_dnssd_services_take_browse(pn_dnssd_services *s);
 /* Its records. host NULL: it did not answer. key NULL: its TXT is not that of a
  * node. */

@@ -108,8 +108,8 @@ typedef struct pn_dnssd_status {
     pn_dnssd_state state;
     bool is_published;          /* our record is on the network */
     uint32_t services;          /* kept now, our own left out */
-    uint64_t services_seen;     /* every one that was added */
-    uint64_t services_evicted;  /* the oldest, when max_services was reached */
+    uint64_t services_seen;     /* every one that was named, each time */
+    uint64_t services_evicted;  /* forgotten, when max_services was reached */
     uint64_t addresses_dropped; /* beyond max_addresses */
     uint64_t refused;           /* records with a wrong TXT or a low port */
 } pn_dnssd_status;

@@ -18,6 +18,9 @@ typedef struct world {
     size_t n_open;
     size_t n_resolves;
     size_t n_watches;
+    uint64_t now_ms;
+    pn_dnssd_service *asked[300]; /* at least once, and not released */
+    size_t n_asked;
     char log[4096];
 } world;
 
@@ -50,6 +53,9 @@ static void on_resolve(void *user, pn_dnssd_service *service)
     w->n_open++;
     w->n_resolves++;
     service->resolver = w;
+    if (service->n_tries == 1) {
+        w->asked[w->n_asked++] = service;
+    }
 }
 
 static void on_watch(void *user, pn_dnssd_service *service)
@@ -67,6 +73,11 @@ static void on_release(void *user, pn_dnssd_service *service)
 
     w->n_open -= service->resolver != NULL ? 1 : 0;
     service->resolver = NULL;
+    for (size_t i = 0; i < w->n_asked; i++) {
+        if (w->asked[i] == service) {
+            w->asked[i] = w->asked[--w->n_asked];
+        }
+    }
 }
 
 static const pn_dnssd_backend backend = {
@@ -138,13 +149,27 @@ static void expect_log(world *w, const char *want)
     w->log[0] = '\0';
 }
 
+/* Lets time pass, in which every service that is due may be resolved. */
+static void step(world *w)
+{
+    w->now_ms += 60000;
+    assert_int_equal(
+        pn_dnssd_services_step(w->services, w->now_ms), UINT64_MAX);
+}
+
+static void see(world *w, unsigned index, int protocol, const char *name)
+{
+    pn_dnssd_services_add(w->services, index, protocol, name);
+    step(w);
+}
+
 /* A service that is seen and resolved. */
 static pn_dnssd_service *add(
     world *w, unsigned index, const char *name, uint8_t key, uint16_t port)
 {
     pn_public_key k = key_of(key);
 
-    pn_dnssd_services_add(w->services, index, 0, name);
+    see(w, index, 0, name);
     pn_dnssd_services_resolved(w->last, "host.local", port, &k);
     return w->last;
 }
@@ -267,7 +292,7 @@ static void test_left_out(void **state)
     set_named(&w, "docker0");
     expect_log(&w, "");
     assert_int_equal(pn_dnssd_services_count(w.services), 1);
-    pn_dnssd_services_add(w.services, 5, 0, "late");
+    see(&w, 5, 0, "late");
     assert_int_equal(pn_dnssd_services_count(w.services), 1);
     set_named(&w, "eth0");
     expect_log(&w, "found 1 192.0.2.1:7100");
@@ -285,7 +310,7 @@ static void test_shown_twice(void **state)
     (void)state;
     world_open(&w, 8, 8);
     one = add(&w, 2, "one", 1, 7100);
-    pn_dnssd_services_add(w.services, 2, 1, "one");
+    see(&w, 2, 1, "one");
     again = w.last;
     assert_ptr_not_equal(one, again);
     pn_dnssd_services_resolved(again, "host.local", 7100, &key);
@@ -445,14 +470,199 @@ static void test_flood(void **state)
     expect_log(&w, "found 1 192.0.2.1:7100");
     for (int i = 0; i < 100; i++) {
         (void)snprintf(name, sizeof(name), "made up %d", i);
-        pn_dnssd_services_add(w.services, 2, 0, name);
+        see(&w, 2, 0, name);
     }
     pn_dnssd_services_remove(w.services, 2, 0, "node");
     expect_log(&w, "lost 1 192.0.2.1:7100");
     world_close(&w);
 }
 
-/* What was forgotten is asked for again when a quarter of the table is free. */
+/* What is asked does not answer, but for keep. */
+static void fail_all(world *w, const pn_dnssd_service *keep)
+{
+    for (size_t i = 0; i < w->n_asked; i++) {
+        pn_dnssd_service *service = w->asked[i];
+
+        if (service != keep && !service->is_resolved
+            && service->resolver != NULL) {
+            service->resolver = NULL;
+            w->n_open--;
+            pn_dnssd_services_resolved(service, NULL, 0, NULL);
+        }
+    }
+}
+
+static bool is_kept(const world *w, const char *name)
+{
+    for (size_t i = 0; i < w->n_asked; i++) {
+        if (strcmp(w->asked[i]->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those that have used up their tries make room, not the one that was asked
+ * only now, though it is the oldest. */
+static void test_unanswered_first(void **state)
+{
+    pn_public_key key = key_of(1);
+    world w;
+    pn_dnssd_service *node;
+
+    (void)state;
+    world_open(&w, 8, 8);
+    see(&w, 2, 0, "node");
+    node = w.last;
+    for (uint8_t i = 1; i < 8; i++) {
+        see(&w, 2, 0, (char[]){(char)('0' + i), '\0'});
+    }
+    for (int i = 0; i < PN_DNSSD_RESOLVE_TRIES; i++) {
+        fail_all(&w, node);
+        pn_dnssd_services_repeat(w.services);
+        step(&w);
+    }
+    for (uint8_t i = 1; i < 8; i++) {
+        see(&w, 2, 0, (char[]){(char)('a' + i), '\0'});
+        assert_true(is_kept(&w, (char[]){(char)('a' + i), '\0'}));
+    }
+    assert_true(is_kept(&w, "node"));
+    pn_dnssd_services_resolved(node, "host.local", 7100, &key);
+    address(node, "192.0.2.1", true);
+    expect_log(&w, "found 1 192.0.2.1:7100");
+    world_close(&w);
+}
+
+/* Records that are not a node's make room as well. */
+static void test_refused_first(void **state)
+{
+    world w;
+
+    (void)state;
+    world_open(&w, 2, 8);
+    see(&w, 2, 0, "node");
+    see(&w, 2, 0, "printer");
+    pn_dnssd_services_resolved(w.last, "host.local", 7100, NULL);
+    see(&w, 2, 0, "other");
+    assert_true(is_kept(&w, "node"));
+    assert_false(is_kept(&w, "printer"));
+    assert_true(is_kept(&w, "other"));
+    world_close(&w);
+}
+
+/* The limit of resolving, and that everyone has a turn. */
+static void test_resolve_rate(void **state)
+{
+    const size_t burst = PN_DNSSD_RESOLVES_BURST;
+    const size_t rate = PN_DNSSD_RESOLVES_PER_S;
+    world w;
+    char name[16];
+
+    (void)state;
+    world_open(&w, 300, 8);
+    for (size_t i = 0; i < burst + rate + 1; i++) {
+        (void)snprintf(name, sizeof(name), "%zu", i);
+        pn_dnssd_services_add(w.services, 2, 0, name);
+        assert_int_equal(w.n_resolves, 0);
+    }
+    assert_int_not_equal(pn_dnssd_services_step(w.services, 1000), UINT64_MAX);
+    assert_int_equal(w.n_resolves, burst);
+    assert_true(pn_dnssd_services_step(w.services, 1000) > 1000);
+    assert_int_equal(w.n_resolves, burst);
+    /* Those that were asked already do not come before the others. */
+    fail_all(&w, NULL);
+    pn_dnssd_services_repeat(w.services);
+    assert_int_not_equal(pn_dnssd_services_step(w.services, 2000), UINT64_MAX);
+    assert_int_equal(w.n_resolves, burst + rate);
+    assert_int_not_equal(pn_dnssd_services_step(w.services, 2999), UINT64_MAX);
+    assert_int_equal(w.n_resolves, burst + 2 * rate - 1);
+    for (size_t i = 0; i < burst + rate + 1; i++) {
+        (void)snprintf(name, sizeof(name), "%zu", i);
+        assert_true(is_kept(&w, name));
+    }
+    world_close(&w);
+}
+
+/* How made-up services answer, and whether the node is named before them. */
+typedef struct crowd_row {
+    const char *name;
+    bool answers;
+    bool is_node; /* with the records of one */
+    bool is_node_first;
+} crowd_row;
+
+static const crowd_row crowd_rows[] = {
+    {"silent_before", false, false, false},
+    {"silent_after", false, false, true},
+    {"refused_before", true, false, false},
+    {"refused_after", true, false, true},
+    {"nodes_before", true, true, false},
+    {"nodes_after", true, true, true},
+};
+enum { CROWD = 1000, HOUR_MS = 3600000 };
+
+static void name_crowd(world *w, const crowd_row *row)
+{
+    char name[16];
+
+    for (int i = 0; i < CROWD + 2; i++) {
+        (void)snprintf(name, sizeof(name), "made up %d", i);
+        if (i == (row->is_node_first ? 0 : CROWD + 1)) {
+            pn_dnssd_services_add(w->services, 2, 0, "node");
+        } else if (i > 0 && i <= CROWD) {
+            pn_dnssd_services_add(w->services, 2, 0, name);
+        }
+    }
+}
+
+/* Answers what was asked; what is silent fails at a repeat. */
+static void answer_crowd(world *w, const crowd_row *row)
+{
+    pn_public_key node = key_of(1);
+    pn_public_key other = key_of(2);
+
+    for (size_t i = 0; i < w->n_asked; i++) {
+        pn_dnssd_service *service = w->asked[i];
+
+        if (strcmp(service->name, "node") == 0) {
+            pn_dnssd_services_resolved(service, "host.local", 7100, &node);
+            address(service, "192.0.2.1", true);
+        } else if (row->answers) {
+            pn_dnssd_services_resolved(
+                service, "host-2.local", 7100, row->is_node ? &other : NULL);
+        }
+    }
+}
+
+/* Many times more services than the table holds, named in the same order each
+ * time, do not keep a node from being found. */
+static void test_crowd(void **state)
+{
+    const crowd_row *row = *state;
+    uint64_t browse_ms = 0;
+    world w;
+
+    world_open(&w, 256, 8);
+    for (w.now_ms = 1000; w.now_ms < HOUR_MS && w.log[0] == '\0';
+         w.now_ms += 5000) {
+        if (w.now_ms >= browse_ms) {
+            if (browse_ms == 0 || pn_dnssd_services_take_browse(w.services)) {
+                name_crowd(&w, row);
+            }
+            browse_ms = w.now_ms + PN_DNSSD_BROWSE_MS;
+        }
+        if (!row->answers) {
+            fail_all(&w, NULL);
+        }
+        pn_dnssd_services_repeat(w.services);
+        (void)pn_dnssd_services_step(w.services, w.now_ms);
+        answer_crowd(&w, row);
+    }
+    expect_log(&w, "found 1 192.0.2.1:7100");
+    world_close(&w);
+}
+
+/* What was forgotten is asked for again. */
 static void test_browse_anew(void **state)
 {
     world w;
@@ -462,20 +672,14 @@ static void test_browse_anew(void **state)
     world_open(&w, 8, 8);
     for (int i = 0; i < 8; i++) {
         (void)snprintf(name, sizeof(name), "%d", i);
-        pn_dnssd_services_add(w.services, 2, 0, name);
+        see(&w, 2, 0, name);
     }
-    pn_dnssd_services_remove(w.services, 2, 0, "7");
-    pn_dnssd_services_remove(w.services, 2, 0, "6");
     assert_false(pn_dnssd_services_take_browse(w.services));
-    pn_dnssd_services_add(w.services, 2, 0, "6");
-    pn_dnssd_services_add(w.services, 2, 0, "7");
-    pn_dnssd_services_add(w.services, 2, 0, "8");
-    assert_false(pn_dnssd_services_take_browse(w.services));
-    pn_dnssd_services_remove(w.services, 2, 0, "7");
-    assert_false(pn_dnssd_services_take_browse(w.services));
-    pn_dnssd_services_remove(w.services, 2, 0, "8");
+    see(&w, 2, 0, "8");
     assert_true(pn_dnssd_services_take_browse(w.services));
     assert_false(pn_dnssd_services_take_browse(w.services));
+    see(&w, 2, 0, "9");
+    assert_true(pn_dnssd_services_take_browse(w.services));
     world_close(&w);
 }
 
@@ -486,7 +690,7 @@ static void test_other_domain(void **state)
 
     (void)state;
     world_open(&w, 8, 8);
-    pn_dnssd_services_add(w.services, 2, 0, "one");
+    see(&w, 2, 0, "one");
     pn_dnssd_services_resolved(w.last, "host.example.com", 7100, &key);
     pn_dnssd_services_resolved(w.last, "hostlocal", 7100, &key);
     pn_dnssd_services_resolved(w.last, ".local", 7100, &key);
@@ -522,11 +726,11 @@ static void test_long_name(void **state)
     world_open(&w, 8, 8);
     memset(name, 'n', sizeof(name));
     name[PN_DNSSD_NAME_CAP] = '\0';
-    pn_dnssd_services_add(w.services, 2, 0, name);
+    see(&w, 2, 0, name);
     assert_int_equal(pn_dnssd_services_count(w.services), 0);
     name[PN_DNSSD_NAME_CAP - 1] = '\0';
-    pn_dnssd_services_add(w.services, 2, 0, name);
-    pn_dnssd_services_add(w.services, 2, 0, name);
+    see(&w, 2, 0, name);
+    see(&w, 2, 0, name);
     assert_int_equal(pn_dnssd_services_count(w.services), 1);
     world_close(&w);
 }
@@ -538,7 +742,7 @@ static void test_tries(void **state)
 
     (void)state;
     world_open(&w, 8, 8);
-    pn_dnssd_services_add(w.services, 2, 0, "one");
+    see(&w, 2, 0, "one");
     for (size_t i = 1; i <= PN_DNSSD_RESOLVE_TRIES + 3; i++) {
         if (w.last->resolver != NULL) {
             w.last->resolver = NULL;
@@ -546,11 +750,13 @@ static void test_tries(void **state)
             pn_dnssd_services_resolved(w.last, NULL, 0, NULL);
         }
         pn_dnssd_services_repeat(w.services);
+        step(&w);
         assert_int_equal(w.n_resolves,
             i < PN_DNSSD_RESOLVE_TRIES ? i + 1 : PN_DNSSD_RESOLVE_TRIES);
     }
     while (w.n_resolves == PN_DNSSD_RESOLVE_TRIES) {
         pn_dnssd_services_repeat(w.services);
+        step(&w);
     }
     assert_int_equal(w.n_resolves, PN_DNSSD_RESOLVE_TRIES + 1);
     expect_log(&w, "");
@@ -569,6 +775,7 @@ static void test_repeat(void **state)
     address(one, "8.8.8.8", true);
     expect_log(&w, "found 1 192.0.2.1:7100");
     pn_dnssd_services_repeat(w.services);
+    step(&w);
     expect_log(&w, "found 1 192.0.2.1:7100");
     assert_int_equal(w.n_resolves, 1);
     pn_dnssd_services_clear(w.services);
@@ -597,6 +804,9 @@ int main(void)
         {"max_services", test_max_services},
         {"max_addresses", test_max_addresses},
         {"flood", test_flood},
+        {"unanswered_first", test_unanswered_first},
+        {"refused_first", test_refused_first},
+        {"resolve_rate", test_resolve_rate},
         {"browse_anew", test_browse_anew},
         {"other_domain", test_other_domain},
         {"watch_again", test_watch_again},
@@ -613,6 +823,10 @@ int main(void)
          i++) {
         pn_test_addf(test_address, (void *)(uintptr_t)&address_rows[i],
             "dnssd/services/address/%s", address_rows[i].why);
+    }
+    for (size_t i = 0; i < sizeof(crowd_rows) / sizeof(crowd_rows[0]); i++) {
+        pn_test_addf(test_crowd, (void *)(uintptr_t)&crowd_rows[i],
+            "dnssd/services/crowd/%s", crowd_rows[i].name);
     }
     return pn_test_run("dnssd/services");
 }
