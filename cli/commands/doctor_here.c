@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The steps of doctor on this device: data, clock, node, interfaces, sources,
- * and whether the peer is paired. */
+ * whether the node announces itself, and whether the peer is paired. */
 #include <string.h>
 #include <time.h>
 
@@ -276,7 +276,9 @@ static void check_sources(doctor *d)
     }
     if (json_array_size(sources) == 0) {
         d->deaf = "no-source";
-        doctor_warn(d, "no-source", "the node uses no discovery source");
+        doctor_warn(d, "no-source",
+            "the node uses no discovery source: it hears no announce and makes "
+            "none");
     } else if (n_running == 0
                || (udp != NULL
                    && !json_is_true(json_object_get(udp, "running")))) {
@@ -286,6 +288,40 @@ static void check_sources(doctor *d)
         doctor_pass(d, "%s", cli_text_string(&all));
     }
     cli_text_fini(&all);
+}
+
+/* Whether peers can hear this node. One that was opened to look never
+ * announces; of one without a source that runs the step before has said so. */
+static void check_announces(doctor *d)
+{
+    const json_t *source;
+    const char *silent = "";
+    bool runs = false;
+    cli_text by = {0};
+    size_t i;
+
+    if (!d->session->is_remote) {
+        return;
+    }
+    json_array_foreach(json_object_get(d->status, "sources"), i, source)
+    {
+        if (json_is_true(json_object_get(source, "announces"))) {
+            cli_text_printf(&by, "%s%s", by.len > 0 ? ", " : "",
+                cli_field(source, "source"));
+        } else if (json_is_true(json_object_get(source, "running"))) {
+            runs = true;
+            silent = cli_field(source, "silent");
+        }
+    }
+    if (by.len > 0) {
+        doctor_pass(d, "by %s", cli_text_string(&by));
+    } else if (runs) {
+        doctor_warn(d, "silent", "this node does not announce itself%s",
+            strcmp(silent, "new-network") == 0
+                ? " since the network changed: 'peernet announce' ends that"
+                : "");
+    }
+    cli_text_fini(&by);
 }
 
 const doctor_step doctor_files[] = {
@@ -299,5 +335,6 @@ const doctor_step doctor_here[] = {
     {"paired-here", check_paired_here, true},
     {"interface", check_interface, false},
     {"sources", check_sources, false},
+    {"announces", check_announces, false},
     {.name = NULL},
 };

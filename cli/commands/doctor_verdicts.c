@@ -37,6 +37,11 @@ const cli_verdict cli_verdicts[] = {
         "another program has the UDP port of announces",
         "end that program ('ss -ulpn' shows it), or use --discovery-port on "
         "both ends"},
+    {"silent", "announces", CLI_NO_LINK,
+        "the network has changed, and the node runs with "
+        "--quiet-on-new-networks",
+        "run 'peernet announce' if this network may see the node's public key; "
+        "peers hear nothing of it until then"},
     {"ipv6-only", "heard", CLI_NO_LINK,
         "this device has no IPv4 address, and announces over UDP need one",
         "give the peer's IPv6 address with 'peernet pair KEY --address "

@@ -165,8 +165,8 @@ until_true 20 heard alice 'peer-up  *bob'
 on alice --json doctor bob --handle echo
 [ "$status" -eq 0 ] && [ -z "$(verdicts)" ]
 ok $? healthy
-for step in data clock node paired-here interface sources heard resolved tcp \
-    protocol key paired-there ping large grant; do
+for step in data clock node paired-here interface sources announces heard \
+    resolved tcp protocol key paired-there ping large grant; do
     has "$out" "\"step\":\"$step\",\"result\":\"ok\""
     ok $? "healthy_walks/$step"
 done
@@ -224,6 +224,24 @@ heal
 node alice --discovery none
 node bob
 named discovery_is_off failed no-source 3 bob
+has "$out" "it hears no announce and makes none" &&
+    ! has "$out" '"step":"announces"'
+ok $? discovery_is_off/says_that_it_is_silent
+heal
+node alice --quiet-on-new-networks
+node bob --echo
+until_true 30 heard alice 'peer-up  *bob'
+named not_silent_yet ok "" 0 bob
+in_host alice ip addr add 10.7.0.1/24 brd + dev eth0
+until_true 30 grep -q 'this node is silent now' "$work/alice.err"
+named silent_here warning silent 0 bob
+has "$out" "does not announce itself since the network changed" &&
+    has "$out" '"next":"run '"'peernet announce' if this network"
+ok $? silent_here/says_what_to_do
+on alice doctor
+expect 0 "next:    run 'peernet announce'" silent_here_without_a_peer
+on alice announce
+named announced_again ok "" 0 bob
 heal
 ip netns exec alice python3 -c 'import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
