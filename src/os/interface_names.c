@@ -39,14 +39,21 @@ bool pn_interface_names_check(const char *list)
     }
 }
 
+/* The system lists an address that has a label by that, "eth0:1", in place of
+ * its interface's name, which has no colon. */
+static size_t bare_len(const char *name)
+{
+    return strcspn(name, ":");
+}
+
+/* By its label, too. */
 static bool is_named(const char *list, const char *name)
 {
-    size_t name_len = strlen(name);
-
     while (*list != '\0') {
         size_t len = strcspn(list, ",");
 
-        if (len == name_len && memcmp(list, name, len) == 0) {
+        if ((len == bare_len(name) || len == strlen(name))
+            && memcmp(list, name, len) == 0) {
             return true;
         }
         list += len + (list[len] == ',' ? 1 : 0);
@@ -64,7 +71,8 @@ bool pn_interface_is_used(const char *list, const char *name)
             return false;
         }
     }
-    return strcmp(name, "lo") != 0 && !is_bridge_of_docker(name);
+    return !(bare_len(name) == 2 && memcmp(name, "lo", 2) == 0)
+           && !is_bridge_of_docker(name);
 }
 
 const char *pn_interface_unused(const char *list, const pn_interface *entry)

@@ -19,7 +19,8 @@
 /* False: list (may be NULL) is no list "NAME,NAME,..." of names of 1 to 15
  * bytes, or does not fit. */
 bool pn_interface_names_check(const char *list);
-/* list NULL: every interface but loopback, those of containers and tunnels. */
+/* list NULL: every interface but loopback, those of containers and tunnels.
+ * name may be the label of an address, "eth0:1": it is used with "eth0". */
 bool pn_interface_is_used(const char *list, const char *name);
 /* Why an entry of os/interfaces.h is of no use to discovery: "loopback",
  * "down", "no-address", "left-out" by the rule for names, "not-named" in the

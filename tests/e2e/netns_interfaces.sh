@@ -92,6 +92,14 @@ ok $? both_are_used_when_both_are_named
 stop alice
 stop bob
 stop carol
+forget
+in_host a ip addr flush dev eth0
+in_host a ip addr add 10.1.0.1/24 brd + dev eth0 label eth0:1
+on b bob --dnssd none && on a alice --dnssd none --interface eth0
+until_true 30 linked bob
+ok $? address_with_a_label_belongs_to_its_interface
+stop alice
+stop bob
 
 # ---- DNS-SD ------------------------------------------------------------------------
 

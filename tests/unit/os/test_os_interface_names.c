@@ -36,6 +36,18 @@ static const name_row rows[] = {
     {"eth0,wg0", "eth", false},
     {"eth0,wg0", "eth01", false},
     {"eth0,wg0", "wlan0", false},
+    {"wg0,eth0", "eth0:1", true},
+    {"eth0", "eth0:home", true},
+    {"eth0", "eth0:", true},
+    {"eth0", "eth01:1", false},
+    {"eth0", "eth:0", false},
+    {"eth0:1", "eth0:1", true},
+    {"eth0:1", "eth0", false},
+    {"eth0:1", "eth0:2", false},
+    {"eth0:1", "eth0:11", false},
+    {NULL, "eth0:1", true},
+    {NULL, "docker0:1", false},
+    {NULL, "lo:1", false},
 };
 
 static void test_name(void **state)
