@@ -151,7 +151,7 @@ def node_words(port_barrel=None):
 def without_a_node():
     run("a", "id", status=0)
     run("a", "status", status=3)
-    run("a", "announce", status=4)
+    run("a", "announce", status=3)
     bob = key_of("b")
     run("a", "pair", bob, "--label", "bob", status=0)
     run("a", "pair", bob, "--label", "bobby", status=0)
