@@ -1,365 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Discovery sources and the network monitor, joined to the registry. Sources
- * give hints: an address is dialled only if its key is paired.
+ * This host's networks: what changes ends the links whose path is gone, dials
+ * again and announces. Joins the monitor of addresses, the notice of a sleep
+ * and the discovery sources to the node's turns.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mutant.h"
-#include "discovery/netmon.h"
-#include "discovery/udp_discovery.h"
-#include "node/node_internal.h"
-#include "os/clock.h"
-#include "os/interface_names.h"
-#include "os/resume.h"
-
-/* The keys heard recently, so that an announce every five seconds is one
- * event. */
-enum { MAX_HEARD = 128, MAX_LOCAL = 256 };
+#include "node/net_internal.h"
 
 /* Between two attempts to open what could not be opened at start. */
 #define RETRY_US (5 * PN_US_PER_S)
 
-/* Addresses of each option of UDP discovery. */
-enum { UDP_ADDRESSES = PN_UDP_DISCOVERY_MAX / 2 };
-
-/* Our own, and one of the application's. */
-enum { MAX_SLOTS = 2 };
-
-/* A source that has reported an address within this time still hears it, should
- * another lose it. Some never say that they lost one, so such an address is
- * looked at again when the time is over. */
-#define HEARD_US (15 * PN_US_PER_S)
-
-/* Announces of a node that has been up for a while are 4 to 6 s apart; one may
- * be received several times. */
-#define TWICE_US (100 * PN_US_PER_MS)
-#define EARLY_US (2500 * PN_US_PER_MS)
-#define LATE_US (6500 * PN_US_PER_MS)
-
-/* A paired peer may be at several addresses; each announce may be forged. */
-enum { PAIRED_LINES = 4 };
-
-typedef struct heard {
-    pn_public_key key;
-    pn_address address;
-    const char *source; /* its name; the source's */
-    int64_t first_us;   /* wall clock */
-    int64_t last_us;
-    uint64_t n_reports;
-    uint64_t by_us[MAX_SLOTS]; /* last report of each slot; 0: none, or lost */
-    bool is_doubted;           /* lost by one slot, still heard by another */
-    bool is_used;
-} heard;
-
-/* One source. The sink's `node` is the slot, so events can name the source. */
-typedef struct pn_source_slot {
-    pn_node *node;
-    const pn_discovery_source *source;
-    void *user;
-    pn_discovery_sink sink;
-    bool is_started;
-    bool is_failing;      /* it could not be started, as was said */
-    int sys_errno;        /* why */
-    int64_t failed_at_us; /* wall clock; 0: never */
-} pn_source_slot;
-
-/* Slots and monitor are set up before the node's thread starts and taken down
- * on the loop; the node's lock guards the rest. */
-struct pn_net {
-    pn_source_slot slots[MAX_SLOTS];
-    size_t n_slots;
-    pn_udp_discovery *udp;
-    const pn_network_monitor *monitor;
-    void *monitor_user;
-    pn_network_sink monitor_sink;
-    pn_netmon *netmon;
-    pn_timer *retry;
-    pn_timer *doubt; /* the first doubted row is due */
-    pn_resume *resume;
-    pn_local_address *locals; /* of this host, as of the last look */
-    size_t n_locals;          /* may be more than MAX_LOCAL */
-    bool is_monitoring;
-    bool is_monitor_failing;
-    bool is_changed;  /* since the last turn end */
-    bool is_doubting; /* a row is doubted since the last turn end */
-    bool is_quiet;    /* not announcing since the network changed */
-    bool wants_announce;
-    heard heard[MAX_HEARD];
-    size_t next_heard;
-    const char *interfaces; /* the option's, in names; NULL: none */
-    char names[PN_INTERFACE_NAMES_CAP];
-};
-
-/* ---- reports of sources (any thread) ----------------------------------- */
-
-static heard *heard_find(
-    struct pn_net *net, const pn_public_key *key, const pn_address *address)
-{
-    for (size_t i = 0; i < MAX_HEARD; i++) {
-        heard *h = &net->heard[i];
-
-        if (h->is_used && pn_key_equal(&h->key, key)
-            && pn_address_equal(&h->address, address)) {
-            return h;
-        }
-    }
-    return NULL;
-}
-
-/* The oldest row gives way, and one of a paired peer only when all are: made-up
- * keys drive out no address that is used. */
-static heard *heard_add(
-    pn_node *node, const pn_public_key *key, const pn_address *address)
-{
-    struct pn_net *net = pn_full(node)->net;
-    heard *h;
-
-    for (size_t i = 0; i < MAX_HEARD; i++) {
-        h = &net->heard[net->next_heard];
-        if (!h->is_used || pn_node_find_peer(node, &h->key) == NULL) {
-            break;
-        }
-        net->next_heard = (net->next_heard + 1) % MAX_HEARD;
-    }
-    h = &net->heard[net->next_heard];
-    *h = (heard){.key = *key,
-        .address = *address,
-        .first_us = pn_wall_now_us(),
-        .is_used = true};
-    net->next_heard = (net->next_heard + 1) % MAX_HEARD;
-    return h;
-}
-
-/* Counts a report; *ret_is_new: the first of this key and address. Returns
- * whether it is out of rhythm: whoever starts, wakes or moves announces three
- * times in two seconds. */
-static bool heard_note(const pn_source_slot *slot, const pn_public_key *key,
-    const pn_address *address, bool *ret_is_new)
-{
-    struct pn_net *net = pn_full(slot->node)->net;
-    heard *h = heard_find(net, key, address);
-    uint64_t now_us = pn_node_now(slot->node);
-    uint64_t since_us;
-
-    *ret_is_new = h == NULL;
-    if (h == NULL) {
-        h = heard_add(slot->node, key, address);
-    }
-    if (h->by_us[slot - net->slots] == 0) {
-        h->is_doubted = false; /* whoever lost it hears it again */
-    }
-    since_us = now_us - h->by_us[slot - net->slots];
-    h->source = slot->source->name;
-    h->by_us[slot - net->slots] = now_us;
-    h->last_us = pn_wall_now_us();
-    h->n_reports++;
-    return since_us > TWICE_US && (since_us < EARLY_US || since_us > LATE_US);
-}
-
-static void heard_tell(const heard *h, pn_heard_info *ret_info)
-{
-    ret_info->key = h->key;
-    pn_address_text(&h->address, ret_info->address);
-    (void)snprintf(ret_info->source, sizeof(ret_info->source), "%s", h->source);
-    ret_info->first_ms = h->first_us / 1000;
-    ret_info->last_ms = h->last_us / 1000;
-    ret_info->n_reports = h->n_reports;
-}
-
-pn_err pn_list_heard(pn_node *node, pn_heard_info **ret_heard, size_t *ret_n)
-{
-    pn_heard_info *infos = NULL;
-    const struct pn_net *net;
-    pn_err err = PN_CLOSED;
-    size_t n = 0;
-
-    pn_node_lock(node);
-    net = pn_full(node)->net;
-    if (net != NULL) {
-        infos = calloc(MAX_HEARD, sizeof(*infos));
-        err = infos == NULL ? PN_NOMEM : PN_OK;
-    }
-    for (size_t i = 0; err == PN_OK && i < MAX_HEARD; i++) {
-        if (net->heard[i].is_used) {
-            heard_tell(&net->heard[i], &infos[n++]);
-        }
-    }
-    pn_node_unlock(node);
-    if (err == PN_OK) {
-        *ret_heard = infos;
-        *ret_n = n;
-    }
-    return err;
-}
-
-static void source_event(const pn_source_slot *slot, pn_event_type type,
-    const pn_public_key *key, const pn_address *address)
-{
-    const pn_peer *peer = pn_node_find_peer(slot->node, key);
-    pn_principal who = pn_peernet_principal(key);
-
-    pn_node_event(slot->node, type, &who, peer == NULL ? NULL : peer->label,
-        address, slot->source->name, strlen(slot->source->name),
-        PN_REASON_NONE);
-}
-
-static void on_found(void *user, const pn_public_key *key, const char *text)
-{
-    pn_source_slot *slot = user;
-    pn_node *node = slot->node;
-    pn_address address;
-    pn_peer *peer;
-    bool is_new;
-    bool is_odd;
-
-    assert_unlocked(node);
-    if (pn_peer_address_parse(text, &address) != PN_OK) {
-        return;
-    }
-    pn_node_lock(node);
-    if (!node->closing.is_asked
-        && !pn_key_equal(key, &pn_full(node)->trust.identity->public_key)) {
-        peer = pn_node_find_peer(node, key);
-        is_odd = heard_note(slot, key, &address, &is_new);
-        if (is_new
-            && pn_node_tells(node, PN_QUIET_DISCOVERED, key,
-                peer == NULL ? 1 : PAIRED_LINES)) {
-            source_event(slot, PN_EVENT_DISCOVERED, key, &address);
-        }
-        if (peer != NULL) {
-            (void)pn_registry_heard(pn_full(node)->registry, key, &address,
-                slot->source->name, pn_node_now(node));
-            if (is_odd) {
-                pn_registry_suspect(
-                    pn_full(node)->registry, key, pn_node_now(node));
-            }
-            pn_node_wake(node);
-        }
-    }
-    pn_node_unlock(node);
-}
-
-/* A source reports an address once, maybe before the peer was paired. */
-void pn_node_net_recall(pn_node *node, pn_peer *peer)
-{
-    assert_locked(node);
-    for (size_t i = 0; pn_full(node)->net != NULL && i < MAX_HEARD; i++) {
-        const heard *h = &pn_full(node)->net->heard[i];
-
-        if (h->is_used && pn_key_equal(&h->key, &peer->key)) {
-            (void)pn_registry_heard(pn_full(node)->registry, &h->key,
-                &h->address, h->source, pn_node_now(node));
-        }
-    }
-}
-
-/* When the reports of all slots are too old; 0: none hears it. */
-static uint64_t heard_until(const struct pn_net *net, const heard *h)
-{
-    uint64_t last_us = 0;
-
-    for (size_t i = 0; i < net->n_slots; i++) {
-        last_us = h->by_us[i] > last_us ? h->by_us[i] : last_us;
-    }
-    return last_us == 0 ? 0 : last_us + HEARD_US;
-}
-
-static void forget(const pn_source_slot *slot, heard *h)
-{
-    pn_node *node = slot->node;
-
-    h->is_used = false;
-    if (pn_node_tells(node, PN_QUIET_DISCOVERED, &h->key, PAIRED_LINES)) {
-        source_event(slot, PN_EVENT_LOST, &h->key, &h->address);
-    }
-    pn_registry_hint_lost(pn_full(node)->registry, &h->key, &h->address);
-    pn_node_wake(node);
-}
-
-/* The slot that has reported a doubted row; the other has lost it. */
-static const pn_source_slot *heard_slot(
-    const struct pn_net *net, const heard *h)
-{
-    size_t i = 0;
-
-    while (i + 1 < net->n_slots && h->by_us[i] == 0) {
-        i++;
-    }
-    return &net->slots[i];
-}
-
-/* Forgets the doubted rows that are due and sets the timer for the next. */
-static void doubts_look(pn_node *node)
-{
-    struct pn_net *net = pn_full(node)->net;
-    uint64_t now_us = pn_node_now(node);
-    uint64_t next_us = PN_TIME_NEVER;
-
-    assert_on_loop(node);
-    assert_locked(node);
-    for (size_t i = 0; i < MAX_HEARD; i++) {
-        heard *h = &net->heard[i];
-        uint64_t until_us = heard_until(net, h);
-
-        if (!h->is_used || !h->is_doubted) {
-            continue;
-        }
-        if (until_us <= now_us) {
-            forget(heard_slot(net, h), h);
-        } else if (until_us < next_us) {
-            next_us = until_us;
-        }
-    }
-    pn_timer_set(net->doubt, next_us);
-}
-
-static void on_doubt(void *user)
-{
-    pn_node *node = user;
-
-    pn_node_lock(node);
-    if (!node->closing.is_asked && PN_SAFEGUARD(net_lost_in_silence)) {
-        doubts_look(node);
-    }
-    pn_node_unlock(node);
-}
-
-/* A source loses only what it has found and not lost yet: the hint may be
- * another's. */
-static void on_lost(void *user, const pn_public_key *key, const char *text)
-{
-    pn_source_slot *slot = user;
-    pn_node *node = slot->node;
-    pn_address address;
-    struct pn_net *net;
-    heard *h;
-
-    assert_unlocked(node);
-    if (pn_peer_address_parse(text, &address) != PN_OK) {
-        return;
-    }
-    pn_node_lock(node);
-    net = pn_full(node)->net;
-    h = node->closing.is_asked ? NULL : heard_find(net, key, &address);
-    if (h != NULL
-        && !PN_REFUSE_IF(
-            net_lost_not_found, h->by_us[slot - net->slots] == 0)) {
-        h->by_us[slot - net->slots] = 0;
-        if (PN_REFUSE_IF(
-                net_lost_by_one, heard_until(net, h) > pn_node_now(node))) {
-            h->is_doubted = true;
-            net->is_doubting = true;
-            pn_node_wake(node);
-        } else {
-            forget(slot, h);
-        }
-    }
-    pn_node_unlock(node);
-}
+enum { MAX_LOCAL = 256 };
 
 static void on_network_changed(void *user)
 {
@@ -413,43 +68,6 @@ static void extension_network_changed(pn_node *node)
         pn_node_unlock(node);
         node->extension.network_changed(node->extension.user);
         pn_node_lock(node);
-    }
-}
-
-static void counters_copy(pn_node *node)
-{
-    pn_udp_discovery_counters c;
-
-    if (pn_full(node)->net->udp == NULL) {
-        return;
-    }
-    pn_udp_discovery_counters_get(pn_full(node)->net->udp, &c);
-    node->metrics.announces_in = c.in;
-    node->metrics.announces_out = c.out;
-    node->metrics.announces_dropped = c.in - c.heard[PN_HEARD_FOUND] + c.unread;
-}
-
-/* The owner may not want this key to be announced on an unknown network
- * (T17). */
-static void announce_all(pn_node *node)
-{
-    struct pn_net *net = pn_full(node)->net;
-
-    assert_on_loop(node);
-    assert_locked(node);
-    if (node->opt.discovery_listen_only || pn_full(node)->listen.port == 0) {
-        return;
-    }
-    for (size_t i = 0; i < net->n_slots; i++) {
-        const pn_source_slot *slot = &net->slots[i];
-        uint16_t port = net->is_quiet ? 0 : pn_full(node)->listen.port;
-
-        if (slot->is_started && slot->source->announce != NULL) {
-            pn_node_unlock(node);
-            (void)slot->source->announce(
-                slot->user, &pn_full(node)->trust.identity->public_key, port);
-            pn_node_lock(node);
-        }
     }
 }
 
@@ -545,7 +163,7 @@ static void network_look(pn_node *node, bool is_change, bool is_awake)
         /* The network may be a new one. */
         if (!node->opt.announce_on_new_networks) {
             net->is_quiet = true;
-            announce_all(node);
+            pn_sources_announce(node);
         }
         return;
     }
@@ -562,9 +180,9 @@ static void network_look(pn_node *node, bool is_change, bool is_awake)
     extension_network_changed(node);
     if (!node->opt.announce_on_new_networks) {
         net->is_quiet = net->is_quiet || is_change || has_come;
-        announce_all(node);
+        pn_sources_announce(node);
     } else if (is_awake || has_come) {
-        announce_all(node);
+        pn_sources_announce(node);
     }
 }
 
@@ -575,7 +193,7 @@ void pn_node_net_turn(pn_node *node)
 
     assert_on_loop(node);
     assert_locked(node);
-    counters_copy(node);
+    pn_sources_count(node);
     if (node->closing.is_asked) {
         return;
     }
@@ -588,126 +206,18 @@ void pn_node_net_turn(pn_node *node)
     }
     if (net->is_doubting) {
         net->is_doubting = false;
-        doubts_look(node);
+        pn_heard_look(node);
     }
     if (net->wants_announce) {
         net->wants_announce = false;
         net->is_quiet = false;
-        announce_all(node);
+        pn_sources_announce(node);
     }
 }
 
 /* ---- starting and stopping --------------------------------------------- */
 
-static void slot_add(
-    pn_node *node, const pn_discovery_source *source, void *user)
-{
-    pn_source_slot *slot =
-        &pn_full(node)->net->slots[pn_full(node)->net->n_slots++];
-
-    *slot = (pn_source_slot){
-        .node = node,
-        .source = source,
-        .user = user,
-        .sink = {.size = sizeof(slot->sink),
-            .node = slot,
-            .found = on_found,
-            .lost = on_lost},
-    };
-}
-
-/* Appends the addresses of an option; list: its value, or NULL. */
-static pn_err udp_addresses(const pn_node *node, const char *name,
-    const char *list, pn_address *to, size_t *ret_n, pn_why *ret_why)
-{
-    size_t end = *ret_n + UDP_ADDRESSES;
-    char text[PN_ADDRESS_TEXT_LEN];
-    pn_err err = PN_OK;
-    pn_address next;
-
-    while (list != NULL
-           && pn_address_list_next(
-               &list, node->opt.discovery_port, &next, text, &err)) {
-        if (err != PN_OK) {
-            return pn_why_fail(
-                ret_why, err, "%s \"%s\" is not a numeric address", name, text);
-        }
-        if (next.any.sa_family != AF_INET) {
-            return pn_why_fail(ret_why, PN_INVALID,
-                "%s \"%s\": expected an IPv4 address", name, text);
-        }
-        if (*ret_n == end) {
-            return pn_why_fail(ret_why, PN_INVALID,
-                "%s has more addresses than %d, expected at most that", name,
-                UDP_ADDRESSES);
-        }
-        to[(*ret_n)++] = next;
-    }
-    return PN_OK;
-}
-
-static pn_err interfaces_check(pn_node *node, pn_why *ret_why)
-{
-    struct pn_net *net = pn_full(node)->net;
-
-    if (!pn_interface_names_check(node->opt.interfaces)) {
-        return pn_why_fail(ret_why, PN_INVALID,
-            "interfaces \"%s\": expected names of 1 to 15 bytes with commas "
-            "between them, at most %d bytes in all",
-            node->opt.interfaces, PN_INTERFACE_NAMES_CAP - 1);
-    }
-    if (node->opt.interfaces != NULL) {
-        (void)snprintf(
-            net->names, sizeof(net->names), "%s", node->opt.interfaces);
-        net->interfaces = net->names;
-    }
-    return PN_OK;
-}
-
-static pn_err udp_add(pn_node *node, pn_why *ret_why)
-{
-    struct pn_net *net = pn_full(node)->net;
-    pn_address to[PN_UDP_DISCOVERY_MAX];
-    pn_udp_discovery_config config = {
-        .loop = node->turn.loop,
-        .env = &node->env,
-        .own_key = pn_full(node)->trust.identity->public_key,
-        .port = node->opt.discovery_port,
-        .min_port = node->opt.discovery_min_port,
-        .interval_ms = node->opt.announce_interval_ms,
-        .is_everywhere = node->opt.discovery_address == NULL,
-        .addresses = to,
-        .interfaces = net->interfaces,
-    };
-    pn_err err = udp_addresses(node, "discovery_address",
-        node->opt.discovery_address, to, &config.n_addresses, ret_why);
-
-    if (err == PN_OK) {
-        err = udp_addresses(node, "announce_to", node->opt.announce_to, to,
-            &config.n_addresses, ret_why);
-    }
-    if (err != PN_OK) {
-        return err;
-    }
-    err = pn_udp_discovery_new(&config, &net->udp);
-    if (err != PN_OK) {
-        return pn_why_fail(ret_why, err, "UDP discovery: %s", pn_strerror(err));
-    }
-    slot_add(node, &pn_udp_discovery_source, net->udp);
-    return PN_OK;
-}
-
-/* "udp", and for our own the port, which another program may hold. */
-static void slot_text(const pn_source_slot *slot, char ret_text[static 64])
-{
-    (void)snprintf(ret_text, 64, "%s", slot->source->name);
-    if (slot->source == &pn_udp_discovery_source) {
-        (void)snprintf(
-            ret_text, 64, "UDP port %u", slot->node->opt.discovery_port);
-    }
-}
-
-static void log_unlocked(
+void pn_net_log(
     pn_node *node, pn_log_what what, const char *text, int sys_errno)
 {
     pn_node_lock(node);
@@ -716,103 +226,6 @@ static void log_unlocked(
                           .text = pn_slice_of(text),
                           .sys_errno = sys_errno});
     pn_node_unlock(node);
-}
-
-/* Starts a source, and reports the outcome if it differs from the last one. */
-static void slot_start(pn_source_slot *slot)
-{
-    pn_node *node = slot->node;
-    char text[64];
-    int sys_errno;
-    pn_err err;
-
-    assert_on_loop(node);
-    assert_unlocked(node);
-    errno = 0;
-    err = slot->source->start(slot->user, &slot->sink);
-    sys_errno = err == PN_SYS ? errno : 0;
-    slot_text(slot, text);
-    if (err == PN_OK) {
-        pn_node_lock(node);
-        slot->is_started = true;
-        pn_node_unlock(node);
-        if (!node->opt.discovery_listen_only && slot->source->announce != NULL
-            && pn_full(node)->listen.port != 0) {
-            (void)slot->source->announce(slot->user,
-                &pn_full(node)->trust.identity->public_key,
-                pn_full(node)->net->is_quiet ? 0 : pn_full(node)->listen.port);
-        }
-        if (slot->is_failing) {
-            log_unlocked(node, PN_LOG_DISCOVERY_AGAIN, text, 0);
-        }
-    } else if (!slot->is_failing || slot->sys_errno != sys_errno) {
-        log_unlocked(node, PN_LOG_DISCOVERY_FAILS, text, sys_errno);
-    }
-    pn_node_lock(node);
-    slot->is_failing = err != PN_OK;
-    if (err != PN_OK) {
-        slot->sys_errno = sys_errno;
-        slot->failed_at_us = pn_wall_now_us();
-    }
-    pn_node_unlock(node);
-}
-
-static void source_tell(const pn_source_slot *slot, pn_source_info *ret_info)
-{
-    const pn_node *node = slot->node;
-
-    (void)snprintf(
-        ret_info->name, sizeof(ret_info->name), "%s", slot->source->name);
-    ret_info->is_running = slot->is_started;
-    ret_info->is_announcing = slot->is_started && slot->source->announce != NULL
-                              && !node->opt.discovery_listen_only
-                              && !pn_full(node)->net->is_quiet
-                              && pn_full(node)->listen.port != 0;
-    ret_info->sys_errno = slot->sys_errno;
-    ret_info->failed_at_ms = slot->failed_at_us / 1000;
-}
-
-pn_err pn_list_sources(
-    pn_node *node, pn_source_info **ret_sources, size_t *ret_n)
-{
-    pn_source_info *infos = NULL;
-    const struct pn_net *net;
-    pn_err err = PN_CLOSED;
-
-    pn_node_lock(node);
-    net = pn_full(node)->net;
-    if (net != NULL) {
-        infos = calloc(net->n_slots + 1, sizeof(*infos));
-        err = infos == NULL ? PN_NOMEM : PN_OK;
-    }
-    if (err == PN_OK) {
-        for (size_t i = 0; i < net->n_slots; i++) {
-            source_tell(&net->slots[i], &infos[i]);
-        }
-        *ret_sources = infos;
-        *ret_n = net->n_slots;
-    }
-    pn_node_unlock(node);
-    return err;
-}
-
-const char *pn_node_net_unused(
-    pn_node *node, const char *source, const pn_interface *entry)
-{
-    const struct pn_net *net;
-    const char *unused;
-
-    pn_node_lock(node);
-    net = pn_full(node)->net;
-    if (net != NULL && net->udp != NULL && source != NULL
-        && strcmp(source, "udp") == 0) {
-        unused = pn_udp_discovery_unused(net->udp, entry);
-    } else {
-        unused = pn_interface_unused(
-            net == NULL ? NULL : net->interfaces, entry);
-    }
-    pn_node_unlock(node);
-    return unused;
 }
 
 static void monitor_try(pn_node *node)
@@ -828,7 +241,7 @@ static void monitor_try(pn_node *node)
         net->is_monitoring = true;
         (void)locals_look(node, &has_come);
         if (net->is_monitor_failing) {
-            log_unlocked(node, PN_LOG_NETWORK_WATCHED, net->monitor->name, 0);
+            pn_net_log(node, PN_LOG_NETWORK_WATCHED, net->monitor->name, 0);
         }
         net->is_monitor_failing = false;
         return;
@@ -836,12 +249,12 @@ static void monitor_try(pn_node *node)
     sys_errno = errno;
     if (!net->is_monitor_failing) {
         net->is_monitor_failing = true;
-        log_unlocked(
+        pn_net_log(
             node, PN_LOG_NETWORK_NOT_WATCHED, net->monitor->name, sys_errno);
     }
 }
 
-static pn_err monitor_start(pn_node *node)
+static pn_err monitor_add(pn_node *node)
 {
     struct pn_net *net = pn_full(node)->net;
     pn_err err;
@@ -864,38 +277,28 @@ static pn_err monitor_start(pn_node *node)
     net->monitor_sink = (pn_network_sink){.size = sizeof(net->monitor_sink),
         .node = node,
         .changed = on_network_changed};
-    monitor_try(node);
     return PN_OK;
 }
 
-/* A source or socket that could not be opened is tried again until it can. */
-static void retry_arm(pn_node *node)
+/* What cannot be started is tried again until it can. */
+static void start_what_can(pn_node *node)
 {
     struct pn_net *net = pn_full(node)->net;
-    bool is_due = net->monitor != NULL && !net->is_monitoring;
+    bool are_started;
 
-    for (size_t i = 0; i < net->n_slots; i++) {
-        is_due = is_due || !net->slots[i].is_started;
+    if (net->monitor != NULL && !net->is_monitoring) {
+        monitor_try(node);
     }
-    pn_timer_set(
-        net->retry, is_due ? pn_loop_update_now(node->turn.loop) + RETRY_US
-                           : PN_TIME_NEVER);
+    are_started = pn_sources_start(node)
+                  && (net->monitor == NULL || net->is_monitoring);
+    pn_timer_set(net->retry,
+        are_started ? PN_TIME_NEVER
+                    : pn_loop_update_now(node->turn.loop) + RETRY_US);
 }
 
 static void on_retry(void *user)
 {
-    pn_node *node = user;
-    struct pn_net *net = pn_full(node)->net;
-
-    for (size_t i = 0; i < net->n_slots; i++) {
-        if (!net->slots[i].is_started) {
-            slot_start(&net->slots[i]);
-        }
-    }
-    if (net->monitor != NULL && !net->is_monitoring) {
-        monitor_try(node);
-    }
-    retry_arm(node);
+    start_what_can(user);
 }
 
 pn_err pn_node_net_start(pn_node *node, pn_why *ret_why)
@@ -909,30 +312,20 @@ pn_err pn_node_net_start(pn_node *node, pn_why *ret_why)
     err = pn_timer_new(
         node->turn.loop, on_retry, node, &pn_full(node)->net->retry);
     if (err == PN_OK) {
-        err = pn_timer_new(
-            node->turn.loop, on_doubt, node, &pn_full(node)->net->doubt);
+        err = pn_timer_new(node->turn.loop, pn_heard_on_doubt, node,
+            &pn_full(node)->net->doubt);
     }
     if (err == PN_OK) {
         err = pn_resume_new(node->turn.loop, &pn_full(node)->net->resume);
     }
     if (err == PN_OK) {
-        err = interfaces_check(node, ret_why);
-    }
-    if (err == PN_OK && node->opt.discovery == PN_DISCOVERY_UDP) {
-        err = udp_add(node, ret_why);
-    }
-    if (err == PN_OK && node->opt.discovery_source != NULL) {
-        slot_add(
-            node, node->opt.discovery_source, node->opt.discovery_source_user);
+        err = pn_sources_add(node, ret_why);
     }
     if (err == PN_OK) {
-        err = monitor_start(node);
-    }
-    for (size_t i = 0; err == PN_OK && i < pn_full(node)->net->n_slots; i++) {
-        slot_start(&pn_full(node)->net->slots[i]);
+        err = monitor_add(node);
     }
     if (err == PN_OK) {
-        retry_arm(node);
+        start_what_can(node);
     }
     return err;
 }
@@ -950,14 +343,7 @@ void pn_node_net_stop(pn_node *node)
     net->doubt = NULL;
     pn_resume_free(net->resume);
     net->resume = NULL;
-    for (size_t i = 0; i < net->n_slots; i++) {
-        if (net->slots[i].is_started) {
-            pn_node_lock(node);
-            net->slots[i].is_started = false;
-            pn_node_unlock(node);
-            net->slots[i].source->stop(net->slots[i].user);
-        }
-    }
+    pn_sources_stop(node);
     if (net->is_monitoring) {
         net->is_monitoring = false;
         net->monitor->stop(net->monitor_user);

@@ -36,7 +36,7 @@ typedef struct pn_full_node {
     pn_session_limits session_limits;
     pn_kind kind; /* what peers of our kind are told */
     pn_node_lookups lookups;
-    struct pn_net *net; /* discovery and network changes: net.c */
+    struct pn_net *net; /* discovery and network changes */
 } pn_full_node;
 
 static inline pn_full_node *pn_full(const pn_node *node)

@@ -15,9 +15,9 @@
 #define RESET_UP_US (30 * PN_US_PER_S)
 
 /* True when both ends are known to have both links; then they agree about them.
- * If one end dialled both, the newer one means that the older has ended there or
- * is given up: a node dials only without a link, or beside one that was up at
- * both ends and is silent now. */
+ * If one end dialled both, the newer one means that the older has ended there
+ * or is given up: a node dials only without a link, or beside one that was up
+ * at both ends and is silent now. */
 static bool is_settled(const pn_reg_entry *p)
 {
     const pn_reg_link *a = &p->links[0];

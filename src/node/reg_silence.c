@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A link that the peer may have lost without our knowing: its power was cut, it
- * slept, or moved. An announce is a reason to ask on the link and never a reason
- * to end it: anybody can forge one (T15). An Elixir node whose handler works
- * answers late, and counts the connections that end, so one that is silent is
- * left to its time-out.
+ * slept, or moved. An announce is a reason to ask on the link and never a
+ * reason to end it: anybody can forge one (T15). An Elixir node whose handler
+ * works answers late, and counts the connections that end, so one that is
+ * silent is left to its time-out.
  */
 #include "base/mutant.h"
 #include "node/reg_peer.h"
 
 /* From one question to the next, of one peer. */
 #define ASK_INTERVAL_US (2 * PN_US_PER_S)
-/* A peer of our own kind answers at once, whatever its handlers do. TCP has sent
- * the question three times by then. */
+/* A peer of our own kind answers at once, whatever its handlers do. TCP has
+ * sent the question three times by then. */
 #define SILENT_US (1500 * PN_US_PER_MS)
 
 void pn_reg_heard_from(pn_reg_entry *p)
