@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/mutant.h"
+#include "os/udp.h"
 #include "tcp_internal.h"
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
@@ -398,15 +399,34 @@ pn_err pn_tcp_conn_accepted(
     return PN_OK;
 }
 
+/* Without a usable address on the way, the kernel takes the link-local one of
+ * another interface and asks for the neighbour with it. Nobody can answer that,
+ * so the neighbour counts as dead for 3 s, also when an address that was
+ * tentative is usable long since. */
+static bool has_source(const pn_address *to)
+{
+    pn_address source;
+
+    return to->any.sa_family != AF_INET6
+           || IN6_IS_ADDR_LINKLOCAL(&to->in6.sin6_addr)
+           || pn_udp_source(to, &source) != PN_OK
+           || !IN6_IS_ADDR_LINKLOCAL(&source.in6.sin6_addr);
+}
+
 static pn_err tcp_dial(pn_loop *loop, const pn_address *to,
     const pn_conn_callbacks *callbacks, void *user, pn_conn **ret_conn,
     int *ret_errno)
 {
-    int fd = socket(
-        to->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     pn_conn *conn;
     pn_err err;
+    int fd;
 
+    if (!has_source(to)) {
+        *ret_errno = EADDRNOTAVAIL;
+        return PN_SYS;
+    }
+    fd = socket(
+        to->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         *ret_errno = errno;
         return PN_SYS;

@@ -121,4 +121,23 @@ met paired_at_a_name_whose_first_addresses_are_silent gone.test
 met paired_at_localhost localhost
 met paired_at_a_name_of_253_bytes "$long"
 
+# ---- an interface without a usable address ---------------------------------------------
+
+# Such is one whose addresses are all tentative. The kernel would take the link-local
+# address of another, ask for the neighbour with it, which nobody can answer, and
+# count the neighbour as dead for three seconds.
+wire() {
+    ip link add w0 type veth peer name w1 && ip link set w0 addrgenmode none &&
+        ip link set w1 addrgenmode none && ip link set w0 up && ip link set w1 up &&
+        ip addr del 2001:db8::1/64 dev v0 && ip addr add fe80::5/64 dev v0 nodad &&
+        ip -6 route add fd00:9::/64 dev w0
+}
+wire
+ok $? wire
+a pair "$(key carol)" --label carol
+a call carol echo 1 --at '[fd00:9::9]:1' "${own[@]}"
+expect 3 "no way to the host" no_usable_address
+[ -z "$(ip -6 neigh show fd00:9::9)" ]
+ok $? no_usable_address_asks_for_no_neighbour
+
 done_testing
