@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <net/if.h>
 #include <sys/wait.h>
 
 #include "base/grow.h"
@@ -123,9 +124,54 @@ static size_t max_places(const pn_dnssd_embed *e)
            * e->config.options->max_addresses;
 }
 
+/* As services.c judges an address, which a helper that works has done. */
+static bool is_possible(const pn_dnssd_embed *e, const pn_address *at)
+{
+    return !PN_REFUSE_IF(dnssd_helper_port,
+               pn_address_port(at) < e->config.options->min_port)
+           && !PN_REFUSE_IF(dnssd_helper_address,
+               !pn_address_is_host(at) || pn_address_is_loopback(at));
+}
+
+/* By the name of the device; an address may have another (eth0:1). */
+static bool is_used(const pn_dnssd_embed *e, const pn_interface *entry)
+{
+    char name[IF_NAMESIZE];
+
+    return if_indextoname(entry->index, name) != NULL
+           && pn_interface_is_used(e->config.options->interfaces, name);
+}
+
+/* Of a network that this host is on. */
+static bool is_near(const pn_dnssd_embed *e, const pn_address *at)
+{
+    unsigned index = at->any.sa_family == AF_INET6 ? at->in6.sin6_scope_id : 0;
+    pn_interface *list;
+    size_t n_used = 0;
+    size_t n;
+    bool is_there;
+
+    if (pn_interfaces_list(&list, &n) != PN_OK) {
+        return false;
+    }
+    is_there = pn_interfaces_is_own(list, n, at);
+    for (size_t i = 0; i < n; i++) {
+        if (is_used(e, &list[i])) {
+            list[n_used++] = list[i];
+        }
+    }
+    is_there = is_there || pn_interfaces_is_on_link(list, n_used, index, at);
+    free(list);
+    return is_there;
+}
+
 static void place_found(pn_dnssd_embed *e, const place *p)
 {
     if (place_find(e, p) == e->n_places) {
+        /* This host may have left that network since. */
+        if (PN_REFUSE_IF(dnssd_helper_off_link, !is_near(e, &p->at))) {
+            return;
+        }
         if (e->n_places == max_places(e)) {
             place_take_out(e, 0);
         }
@@ -156,9 +202,13 @@ static bool on_place(pn_dnssd_embed *e, char *text,
     if (!read_place(text, &p)) {
         return false;
     }
-    if (p.at.any.sa_family != AF_UNSPEC) {
-        act(e, &p);
+    if (p.at.any.sa_family == AF_UNSPEC) {
+        return true;
     }
+    if (!is_possible(e, &p.at)) {
+        return false;
+    }
+    act(e, &p);
     return true;
 }
 
@@ -174,14 +224,19 @@ static void places_withdraw(pn_dnssd_embed *e)
     e->n_places = 0;
 }
 
+/* Five numbers with a space between them. False: something else. */
 static bool read_counters(pn_dnssd_embed *e, const char *text)
 {
     unsigned long long n[5];
 
-    if (sscanf(
-            text, "%llu %llu %llu %llu %llu", &n[0], &n[1], &n[2], &n[3], &n[4])
-        != 5) {
-        return false;
+    for (size_t i = 0; i < 5; i++) {
+        size_t len = strspn(text, "0123456789");
+
+        if (len == 0 || len > 19 || text[len] != (i < 4 ? ' ' : '\0')) {
+            return false;
+        }
+        n[i] = strtoull(text, NULL, 10);
+        text += len + 1;
     }
     e->status.services = (uint32_t)n[0];
     e->status.services_seen = n[1];
@@ -207,12 +262,12 @@ static bool on_line(pn_dnssd_embed *e, char *line)
     }
     if (starts_with(line, "published ")) {
         e->status.is_published = line[10] == '1';
-        return true;
+        return (line[10] == '0' || line[10] == '1') && line[11] == '\0';
     }
     return starts_with(line, "counters ") && read_counters(e, line + 9);
 }
 
-/* False: a line is too long, or not one of the helper's. */
+/* False: a line is too long, has a NUL, or is not one of the helper's. */
 static bool take_bytes(pn_dnssd_embed *e, const char *data, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -222,7 +277,7 @@ static bool take_bytes(pn_dnssd_embed *e, const char *data, size_t n)
             if (!on_line(e, e->line)) {
                 return false;
             }
-        } else if (e->len + 1 < sizeof(e->line)) {
+        } else if (data[i] != '\0' && e->len + 1 < sizeof(e->line)) {
             e->line[e->len++] = data[i];
         } else {
             return false;
