@@ -157,18 +157,18 @@ static void link_account(pn_link *link)
     }
 }
 
+/* Its time-outs run at the turn end, which knows by then whether this host has
+ * slept. */
 static void on_timer(void *user)
 {
     pn_link *link = user;
-    pn_node *node = link->node;
 
-    assert_on_loop(node);
-    pn_node_lock(node);
+    assert_on_loop(link->node);
+    pn_node_lock(link->node);
     link->armed_us = PN_TIME_NEVER;
-    pn_call_expire(link, pn_node_now(node));
-    link->ops->tick(link, pn_node_now(node));
-    pn_link_touch(link); /* the loop buries links at its turn end only */
-    pn_node_unlock(node);
+    link->is_due = true;
+    pn_link_touch(link);
+    pn_node_unlock(link->node);
 }
 
 /* The timer is not moved to a later time: one that fires too early costs less
@@ -216,6 +216,11 @@ static void link_turn_end(pn_link *link)
 {
     assert_on_loop(link->node);
     assert_locked(link->node);
+    if (link->is_due) {
+        link->is_due = false;
+        pn_call_expire(link, pn_node_now(link->node));
+        link->ops->tick(link, pn_node_now(link->node));
+    }
     if (link->wants_pump) {
         link->wants_pump = false;
         pn_dispatch_pump(link);

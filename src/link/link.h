@@ -111,6 +111,7 @@ struct pn_link {
     pn_list kept; /* deferred, and still wanted */
     bool is_turn_taken;
     bool wants_pump; /* an inline request is due on the loop */
+    bool is_due;     /* its timer went off */
     bool is_pumping;
     pn_link_rate *rates;
     size_t n_rates;

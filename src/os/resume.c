@@ -39,7 +39,8 @@ static uint64_t slept_us(void)
     return all_us > awake_us ? all_us - awake_us : 0;
 }
 
-/* Between two turns that are close to each other no sleep has room. */
+/* Between two turns that are close to each other no sleep has room. This turn
+ * may have begun before the sleep, and what follows has to know the present. */
 bool pn_resume_take(pn_resume *r)
 {
     uint64_t now_us = pn_loop_now_us(r->loop);
@@ -50,7 +51,11 @@ bool pn_resume_take(pn_resume *r)
     }
     r->looked_us = now_us;
     r->slept_us = slept_us();
-    return r->slept_us >= before_us + PN_RESUME_MIN_US;
+    if (r->slept_us < before_us + PN_RESUME_MIN_US) {
+        return false;
+    }
+    (void)pn_loop_update_now(r->loop);
+    return true;
 }
 
 static void arm(const pn_resume *r)

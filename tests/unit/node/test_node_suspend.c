@@ -15,6 +15,8 @@
 /* Longer than the ping interval, so that a timer of the loop is due also
  * without word from the kernel. */
 #define SLEEP_US (40 * S)
+/* Shorter than what a loop of linked nodes waits for. */
+#define SHORT_SLEEP_US (5 * S)
 /* Longer than the time a pong may take. */
 #define LONG_SLEEP_US (3600 * S)
 
@@ -56,6 +58,11 @@ static void announcing_alice(pn_node_options *opt, bool is_alice)
     }
 }
 
+static bool has_announced(void *user)
+{
+    return atomic_load(&n_announces) > *(unsigned *)user;
+}
+
 /* A loop that was about to set a timer when the clock jumped sets it from then
  * on, so the clock moves while we wait. */
 #define STEP_US 20000
@@ -63,7 +70,7 @@ static void announcing_alice(pn_node_options *opt, bool is_alice)
 static bool has_announced_again(void *user)
 {
     own_clock_advance(STEP_US);
-    return atomic_load(&n_announces) > *(unsigned *)user;
+    return has_announced(user);
 }
 
 static uint64_t frames_in(pn_node *node)
@@ -121,6 +128,29 @@ static void test_suspend(void **state)
     own_clock_go(false);
 }
 
+/* A short sleep, in which no timer of the loop comes due: the kernel sets the
+ * time of day when it resumes, and the loop hears of that. Twice, because it
+ * must watch again. */
+static void test_short(void **state)
+{
+    static unsigned before;
+    two_nodes t;
+
+    (void)state;
+    open_nodes(&t);
+    for (int i = 0; i < 2; i++) {
+        before = atomic_load(&n_announces);
+        own_clock_sleep(SHORT_SLEEP_US);
+        own_clock_set_day();
+        two_nodes_wait(has_announced, &before);
+        assert_int_equal(atomic_load(&n_announces), before + 1);
+    }
+    assert_int_equal(t.n_events[PN_EVENT_PEER_DOWN], 0);
+    own_clock_go(true);
+    two_nodes_close(&t);
+    own_clock_go(false);
+}
+
 /* Time that passes without a sleep is no reason to announce. */
 static void test_awake(void **state)
 {
@@ -149,6 +179,7 @@ int main(void)
         (void *)(uintptr_t)&sleep_us);
     pn_test_add("node/suspend/unharmed_link_stays_for_an_hour", test_suspend,
         (void *)(uintptr_t)&long_sleep_us);
+    pn_test_add("node/suspend/short", test_short, NULL);
     pn_test_add("node/suspend/awake", test_awake, NULL);
     return pn_test_run("node/suspend");
 }

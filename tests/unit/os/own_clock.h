@@ -18,6 +18,8 @@ uint64_t own_clock_now(void);
 void own_clock_advance(uint64_t us);
 /* The host is suspended for so long: CLOCK_MONOTONIC does not move. */
 void own_clock_sleep(uint64_t us);
+/* The time of day is set, as the kernel does when it resumes. */
+void own_clock_set_day(void);
 /* From now on it moves by itself, ten times as fast as others, for calls that
  * wait; false: it stands still again. */
 void own_clock_go(bool goes);
