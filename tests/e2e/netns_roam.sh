@@ -55,7 +55,9 @@ for ((i = 1; i <= n_pairs; i++)); do
 done
 
 # A host's own two interfaces have no link-local IPv6 address, which would carry a
-# link through every change of the others.
+# link through every change of the others, but where only remembered addresses are
+# dialled: there they have one, as everywhere else. Without it the kernel asks for no
+# neighbour on behalf of a socket whose address has gone, and takes it for dead.
 setup() {
     local i host
     netns_setup "rest ${pairs[*]/#/lan}" "still ${hosts[*]}" &&
@@ -258,6 +260,14 @@ start_rung() {
         "$peernet" -d "$work/still" pair "$(key "$host")" --label "$host" \
             --address "$(rest_of "$host"):7100" >/dev/null
         echo eth0 >"$work/interface.$host"
+    done
+    [ "$rung" != remembered6 ] || for host in "${hosts[@]}"; do
+        batch "$host" "link set eth0 down" "link set eth0 addrgenmode eui64" \
+            "link set eth1 down" "link set eth1 addrgenmode eui64"
+    done
+    [ "$rung" = remembered6 ] || for host in "${hosts[@]}"; do
+        batch "$host" "link set eth0 down" "link set eth0 addrgenmode none" \
+            "link set eth1 down" "link set eth1 addrgenmode none"
     done
     for i in "${pairs[@]}"; do
         pair "h$i" "m$i"
