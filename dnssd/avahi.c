@@ -36,7 +36,6 @@ struct pn_dnssd_avahi {
     uint64_t pause_ms;
 
     pn_dnssd_record record;
-    char label[PN_DNSSD_LABEL_MAX + 1];
     char name[PN_DNSSD_NAME_CAP];
     int indexes[PN_DNSSD_INDEXES_MAX]; /* interfaces it is for */
     size_t n_indexes;
@@ -254,13 +253,6 @@ static void publish(pn_dnssd_avahi *a)
 void pn_dnssd_avahi_publish(pn_dnssd_avahi *a, const pn_dnssd_record *record)
 {
     a->record = *record;
-    if (record->label != NULL) {
-        size_t len = strnlen(record->label, PN_DNSSD_LABEL_MAX);
-
-        memcpy(a->label, record->label, len);
-        a->label[len] = '\0';
-        a->record.label = a->label;
-    }
     pn_dnssd_instance_name(&record->key, a->name);
     a->is_publish_due = true;
     a->publish_ms = 0;

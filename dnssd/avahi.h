@@ -19,7 +19,7 @@ typedef struct pn_dnssd_avahi pn_dnssd_avahi;
 typedef struct pn_dnssd_record {
     pn_public_key key;
     uint16_t port;
-    const char *label; /* or NULL */
+    char label[PN_DNSSD_LABEL_MAX + 1]; /* "": none */
 } pn_dnssd_record;
 
 /* poll and services outlive it; it sets itself as the backend of services.
@@ -29,7 +29,7 @@ PN_MUST_USE pn_err pn_dnssd_avahi_new(const AvahiPoll *poll,
 /* Ends the connection, at which the daemon withdraws our record. */
 void pn_dnssd_avahi_free(pn_dnssd_avahi *a); /* NULL is fine */
 
-/* Publishes this from now on, in place of what was before. label is copied. */
+/* Publishes this from now on, in place of what was before. */
 void pn_dnssd_avahi_publish(pn_dnssd_avahi *a, const pn_dnssd_record *record);
 
 /* The interfaces that our record is for, from now on. */

@@ -346,8 +346,10 @@ static bool worker_take(worker *w)
     bool goes_on;
 
     (void)pthread_mutex_lock(&r->lock);
-    record = (pn_dnssd_record){
-        .key = r->key, .port = r->port, .label = r->settings.options.label};
+    record = (pn_dnssd_record){.key = r->key, .port = r->port};
+    if (r->settings.options.label != NULL) {
+        (void)keep(record.label, r->settings.options.label);
+    }
     is_told = r->is_told;
     w->repeat_ms = r->is_nudged ? 0 : w->repeat_ms; /* is due */
     r->is_told = false;
@@ -746,6 +748,29 @@ void pn_dnssd_free(pn_dnssd *d)
     }
     (void)pthread_mutex_destroy(&d->lock);
     free(d);
+}
+
+static void run_set_label(run *r, const char *label)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    r->settings.options.label = keep(r->settings.label, label);
+    r->is_told = r->is_told || r->port != 0;
+    (void)pthread_mutex_unlock(&r->lock);
+    run_wake(r);
+}
+
+pn_err pn_dnssd_set_label(pn_dnssd *d, const char *label)
+{
+    if (label != NULL && !is_label(label)) {
+        return PN_INVALID;
+    }
+    (void)pthread_mutex_lock(&d->lock);
+    d->settings.options.label = keep(d->settings.label, label);
+    if (d->run != NULL) {
+        run_set_label(d->run, label);
+    }
+    (void)pthread_mutex_unlock(&d->lock);
+    return PN_OK;
 }
 
 pn_err pn_dnssd_get_status(pn_dnssd *d, pn_dnssd_status *ret_status)

@@ -316,8 +316,8 @@ static void tell(pn_dnssd_embed *e)
     }
     pn_key_to_base32(&e->record.key, key);
     n = snprintf(line, sizeof(line), "publish %u %s%s%s\n",
-        (unsigned)e->record.port, key, e->record.label != NULL ? " " : "",
-        e->record.label != NULL ? e->record.label : "");
+        (unsigned)e->record.port, key, e->record.label[0] != '\0' ? " " : "",
+        e->record.label);
     /* Signals are blocked on this thread, SIGPIPE too. */
     if (write(e->to, line, (size_t)n) != n) {
         e->is_broken = true;

@@ -294,8 +294,7 @@ static bool own_address(
 /* indexes: the n interfaces of the service. An Avahi error; 0 is none. */
 static int group_fill(helper *h, const int *indexes, size_t n)
 {
-    AvahiStringList *txt = pn_dnssd_txt_write(
-        &h->key, h->label[0] == '\0' ? NULL : h->label);
+    AvahiStringList *txt = pn_dnssd_txt_write(&h->key, h->label);
     char host[PN_DNSSD_NAME_CAP + sizeof(PN_DNSSD_DOMAIN)];
     int err = txt == NULL ? AVAHI_ERR_NO_MEMORY : 0;
 

@@ -29,7 +29,7 @@ AvahiStringList *pn_dnssd_txt_write(const pn_public_key *key, const char *label)
         return NULL;
     }
     first = txt;
-    if (label != NULL) {
+    if (label[0] != '\0') {
         txt = avahi_string_list_add_pair(first, "n", label);
         if (txt == NULL) {
             avahi_string_list_free(first);

@@ -22,7 +22,7 @@
 void pn_dnssd_instance_name(
     const pn_public_key *key, char ret_name[static PN_DNSSD_NAME_CAP]);
 
-/* "v=1", "pk=KEY" and, if label is not NULL, "n=LABEL". Ownership: the
+/* "v=1", "pk=KEY" and, if label is not empty, "n=LABEL". Ownership: the
  * caller's, avahi_string_list_free. NULL: no memory. */
 AvahiStringList *pn_dnssd_txt_write(
     const pn_public_key *key, const char *label);

@@ -9,7 +9,6 @@
 static void print_label(const cli_app *app, const cli_answer *answer)
 {
     const char *label = cli_field(answer->json, "own_label");
-    const char *published = cli_field(answer->json, "published_label");
     cli_text t = {0};
 
     if (app->json) {
@@ -20,13 +19,6 @@ static void print_label(const cli_app *app, const cli_answer *answer)
         cli_escape(&t, label, strlen(label), CLI_ESCAPE_FIELD);
     }
     cli_print(&t);
-    if (published[0] != '\0' && strcmp(published, label) != 0) {
-        cli_quote(&t, published, strlen(published), CLI_ESCAPE_FIELD);
-        cli_warn("DNS-SD goes on publishing %s, the label at the start; start "
-                 "the node again to change it",
-            cli_text_string(&t));
-        cli_text_fini(&t);
-    }
 }
 
 static cli_exit ask(const cli_app *app, cli_session *session)

@@ -43,12 +43,19 @@ pn_err hub_dnssd_open(cli_hub *hub, const cli_hub_options *options,
     if (err == PN_OK) {
         node->discovery_source = pn_dnssd_source();
         node->discovery_source_user = hub->dnssd;
-        if (dnssd.label != NULL) {
-            (void)snprintf(hub->published_label, sizeof(hub->published_label),
-                "%s", dnssd.label);
-        }
+        hub->publishes_label = options->publish_label;
+        hub_dnssd_label(hub, dnssd.label);
     }
     return err;
+}
+
+void hub_dnssd_label(cli_hub *hub, const char *label)
+{
+    if (hub->publishes_label
+        && pn_dnssd_set_label(hub->dnssd, label) == PN_OK) {
+        (void)snprintf(hub->published_label, sizeof(hub->published_label), "%s",
+            label == NULL ? "" : label);
+    }
 }
 
 void hub_dnssd_close(cli_hub *hub)
@@ -92,6 +99,12 @@ pn_err hub_dnssd_open(cli_hub *hub, const cli_hub_options *options,
     (void)snprintf(ret_why->text, sizeof(ret_why->text),
         "expected '--dnssd none': this peernet was built without DNS-SD");
     return PN_INVALID;
+}
+
+void hub_dnssd_label(cli_hub *hub, const char *label)
+{
+    (void)hub;
+    (void)label;
 }
 
 void hub_dnssd_close(cli_hub *hub)

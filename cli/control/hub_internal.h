@@ -61,6 +61,7 @@ struct cli_hub {
     size_t n_listens;
     char own_label[64];       /* "": none is told */
     char published_label[64]; /* by DNS-SD */
+    bool publishes_label;     /* published_label follows own_label */
     uint16_t discovery_port;
     cli_refusals refusals;
     uv_timer_t minute;           /* keeps refusals */
@@ -95,6 +96,9 @@ typedef void hub_command(const hub_request *request);
  */
 pn_err hub_dnssd_open(cli_hub *hub, const cli_hub_options *options,
     pn_node_options *node, pn_why *ret_why);
+/* Our label is another one now (NULL: none), and so is the published one where
+ * the owner wants one published. */
+void hub_dnssd_label(cli_hub *hub, const char *label);
 /* The node is closed. */
 void hub_dnssd_close(cli_hub *hub);
 /* Why DNS-SD finds nobody now, as a clause; NULL: it browses, or there is

@@ -77,6 +77,7 @@ void hub_label(const hub_request *request)
     if (value != NULL) {
         (void)snprintf(hub->own_label, sizeof(hub->own_label), "%s",
             label == NULL ? "" : label);
+        hub_dnssd_label(hub, label);
     }
     hub_answer_begin(&t, request->has_id, request->id, true);
     add_labels(&t, hub);

@@ -63,6 +63,13 @@ until_true 30 sees c alice
 ! grep -q "pk=$(key alice)" "$work/guest" && sees_not guest alice
 ok $? bridge_has_no_record
 
+shows() { # shows HOST NAME GREP_ARG...: the TXT of that node's record matches
+    local host=$1 name=$2 found
+    shift 2
+    found=$(browse "$host" | grep "pk=$(key "$name")")
+    [ -n "$found" ] && grep -q "$@" <<<"$found"
+}
+
 # ---- Avahi's own programs ------------------------------------------------------
 
 until_true 30 sees c alice
@@ -78,6 +85,18 @@ ok $? record_is_the_documented_one
 # A label is for linked peers, unless the owner wants it published.
 has "$(grep "pk=$(key bob)" <<<"$out")" '"n=hall"'
 ok $? label_is_published_when_asked
+run -d "$work/bob" label attic
+has "$out" attic && until_true 30 shows c bob '"n=attic"'
+ok $? published_label_follows
+run -d "$work/bob" status --json
+has "$out" '"published_label":"attic"'
+ok $? published_label_in_status
+run -d "$work/bob" label --none
+until_true 30 shows c bob -v '"n='
+ok $? published_label_is_withdrawn
+run -d "$work/alice" label larder
+[ $status -eq 0 ] && sees c alice && shows c alice -v '"n='
+ok $? label_that_is_not_published_stays_so
 run -d "$work/alice2" run --publish-label
 expect 2 "own-label" publish_label_needs_a_label
 

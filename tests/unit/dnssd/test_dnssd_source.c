@@ -92,6 +92,33 @@ static void test_label(void **state)
     assert_int_equal(make_labelled(NULL), PN_OK);
 }
 
+static pn_dnssd *open_source(void)
+{
+    pn_dnssd_options options;
+    pn_dnssd *d = NULL;
+
+    pn_dnssd_options_init(&options);
+    assert_int_equal(pn_dnssd_new(&options, &d, NULL), PN_OK);
+    return d;
+}
+
+static void test_set_label(void **state)
+{
+    char label[66];
+    pn_dnssd *d = open_source();
+
+    (void)state;
+    memset(label, 'l', sizeof(label));
+    label[65] = '\0';
+    assert_int_equal(pn_dnssd_set_label(d, label), PN_INVALID);
+    label[64] = '\0';
+    assert_int_equal(pn_dnssd_set_label(d, label), PN_OK);
+    assert_int_equal(pn_dnssd_set_label(d, ""), PN_INVALID);
+    assert_int_equal(pn_dnssd_set_label(d, "two\nlines"), PN_INVALID);
+    assert_int_equal(pn_dnssd_set_label(d, NULL), PN_OK);
+    pn_dnssd_free(d);
+}
+
 static pn_err make_with_helper(
     pn_dnssd_use use, const char *helper, pn_why *ret_why)
 {
@@ -214,16 +241,6 @@ static bool until_state(pn_dnssd *d, pn_dnssd_state want)
         (void)usleep(10000);
     }
     return state_of(d) == want;
-}
-
-static pn_dnssd *open_source(void)
-{
-    pn_dnssd_options options;
-    pn_dnssd *d = NULL;
-
-    pn_dnssd_options_init(&options);
-    assert_int_equal(pn_dnssd_new(&options, &d, NULL), PN_OK);
-    return d;
 }
 
 static void test_no_bus(void **state)
@@ -358,6 +375,7 @@ int main(void)
             "dnssd/source/option/%s", option_rows[i].name);
     }
     pn_test_add("dnssd/source/label", test_label, NULL);
+    pn_test_add("dnssd/source/set_label", test_set_label, NULL);
     pn_test_add("dnssd/source/helper", test_helper, NULL);
     pn_test_add("dnssd/source/interfaces", test_interfaces, NULL);
     pn_test_add("dnssd/source/newer_header", test_newer_header, NULL);
