@@ -95,9 +95,10 @@ PN_API const pn_discovery_source *pn_dnssd_source(void);
 
 /**
  * Publishes another label from now on, in place of the options'; NULL: none.
- * Ownership: label is copied. Errors, which change nothing: PN_INVALID it is
- * not UTF-8 of 1 to 64 bytes without control characters. Thread: any. Source:
- * docs/PROTOCOL.md, section 6.1.
+ * Ownership: label is copied.
+ * Errors: PN_INVALID it is not UTF-8 of 1 to 64 bytes without control
+ * characters; nothing is changed.
+ * Thread: any. Source: docs/PROTOCOL.md, section 6.1.
  */
 PN_API PN_MUST_USE pn_err pn_dnssd_set_label(
     pn_dnssd *dnssd, const char *label);
