@@ -28,6 +28,14 @@ typedef struct pn_discovery_sink {
      * that time is over without a new report. An address that this source has
      * not found is ignored. */
     void (*lost)(void *node, const pn_public_key *key, const char *address);
+    /** The peer publishes label for itself where this source has found it; to
+     * be told again after each found. UTF-8 without control characters, at most
+     * 64 bytes: another is ignored, and so is an address that this source has
+     * not found. "": it publishes none. It proves nothing, is stored nowhere
+     * and goes with the address. NULL, or size ends before it: a node that is
+     * not told. */
+    void (*labelled)(void *node, const pn_public_key *key, const char *address,
+        const char *label);
 } pn_discovery_sink;
 
 /**

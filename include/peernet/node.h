@@ -294,6 +294,10 @@ typedef struct pn_heard_info {
     int64_t first_ms; /* when it was reported first */
     int64_t last_ms;  /* ... and last */
     uint64_t n_reports;
+    /* What is published there as the peer's label (by DNS-SD, TXT n=), UTF-8
+     * without control characters; empty: nothing. Anybody can publish any, so
+     * it is for display only, and not stored. */
+    char published_label[65];
 } pn_heard_info;
 
 /**

@@ -10,6 +10,7 @@
 #include "base/mutant.h"
 #include "node/net_internal.h"
 #include "os/clock.h"
+#include "trust/label.h"
 
 /* A source that has reported an address within this time still hears it, should
  * another lose it. Some never say that they lost one, so such an address is
@@ -97,6 +98,8 @@ static void heard_tell(const pn_heard_row *h, pn_heard_info *ret_info)
     ret_info->first_ms = h->first_us / 1000;
     ret_info->last_ms = h->last_us / 1000;
     ret_info->n_reports = h->n_reports;
+    (void)snprintf(ret_info->published_label, sizeof(ret_info->published_label),
+        "%s", h->label);
 }
 
 pn_err pn_list_heard(pn_node *node, pn_heard_info **ret_heard, size_t *ret_n)
@@ -278,6 +281,9 @@ void pn_heard_lost(void *user, const pn_public_key *key, const char *text)
         && !PN_REFUSE_IF(
             net_lost_not_found, h->by_us[slot - net->slots] == 0)) {
         h->by_us[slot - net->slots] = 0;
+        if (h->label_slot == (size_t)(slot - net->slots)) {
+            h->label[0] = '\0';
+        }
         if (PN_REFUSE_IF(
                 net_lost_by_one, heard_until(net, h) > pn_node_now(node))) {
             h->is_doubted = true;
@@ -286,6 +292,38 @@ void pn_heard_lost(void *user, const pn_public_key *key, const char *text)
         } else {
             forget(slot, h);
         }
+    }
+    pn_node_unlock(node);
+}
+
+static bool is_label(const char *label)
+{
+    return !PN_REFUSE_IF(net_label_length, strlen(label) > PN_NET_LABEL_MAX)
+           && !PN_REFUSE_IF(net_label_text, !pn_label_is_valid(label));
+}
+
+/* A stranger's text, which is shown and never acted upon. */
+void pn_heard_labelled(
+    void *user, const pn_public_key *key, const char *text, const char *label)
+{
+    pn_source_slot *slot = user;
+    pn_node *node = slot->node;
+    pn_address address;
+    struct pn_net *net;
+    pn_heard_row *h;
+
+    assert_unlocked(node);
+    if (pn_peer_address_parse(text, &address) != PN_OK || !is_label(label)) {
+        return;
+    }
+    pn_node_lock(node);
+    net = pn_full(node)->net;
+    h = node->closing.is_asked ? NULL : heard_find(net, key, &address);
+    if (h != NULL
+        && !PN_REFUSE_IF(
+            net_label_not_found, h->by_us[slot - net->slots] == 0)) {
+        (void)snprintf(h->label, sizeof(h->label), "%s", label);
+        h->label_slot = (size_t)(slot - net->slots);
     }
     pn_node_unlock(node);
 }

@@ -16,7 +16,8 @@ enum {
     PN_NET_MAX_SOURCES = 2, /* our own, and one of the application's */
     /* The keys heard recently, so that an announce every five seconds is one
      * event. */
-    PN_NET_MAX_HEARD = 128
+    PN_NET_MAX_HEARD = 128,
+    PN_NET_LABEL_MAX = 64 /* bytes */
 };
 
 typedef struct pn_heard_row {
@@ -28,6 +29,8 @@ typedef struct pn_heard_row {
     uint64_t n_reports;
     uint64_t by_us[PN_NET_MAX_SOURCES]; /* last report of each slot; 0: none, or
                                            lost */
+    char label[PN_NET_LABEL_MAX + 1];   /* that is published there; "": none */
+    size_t label_slot;                  /* that has told it */
     bool is_doubted; /* lost by one slot, still heard by another */
     bool is_used;
 } pn_heard_row;
@@ -76,6 +79,8 @@ struct pn_net {
 /* Those of a slot's sink. */
 void pn_heard_found(void *user, const pn_public_key *key, const char *text);
 void pn_heard_lost(void *user, const pn_public_key *key, const char *text);
+void pn_heard_labelled(
+    void *user, const pn_public_key *key, const char *text, const char *label);
 /* Forgets the doubted rows that are due and sets the timer for the next. */
 void pn_heard_look(pn_node *node);
 void pn_heard_on_doubt(void *user);

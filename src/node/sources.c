@@ -25,7 +25,8 @@ static void slot_add(
         .sink = {.size = sizeof(slot->sink),
             .node = slot,
             .found = pn_heard_found,
-            .lost = pn_heard_lost},
+            .lost = pn_heard_lost,
+            .labelled = pn_heard_labelled},
     };
 }
 

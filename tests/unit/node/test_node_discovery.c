@@ -514,6 +514,88 @@ static void test_node_strangers_drive_out_no_peer(void **state)
     two_nodes_close(&t);
 }
 
+static void labelled(
+    const pn_public_key *key, const char *address, const char *label)
+{
+    hand.sink.labelled(hand.sink.node, key, address, label);
+}
+
+/* The label of the only row. */
+static void expect_label(two_nodes *t, const char *want)
+{
+    pn_heard_info *rows = NULL;
+    size_t n = 0;
+
+    assert_int_equal(pn_list_heard(t->alice, &rows, &n), PN_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(rows[0].published_label, want);
+    free(rows);
+}
+
+/* A label goes with the address that its source has found. It names nobody: the
+ * peer is paired without one, and stays so. */
+static void test_node_published_label(void **state)
+{
+    char sixty_five[66];
+    pn_peer_info bob;
+    two_nodes t;
+
+    (void)state;
+    memset(sixty_five, 'x', 65);
+    sixty_five[65] = '\0';
+    open_by_hand(&t);
+    assert_int_equal(pn_pair(t.alice, &t.bob_key, NULL), PN_OK);
+    labelled(&t.bob_key, "127.0.0.1:9", "early");
+    found(&t.bob_key, "127.0.0.1:9");
+    expect_label(&t, "");
+    labelled(&t.bob_key, "127.0.0.1:9", "kitchen");
+    expect_label(&t, "kitchen");
+    labelled(&t.bob_key, "127.0.0.1:10", "other port");
+    labelled(&t.alice_key, "127.0.0.1:9", "other key");
+    labelled(&t.bob_key, "nonsense", "nowhere");
+    labelled(&t.bob_key, "127.0.0.1:9", "\x1b[2J");
+    labelled(&t.bob_key, "127.0.0.1:9", "not UTF-8 \xff");
+    labelled(&t.bob_key, "127.0.0.1:9", sixty_five);
+    expect_label(&t, "kitchen");
+    labelled(&t.bob_key, "127.0.0.1:9", sixty_five + 1);
+    expect_label(&t, sixty_five + 1);
+    labelled(&t.bob_key, "127.0.0.1:9", "");
+    expect_label(&t, "");
+    labelled(&t.bob_key, "127.0.0.1:9", "hall");
+    assert_int_equal(pn_get_peer(t.alice, &t.bob_key, &bob), PN_OK);
+    assert_string_equal(bob.label, "");
+    assert_string_equal(bob.proposed_label, "");
+    hand.sink.lost(hand.sink.node, &t.bob_key, "127.0.0.1:9");
+    labelled(&t.bob_key, "127.0.0.1:9", "late");
+    found(&t.bob_key, "127.0.0.1:9");
+    expect_label(&t, "");
+    two_nodes_close(&t);
+}
+
+/* Of an address that two sources hear: the label is of the one that told it,
+ * and only while that one hears the address. */
+static void test_node_published_label_of_two(void **state)
+{
+    char address[32];
+    two_nodes t;
+
+    (void)state;
+    udp_port = free_udp_port();
+    hand = (by_hand){.addresses = {"127.0.0.1", "::1"}, .n_addresses = 2};
+    two_nodes_open_apart(&t, hearing_alice);
+    node_address(t.bob, address);
+    bob_announces(&t);
+    two_nodes_wait_event(&t, PN_EVENT_DISCOVERED, 1);
+    labelled(&t.bob_key, address, "not found by this one");
+    expect_label(&t, "");
+    bob_found(&t);
+    labelled(&t.bob_key, address, "kitchen");
+    expect_label(&t, "kitchen");
+    hand.sink.lost(hand.sink.node, &t.bob_key, address);
+    expect_label(&t, "");
+    two_nodes_close(&t);
+}
+
 /* ---- the monitor -------------------------------------------------------- */
 
 typedef struct change_case {
@@ -726,6 +808,10 @@ int main(void)
         test_node_lost_before_pairing, NULL);
     pn_test_add(
         "node/t15/lost_by_one_of_two", test_node_lost_by_one_of_two, NULL);
+    pn_test_add(
+        "node/discovery/published_label", test_node_published_label, NULL);
+    pn_test_add("node/discovery/published_label_of_two",
+        test_node_published_label_of_two, NULL);
     pn_test_add("node/discovery/found_again", test_node_found_again, NULL);
     pn_test_add("node/t15/own_key_found", test_node_own_key_found, NULL);
     for (size_t i = 0; i < sizeof(nonsense) / sizeof(nonsense[0]); i++) {
