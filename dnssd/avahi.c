@@ -55,6 +55,7 @@ static void on_resolved(AvahiServiceResolver *resolver, AvahiIfIndex interface,
 {
     pn_dnssd_service *service = user;
     pn_public_key key;
+    char label[PN_DNSSD_LABEL_CAP];
     bool is_node;
 
     (void)interface;
@@ -70,8 +71,11 @@ static void on_resolved(AvahiServiceResolver *resolver, AvahiIfIndex interface,
         pn_dnssd_services_resolved(service, NULL, 0, NULL);
         return;
     }
-    is_node = pn_dnssd_txt_read(txt, &key);
+    is_node = pn_dnssd_txt_read(txt, &key, label);
     pn_dnssd_services_resolved(service, host, port, is_node ? &key : NULL);
+    if (is_node) {
+        pn_dnssd_services_labelled(service, label);
+    }
 }
 
 static void backend_resolve(void *user, pn_dnssd_service *service)

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,8 @@
 #include <peernet/dnssd.h>
 
 #include "avahi.h"
+#include "base/mutant.h"
 #include "base/range.h"
-#include "base/utf8.h"
 #include "base/why.h"
 #include "embed.h"
 #include "interfaces.h"
@@ -113,20 +114,6 @@ void pn_dnssd_options_init_sized(pn_dnssd_options *options, size_t size)
         options, &defaults, size < sizeof(defaults) ? size : sizeof(defaults));
 }
 
-/* A control character would end the line that tells the helper. */
-static bool is_label(const char *label)
-{
-    size_t len = strlen(label);
-
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)label[i] < 0x20 || label[i] == 0x7f) {
-            return false;
-        }
-    }
-    return len > 0 && len <= PN_DNSSD_LABEL_MAX
-           && pn_utf8_check((const uint8_t *)label, len, NULL);
-}
-
 static bool can_run(const char *helper)
 {
     return helper != NULL && access(helper, X_OK) == 0;
@@ -160,7 +147,7 @@ static pn_err options_check(const pn_dnssd_options *o, pn_why *ret_why)
         return pn_why_fail(ret_why, PN_INVALID, "%s is %u, expected %u to %u%s",
             broken->name, value, broken->min, broken->max, broken->why);
     }
-    if (o->label != NULL && !is_label(o->label)) {
+    if (o->label != NULL && !pn_dnssd_label_is_valid(o->label)) {
         return pn_why_fail(ret_why, PN_INVALID,
             "label has %zu bytes, expected UTF-8 of 1 to %d without control "
             "characters",
@@ -254,7 +241,29 @@ static void on_lost(void *user, const pn_public_key *key, const char *address)
     (void)pthread_mutex_unlock(&r->lock);
 }
 
-static const pn_dnssd_reports reports = {.found = on_found, .lost = on_lost};
+/* A node of an earlier libpeernet has a smaller sink. */
+static bool takes_labels(const pn_discovery_sink *sink)
+{
+    return !PN_REFUSE_IF(dnssd_small_sink,
+               sink->size < offsetof(pn_discovery_sink, labelled)
+                                + sizeof(sink->labelled))
+           && sink->labelled != NULL;
+}
+
+static void on_labelled(void *user, const pn_public_key *key,
+    const char *address, const char *label)
+{
+    run *r = user;
+
+    (void)pthread_mutex_lock(&r->lock);
+    if (r->sink != NULL && takes_labels(r->sink)) {
+        r->sink->labelled(r->sink->node, key, address, label);
+    }
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+static const pn_dnssd_reports reports = {
+    .found = on_found, .lost = on_lost, .labelled = on_labelled};
 
 /* ---- the thread -------------------------------------------------------- */
 
@@ -761,7 +770,7 @@ static void run_set_label(run *r, const char *label)
 
 pn_err pn_dnssd_set_label(pn_dnssd *d, const char *label)
 {
-    if (label != NULL && !is_label(label)) {
+    if (label != NULL && !pn_dnssd_label_is_valid(label)) {
         return PN_INVALID;
     }
     (void)pthread_mutex_lock(&d->lock);

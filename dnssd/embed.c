@@ -27,7 +27,8 @@ enum { LONG_RUN_MS = 60000 };
 enum { LEAVE_MS = 1000, FREE_MS = 250 };
 /* Until its record has left the caches of others. */
 enum { CLEAR_MS = 1000 };
-/* The longest line of the helper: two words, a key and an address. */
+/* The longest line of the helper: "labelled ", a key, an address and a label.
+ */
 enum { LINE_CAP = 256 };
 
 /* Where the helper has found a key. */
@@ -212,6 +213,32 @@ static bool on_place(pn_dnssd_embed *e, char *text,
     return true;
 }
 
+/* "KEY ADDRESS LABEL", of a place that was found. False: the helper is broken.
+ */
+static bool on_label(pn_dnssd_embed *e, char *text)
+{
+    char *address = strchr(text, ' ');
+    char *label = address == NULL ? NULL : strchr(address + 1, ' ');
+    char at[PN_ADDRESS_TEXT_LEN];
+    place p;
+
+    if (label == NULL) {
+        return false;
+    }
+    *label++ = '\0';
+    if (!read_place(text, &p)
+        || PN_REFUSE_IF(dnssd_helper_label,
+            label[0] != '\0' && !pn_dnssd_label_is_valid(label))) {
+        return false;
+    }
+    if (!PN_REFUSE_IF(
+            dnssd_helper_label_place, place_find(e, &p) == e->n_places)) {
+        pn_address_text(&p.at, at);
+        e->config.reports->labelled(e->config.reports_user, &p.key, at, label);
+    }
+    return true;
+}
+
 /* A helper that was told to leave makes way for the daemon, which reports by
  * itself what it sees, so nothing is lost then. */
 static void places_withdraw(pn_dnssd_embed *e)
@@ -259,6 +286,9 @@ static bool on_line(pn_dnssd_embed *e, char *line)
     }
     if (starts_with(line, "lost ")) {
         return on_place(e, line + 5, place_lost);
+    }
+    if (starts_with(line, "labelled ")) {
+        return on_label(e, line + 9);
     }
     if (starts_with(line, "published ")) {
         e->status.is_published = line[10] == '1';

@@ -6,11 +6,13 @@
  * dies, what it had found is lost, and it is started again, later each time.
  *
  * The helper reads lines "publish PORT KEY [LABEL]" and leaves at the end of
- * its input. It writes "found KEY ADDRESS", "lost KEY ADDRESS", "published 0|1"
- * and "counters SERVICES SEEN EVICTED DROPPED REFUSED". A packet may have taken
- * the helper over, so its lines are checked: a malformed one ends the helper,
- * as do a low port and an address that is no host's. An address outside of this
- * host's networks is not reported.
+ * its input. It writes "found KEY ADDRESS", "lost KEY ADDRESS",
+ * "labelled KEY ADDRESS [LABEL]" (with the last space in any case),
+ * "published 0|1" and "counters SERVICES SEEN EVICTED DROPPED REFUSED". A
+ * packet may have taken the helper over, so its lines are checked: a malformed
+ * one ends the helper, as do a low port and an address that is no host's. An
+ * address outside of this host's networks is not reported, and neither is a
+ * label of an address that was not.
  */
 #ifndef PN_DNSSD_EMBED_H
 #define PN_DNSSD_EMBED_H

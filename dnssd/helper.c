@@ -97,7 +97,19 @@ static void on_lost(void *user, const pn_public_key *key, const char *address)
     say_place("lost", key, address);
 }
 
-static const pn_dnssd_reports reports = {.found = on_found, .lost = on_lost};
+/* A label has no control characters, so it does not end the line. */
+static void on_labelled(void *user, const pn_public_key *key,
+    const char *address, const char *label)
+{
+    char text[PN_BASE32_LEN + 1];
+
+    (void)user;
+    pn_key_to_base32(key, text);
+    printf("labelled %s %s %s\n", text, address, label);
+}
+
+static const pn_dnssd_reports reports = {
+    .found = on_found, .lost = on_lost, .labelled = on_labelled};
 
 static void on_resolved(AvahiSServiceResolver *resolver, AvahiIfIndex interface,
     AvahiProtocol protocol, AvahiResolverEvent event, const char *name,
@@ -107,6 +119,7 @@ static void on_resolved(AvahiSServiceResolver *resolver, AvahiIfIndex interface,
 {
     pn_dnssd_service *service = user;
     pn_public_key key;
+    char label[PN_DNSSD_LABEL_CAP];
     bool is_node;
 
     (void)interface;
@@ -122,8 +135,11 @@ static void on_resolved(AvahiSServiceResolver *resolver, AvahiIfIndex interface,
         pn_dnssd_services_resolved(service, NULL, 0, NULL);
         return;
     }
-    is_node = pn_dnssd_txt_read(txt, &key);
+    is_node = pn_dnssd_txt_read(txt, &key, label);
     pn_dnssd_services_resolved(service, host, port, is_node ? &key : NULL);
+    if (is_node) {
+        pn_dnssd_services_labelled(service, label);
+    }
 }
 
 static void backend_resolve(void *user, pn_dnssd_service *service)

@@ -5,6 +5,8 @@
 
 #include <avahi-common/malloc.h>
 
+#include "base/mutant.h"
+#include "base/utf8.h"
 #include "record.h"
 
 void pn_dnssd_instance_name(
@@ -55,7 +57,42 @@ static char *value_of(AvahiStringList *txt, const char *key)
     return value;
 }
 
-bool pn_dnssd_txt_read(AvahiStringList *txt, pn_public_key *ret_key)
+bool pn_dnssd_label_is_valid(const char *label)
+{
+    const uint8_t *p = (const uint8_t *)label;
+    const uint8_t *end = p + strlen(label);
+
+    if (p == end
+        || PN_REFUSE_IF(dnssd_label_length, end - p > PN_DNSSD_LABEL_MAX)) {
+        return false;
+    }
+    while (p < end) {
+        uint32_t code = 0;
+        size_t n = pn_utf8_decode(p, end, &code);
+
+        if (n == 0 || PN_REFUSE_IF(dnssd_label_control, pn_is_control(code))) {
+            return false;
+        }
+        p += n;
+    }
+    return true;
+}
+
+/* An invalid label is no reason to lose the node. */
+static void read_label(
+    AvahiStringList *txt, char ret_label[static PN_DNSSD_LABEL_CAP])
+{
+    char *label = value_of(txt, "n");
+
+    ret_label[0] = '\0';
+    if (label != NULL && pn_dnssd_label_is_valid(label)) {
+        (void)snprintf(ret_label, PN_DNSSD_LABEL_CAP, "%s", label);
+    }
+    avahi_free(label);
+}
+
+bool pn_dnssd_txt_read(AvahiStringList *txt, pn_public_key *ret_key,
+    char ret_label[static PN_DNSSD_LABEL_CAP])
 {
     char *version = value_of(txt, "v");
     char *key = value_of(txt, "pk");
@@ -65,6 +102,9 @@ bool pn_dnssd_txt_read(AvahiStringList *txt, pn_public_key *ret_key)
 
     avahi_free(version);
     avahi_free(key);
+    if (is_ours) {
+        read_label(txt, ret_label);
+    }
     return is_ours;
 }
 

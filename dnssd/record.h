@@ -17,6 +17,7 @@
 /* A label of DNS has at most 63 bytes. */
 #define PN_DNSSD_NAME_CAP 64
 #define PN_DNSSD_LABEL_MAX 64
+#define PN_DNSSD_LABEL_CAP (PN_DNSSD_LABEL_MAX + 1)
 
 /* "peernet-" and the key: unique by itself, and no word about the host. */
 void pn_dnssd_instance_name(
@@ -27,8 +28,14 @@ void pn_dnssd_instance_name(
 AvahiStringList *pn_dnssd_txt_write(
     const pn_public_key *key, const char *label);
 
-/* The key in the strings of a node of version 1. False: other strings. */
-bool pn_dnssd_txt_read(AvahiStringList *txt, pn_public_key *ret_key);
+/* True for a label that is published and believed to be one: UTF-8 of 1 to
+ * PN_DNSSD_LABEL_MAX bytes without control characters, so one line of text. */
+bool pn_dnssd_label_is_valid(const char *label);
+
+/* The key in the strings of a node of version 1, and the label, which proves
+ * nothing; "": none, or not a valid one. False: other strings. */
+bool pn_dnssd_txt_read(AvahiStringList *txt, pn_public_key *ret_key,
+    char ret_label[static PN_DNSSD_LABEL_CAP]);
 
 /* DNS class and types of addresses (RFC 1035, RFC 3596). */
 enum { PN_DNSSD_CLASS_IN = 1, PN_DNSSD_TYPE_A = 1, PN_DNSSD_TYPE_AAAA = 28 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The services that a network has shown; see services.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +99,8 @@ static void report(
     pn_address_text(address, text);
     if (is_found) {
         c->reports->found(c->reports_user, &service->key, text);
+        c->reports->labelled(
+            c->reports_user, &service->key, text, service->label);
     } else {
         c->reports->lost(c->reports_user, &service->key, text);
     }
@@ -130,6 +133,7 @@ static void service_withdraw(pn_dnssd_service *service)
 {
     service->is_resolved = false;
     service_judge(service);
+    service->label[0] = '\0';
 }
 
 /* ---- the table --------------------------------------------------------- */
@@ -393,6 +397,24 @@ void pn_dnssd_services_resolved(pn_dnssd_service *service, const char *host,
         set_port(service, port);
         service->is_resolved = true;
         service_judge(service);
+    }
+}
+
+void pn_dnssd_services_labelled(pn_dnssd_service *service, const char *label)
+{
+    const pn_dnssd_services_config *c = &service->owner->config;
+    char text[PN_ADDRESS_TEXT_LEN];
+
+    if (!service->is_resolved || strcmp(service->label, label) == 0) {
+        return;
+    }
+    (void)snprintf(service->label, sizeof(service->label), "%s", label);
+    for (size_t i = 0; i < service->n_addresses; i++) {
+        if (service->addresses[i].is_reported) {
+            pn_address_text(&service->addresses[i].at, text);
+            c->reports->labelled(
+                c->reports_user, &service->key, text, service->label);
+        }
     }
 }
 

@@ -46,6 +46,7 @@ typedef struct pn_dnssd_service {
     bool is_resolved;
     pn_public_key key; /* resolved: what the TXT says */
     uint16_t port;
+    char label[PN_DNSSD_LABEL_CAP]; /* "": none */
     char *host;
     pn_dnssd_address addresses[PN_DNSSD_ADDRESSES_CAP];
     size_t n_addresses;
@@ -69,6 +70,9 @@ typedef struct pn_dnssd_backend {
 typedef struct pn_dnssd_reports {
     void (*found)(void *user, const pn_public_key *key, const char *address);
     void (*lost)(void *user, const pn_public_key *key, const char *address);
+    /* After each found, and when it has changed; "": none. */
+    void (*labelled)(void *user, const pn_public_key *key, const char *address,
+        const char *label);
 } pn_dnssd_reports;
 
 typedef struct pn_dnssd_services_config {
@@ -123,6 +127,8 @@ bool pn_dnssd_services_take_browse(pn_dnssd_services *s);
  * node. */
 void pn_dnssd_services_resolved(pn_dnssd_service *service, const char *host,
     uint16_t port, const pn_public_key *key);
+/* The label of a service that was resolved as a node's; "": none. */
+void pn_dnssd_services_labelled(pn_dnssd_service *service, const char *label);
 /* An address of its host came or went; the port is left out. */
 void pn_dnssd_services_address(
     pn_dnssd_service *service, const pn_address *host, bool is_there);

@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "harness.h"
 
 static bool has_namespace;
+static size_t sink_size = sizeof(pn_discovery_sink);
 
 enum { LOG_CAP = 4096 };
 
@@ -79,6 +81,15 @@ static void on_found(void *node, const pn_public_key *key, const char *address)
 static void on_lost(void *node, const pn_public_key *key, const char *address)
 {
     note(node, "lost", key, address);
+}
+
+static void on_labelled(void *node, const pn_public_key *key,
+    const char *address, const char *label)
+{
+    char text[80];
+
+    (void)snprintf(text, sizeof(text), "\"%s\"", label);
+    note(node, text, key, address);
 }
 
 /* True when nothing more is waited for. */
@@ -151,10 +162,11 @@ static void open_world(world *w, const char *const *texts, size_t n)
         pn_test_skip("no right to make a namespace");
     }
     *w = (world){.dir = "/tmp/test_dnssd_XXXXXX",
-        .sink = {.size = sizeof(w->sink),
+        .sink = {.size = sink_size,
             .node = w,
             .found = on_found,
-            .lost = on_lost}};
+            .lost = on_lost,
+            .labelled = on_labelled}};
     assert_non_null(mkdtemp(w->dir));
     (void)snprintf(w->helper, sizeof(w->helper), "%s/helper", w->dir);
     write_helper(w, texts, n);
@@ -235,6 +247,15 @@ static const line_row broken_rows[] = {
     {"any_6", "echo found $KEY [::]:7100"},
     {"multicast", "echo found $KEY 224.0.0.251:7100"},
     {"broadcast", "echo found $KEY 255.255.255.255:7100"},
+    {"labelled_nothing", "echo labelled"},
+    {"labelled_no_address", "echo labelled $KEY"},
+    {"labelled_no_key", "echo labelled A 10.9.0.2:7100 kitchen"},
+    {"labelled_no_space", "echo labelled $KEY 10.9.0.2:7100"},
+    {"labelled_no_port", "echo labelled $KEY 10.9.0.2 kitchen"},
+    {"labelled_too_long", "printf 'labelled %s 10.9.0.2:7100 %065d\\n' $KEY 0"},
+    {"labelled_control", "printf 'labelled %s 10.9.0.2:7100 \\033[2J\\n' $KEY"},
+    {"labelled_c1", "printf 'labelled %s 10.9.0.2:7100 \\302\\233\\n' $KEY"},
+    {"labelled_not_utf8", "printf 'labelled %s 10.9.0.2:7100 \\377\\n' $KEY"},
     {"lost_no_key", "echo lost A 10.9.0.2:7100"},
     {"published_other", "echo published 2"},
     {"published_more", "echo published 10"},
@@ -252,9 +273,54 @@ static const line_row ignored_rows[] = {
     {"far_away_mapped", "echo found $KEY [::ffff:8.8.8.8]:7100"},
     {"link_local", "echo found $KEY [fe80::1]:7100"},
     {"interface_gone", "echo found $KEY [fe80::1%nowhere0]:7100"},
+    {"labelled_not_found", "echo labelled $KEY 10.9.0.2:7100 kitchen"},
+    {"labelled_loopback", "echo labelled $KEY 127.0.0.1:7100 kitchen"},
+    {"labelled_interface_gone",
+        "echo labelled $KEY [fe80::1%nowhere0]:7100 kitchen"},
     {"lost_not_found", "echo lost $KEY 10.9.0.2:7100"},
     {"lost_interface_gone", "echo lost $KEY [fe80::1%nowhere0]:7100"},
 };
+
+/* Spaces belong to the label, and 64 bytes fit; then it is taken back. */
+static void test_labelled(void **state)
+{
+    static const char *const texts[] = {
+        "echo found $KEY 10.9.0.2:7100\n"
+        "echo \"labelled $KEY 10.9.0.2:7100  the  kitchen \"\n"
+        "printf 'labelled %s 10.9.0.2:7100 %064d\\n' $KEY 0\n"
+        "echo \"labelled $KEY 10.9.0.2:7100 \"\n"
+        "echo lost $KEY 10.9.0.2:7100\n"
+        "echo labelled $KEY 10.9.0.2:7100 late\n"
+        "echo found $KEY 10.9.0.4:7100" STAY};
+    world w;
+
+    (void)state;
+    open_world(&w, texts, 1);
+    expect_log(&w,
+        "found 1 10.9.0.2:7100, \" the  kitchen \" 1 10.9.0.2:7100, "
+        "\"00000000000000000000000000000000"
+        "00000000000000000000000000000000\" 1 10.9.0.2:7100, "
+        "\"\" 1 10.9.0.2:7100, lost 1 10.9.0.2:7100, found 1 10.9.0.4:7100");
+    close_world(&w);
+}
+
+/* The sink of a node that was built before there were labels ends before
+ * `labelled`: whatever lies there is not called. */
+static void test_small_sink(void **state)
+{
+    static const char *const texts[] = {
+        "echo found $KEY 10.9.0.2:7100\n"
+        "echo labelled $KEY 10.9.0.2:7100 kitchen\n"
+        "echo found $KEY 10.9.0.4:7100" STAY};
+    world w;
+
+    (void)state;
+    sink_size = offsetof(pn_discovery_sink, labelled);
+    open_world(&w, texts, 1);
+    sink_size = sizeof(pn_discovery_sink);
+    expect_log(&w, "found 1 10.9.0.2:7100, found 1 10.9.0.4:7100");
+    close_world(&w);
+}
 
 static void test_broken(void **state)
 {
@@ -347,6 +413,8 @@ int main(void)
         lo_is_lan();
     }
     pn_test_add("dnssd/embed/death", test_death, NULL);
+    pn_test_add("dnssd/embed/labelled", test_labelled, NULL);
+    pn_test_add("dnssd/embed/small_sink", test_small_sink, NULL);
     pn_test_add("dnssd/embed/many_places", test_many_places, NULL);
     pn_test_add("dnssd/embed/backoff", test_backoff, NULL);
     for (size_t i = 0; i < sizeof(broken_rows) / sizeof(broken_rows[0]); i++) {

@@ -21,6 +21,7 @@ typedef struct world {
     uint64_t now_ms;
     pn_dnssd_service *asked[300]; /* at least once, and not released */
     size_t n_asked;
+    bool has_label; /* told last */
     char log[4096];
 } world;
 
@@ -43,7 +44,22 @@ static void on_lost(void *user, const pn_public_key *key, const char *address)
     note(user, "lost", key, address);
 }
 
-static const pn_dnssd_reports reports = {.found = on_found, .lost = on_lost};
+/* In the log when there is one, and when it has gone. */
+static void on_labelled(void *user, const pn_public_key *key,
+    const char *address, const char *label)
+{
+    world *w = user;
+    char text[80];
+
+    if (label[0] != '\0' || w->has_label) {
+        (void)snprintf(text, sizeof(text), "\"%s\"", label);
+        note(w, text, key, address);
+    }
+    w->has_label = label[0] != '\0';
+}
+
+static const pn_dnssd_reports reports = {
+    .found = on_found, .lost = on_lost, .labelled = on_labelled};
 
 static void on_resolve(void *user, pn_dnssd_service *service)
 {
@@ -383,6 +399,41 @@ static void test_no_node(void **state)
     expect_log(&w, "lost 1 192.0.2.1:7100");
     pn_dnssd_services_counters_get(w.services, &c);
     assert_int_equal(c.refused, 1);
+    world_close(&w);
+}
+
+/* A label is told after each found, when it changes and when it has gone, and
+ * goes with its record. */
+static void test_label(void **state)
+{
+    pn_public_key other = key_of(2);
+    world w;
+    pn_dnssd_service *one;
+
+    (void)state;
+    world_open(&w, 8, 8);
+    one = add(&w, 2, "one", 1, 7100);
+    pn_dnssd_services_labelled(one, "kitchen");
+    expect_log(&w, "");
+    address(one, "192.0.2.1", true);
+    address(one, "203.0.113.1", true); /* of no network of ours */
+    expect_log(&w, "found 1 192.0.2.1:7100, \"kitchen\" 1 192.0.2.1:7100");
+    pn_dnssd_services_labelled(one, "kitchen");
+    expect_log(&w, "");
+    pn_dnssd_services_labelled(one, "hall");
+    expect_log(&w, "\"hall\" 1 192.0.2.1:7100");
+    pn_dnssd_services_repeat(w.services);
+    expect_log(&w, "found 1 192.0.2.1:7100, \"hall\" 1 192.0.2.1:7100");
+    pn_dnssd_services_labelled(one, "");
+    expect_log(&w, "\"\" 1 192.0.2.1:7100");
+    pn_dnssd_services_labelled(one, "attic");
+    expect_log(&w, "\"attic\" 1 192.0.2.1:7100");
+    pn_dnssd_services_resolved(one, "host.local", 7100, &other);
+    expect_log(&w, "lost 1 192.0.2.1:7100, found 2 192.0.2.1:7100, "
+                   "\"\" 2 192.0.2.1:7100");
+    pn_dnssd_services_resolved(one, "host.local", 7100, NULL);
+    pn_dnssd_services_labelled(one, "nobody");
+    expect_log(&w, "lost 2 192.0.2.1:7100");
     world_close(&w);
 }
 
@@ -800,6 +851,7 @@ int main(void)
         {"port_and_key_change", test_port_and_key_change},
         {"ports", test_ports},
         {"no_node", test_no_node},
+        {"label", test_label},
         {"own", test_own},
         {"max_services", test_max_services},
         {"max_addresses", test_max_addresses},
