@@ -190,10 +190,13 @@ static void draw(discovery *d)
     d->n_drawn = print_table(d);
 }
 
-/* One row that appeared or was lost, as an object or a line. */
+/* One row that appeared, was lost or has another label, as an object or a
+ * line. */
 static void print_change(const discovery *d, const json_t *row)
 {
     cli_text t = {0};
+    char label[96];
+    const char *says = cli_label_of(row, label);
 
     if (d->app->json) {
         cli_print_object(row);
@@ -208,10 +211,7 @@ static void print_change(const discovery *d, const json_t *row)
         if (cli_field(row, "label")[0] != '\0') {
             cli_text_putc(&t, ' ');
             cli_add_who(&t, row);
-        } else if (cli_field(row, "proposed_label")[0] != '\0') {
-            char label[96];
-            const char *says = cli_label_of(row, label);
-
+        } else if (says == label) {
             cli_text_putc(&t, ' ');
             cli_escape(&t, says, strlen(says), CLI_ESCAPE_FIELD);
         }
@@ -269,14 +269,18 @@ static void take(discovery *d, json_t *found)
     json_t *row = find(d->rows, found);
     bool was_lost = row != NULL && is_lost(row);
     bool silent = cli_is_silent(found);
+    bool is_relabelled;
 
     if (row == NULL) {
         take_new(d, found);
         return;
     }
+    is_relabelled = strcmp(cli_field(row, "published_label"),
+                        cli_field(found, "published_label"))
+                    != 0;
     (void)json_object_update(row, found);
     set_state(row, silent ? "lost" : "heard");
-    if (was_lost != silent) {
+    if (was_lost != silent || is_relabelled) {
         print_change(d, row);
     }
 }

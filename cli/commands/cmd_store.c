@@ -349,12 +349,15 @@ static const char *or_dash(const char *text)
 
 const char *cli_label_of(const json_t *peer, char text[static 96])
 {
-    const char *proposed = cli_field(peer, "proposed_label");
+    const char *says = cli_field(peer, "proposed_label");
 
-    if (cli_field(peer, "label")[0] != '\0' || proposed[0] == '\0') {
+    if (says[0] == '\0') {
+        says = cli_field(peer, "published_label");
+    }
+    if (cli_field(peer, "label")[0] != '\0' || says[0] == '\0') {
         return or_dash(cli_field(peer, "label"));
     }
-    (void)snprintf(text, 96, "says \"%s\"", proposed);
+    (void)snprintf(text, 96, "says \"%s\"", says);
     return text;
 }
 

@@ -162,6 +162,7 @@ static void json_heard(cli_text *t, const cli_hub *hub, const pn_heard_info *h)
     cli_json_peer(t, &h->key);
     cli_json_known(t, "label", peer.label);
     cli_json_known(t, "proposed_label", peer.proposed_label);
+    cli_json_known(t, "published_label", h->published_label);
     cli_json_bool(t, "paired", is_paired);
     cli_json_string(t, "address", h->address);
     cli_json_string(t, "source", h->source);

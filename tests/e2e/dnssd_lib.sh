@@ -125,6 +125,15 @@ sees() { # sees HOST NAME: avahi-browse there resolves that node
     out=$(browse "$1")
     grep '^=' <<<"$out" | grep -q "\"pk=$(key "$2")\""
 }
+# says NAME OTHER LABEL: its running node shows that the other calls itself that
+says() {
+    out=$("$peernet" -d "$work/$1" discover -s 1 2>&1)
+    grep "$(fingerprint "$2")" <<<"$out" | grep -qF "says \"$3\""
+}
+fingerprint() {
+    "$peernet" -d "$work/$1" --json id |
+        sed 's/.*"fingerprint":"\([0-9a-f]*\)".*/\1/'
+}
 sees_not() {
     ! sees "$@"
 }

@@ -123,6 +123,49 @@ calls alice carol
 ok $? lost_leaves_the_link
 stop carol
 
+# ---- labels ---------------------------------------------------------------------
+
+# Who is not paired is shown what a node publishes of itself, and nothing that a
+# terminal would obey.
+node c eve avahi
+run -d "$work/bob" label hall
+until_true 30 says eve bob hall
+ok $? published_label_is_discovered
+! says eve alice kitchen
+ok $? own_label_is_not
+"$peernet" -d "$work/eve" --json discover -s 1 >"$work/eve.json"
+grep "\"key\":\"$(key bob)\"" "$work/eve.json" |
+    grep '"label":null' | grep -q '"published_label":"hall"'
+ok $? published_label_json
+grep "\"key\":\"$(key alice)\"" "$work/eve.json" |
+    grep -q '"published_label":null'
+ok $? published_label_json_none
+publish_as() { # publish_as NAME LABEL: a record of its key, by another program
+    "$peernet" -d "$work/$1" id >/dev/null
+    with_bus b
+    "${on[@]}" avahi-publish -s "$1" _peernet._tcp 7100 v=1 "pk=$(key "$1")" \
+        "n=$2" >"$work/publish.$1" 2>&1 &
+    forgers+=($!)
+    pids+=($!)
+}
+forgers=()
+publish_as bidi $'hall\342\200\256llih'
+publish_as escape $'\033[2Jhall'
+until_true 30 says eve bidi 'hall\xE2\x80\xAEllih'
+ok $? published_label_is_escaped
+has_no_label() {
+    out=$("$peernet" -d "$work/eve" discover -s 1 2>&1)
+    grep -q "^- .*$(fingerprint escape)" <<<"$out"
+}
+until_true 30 has_no_label
+ok $? published_label_with_control_is_none
+"$peernet" -d "$work/eve" --json discover -s 1 >>"$work/eve.json"
+! LC_ALL=C grep -q $'\342\200\256\|\033' "$work/eve.json" <(echo "$out")
+ok $? published_label_never_raw
+kill "${forgers[@]}"
+wait "${forgers[@]}" 2>/dev/null
+stop eve
+
 # ---- two nodes on one host -------------------------------------------------------
 
 pair alice neighbour
@@ -131,7 +174,7 @@ until_true 30 heard neighbour 'peer-up  *alice'
 ok $? two_nodes_on_one_host
 calls neighbour alice
 ok $? two_nodes_on_one_host_call
-sees c neighbour && sees c alice
+until_true 20 sees c neighbour && sees c alice
 ok $? two_nodes_on_one_host_two_records
 stop neighbour
 until_true 20 sees_not c neighbour

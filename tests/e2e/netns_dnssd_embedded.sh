@@ -27,7 +27,7 @@ dnssd_hosts a b c
 pair alice bob
 node a alice embedded --echo
 ok $? alice_runs
-node b bob embedded --echo --no-linger
+node b bob embedded --echo --no-linger --own-label hall --publish-label
 ok $? bob_runs
 until_true 40 heard alice 'peer-up  *bob'
 ok $? alice_finds_bob
@@ -50,6 +50,11 @@ node c carol embedded --echo
 pair alice carol
 until_true 40 heard carol 'peer-up  *alice'
 ok $? helper_beside_a_daemon
+until_true 40 sees c bob
+has "$(grep "pk=$(key bob)" <<<"$out")" '"n=hall"'
+ok $? avahi_browse_sees_the_label
+until_true 40 says carol bob hall
+ok $? published_label_is_discovered
 ! grep -qi 'conflict' "$work/bus.c/avahi.log"
 ok $? daemon_keeps_its_name
 
