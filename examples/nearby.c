@@ -2,8 +2,10 @@
 /*
  * Who is near: a node that listens for DNS-SD records and shows what it hears.
  *
- *     nearby DIR SECONDS    prints the source's state, then a line for each
- * node
+ *     nearby DIR SECONDS [LABEL]
+ *
+ * prints the source's state, then a line for each node. Everybody can read
+ * LABEL in the record of this one.
  */
 #include <unistd.h>
 
@@ -46,8 +48,8 @@ int main(int argc, char **argv)
     pn_why why = {0};
     pn_err err;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: nearby DIR SECONDS\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: nearby DIR SECONDS [LABEL]\n");
         return 2;
     }
     pn_dnssd_options_init(&options);
@@ -65,6 +67,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", why.text);
         pn_dnssd_free(dnssd);
         return 1;
+    }
+    /* At any time: the record follows. */
+    if (argc == 4 && pn_dnssd_set_label(dnssd, argv[3]) != PN_OK) {
+        fprintf(stderr, "no label: \"%s\"\n", argv[3]);
     }
     (void)sleep((unsigned)strtoul(argv[2], NULL, 10));
     err = pn_dnssd_get_status(dnssd, &status);

@@ -141,7 +141,7 @@ done
 # daemon the library is tested by netns_dnssd.sh.
 if [ -x "$examples/example-nearby" ]; then
     out=$(DBUS_SYSTEM_BUS_ADDRESS=unix:path=$work/nowhere timeout 30 \
-        "$examples/example-nearby" "$work/nearby" 1 2>&1)
+        "$examples/example-nearby" "$work/nearby" 1 den 2>&1)
     [ "$out" = "D-Bus cannot be reached" ] || {
         echo "# $out"
         false
