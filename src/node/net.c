@@ -159,6 +159,9 @@ static void network_look(pn_node *node, bool is_change, bool is_awake)
     if (node->closing.is_asked) {
         return;
     }
+    if (is_change) {
+        tell_change(node);
+    }
     if (is_change && !is_known) {
         /* The network may be a new one. */
         if (!node->opt.announce_on_new_networks) {
@@ -166,9 +169,6 @@ static void network_look(pn_node *node, bool is_change, bool is_awake)
             pn_sources_announce(node);
         }
         return;
-    }
-    if (is_change) {
-        tell_change(node);
     }
     if (is_known) {
         links_check(node);
