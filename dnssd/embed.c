@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <sys/wait.h>
 
+#include "base/bucket.h"
 #include "base/grow.h"
 #include "base/mutant.h"
 #include "embed.h"
@@ -30,6 +31,8 @@ enum { CLEAR_MS = 1000 };
 /* The longest line of the helper: "labelled ", a key, an address and a label.
  */
 enum { LINE_CAP = 256 };
+/* Lines in a second, and at once. A full table is some 10,000, each 5 s. */
+enum { LINES_PER_S = 5000, LINES_BURST = 40000 };
 
 /* Where the helper has found a key. */
 typedef struct place {
@@ -45,6 +48,7 @@ struct pn_dnssd_embed {
     AvahiWatch *watch;
     char line[LINE_CAP];
     size_t len;
+    pn_bucket lines; /* what the helper may say */
     bool is_wanted;
     bool is_broken;    /* it ended, or said what it must not */
     uint64_t begin_ms; /* when it was started */
@@ -297,14 +301,18 @@ static bool on_line(pn_dnssd_embed *e, char *line)
     return starts_with(line, "counters ") && read_counters(e, line + 9);
 }
 
-/* False: a line is too long, has a NUL, or is not one of the helper's. */
+/* False: a line is too long, has a NUL, is not one of the helper's, or one too
+ * many. */
 static bool take_bytes(pn_dnssd_embed *e, const char *data, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (data[i] == '\n') {
             e->line[e->len] = '\0';
             e->len = 0;
-            if (!on_line(e, e->line)) {
+            if (PN_REFUSE_IF(dnssd_helper_lines,
+                    !pn_bucket_take(&e->lines, pn_monotonic_now_us(),
+                        LINES_PER_S, LINES_BURST))
+                || !on_line(e, e->line)) {
                 return false;
             }
         } else if (data[i] != '\0' && e->len + 1 < sizeof(e->line)) {

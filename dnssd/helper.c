@@ -30,7 +30,7 @@
 
 /* The addresses of this host are looked at this long after the kernel's first
  * notice of a change, and now and then without one, in case a look failed. */
-enum { SETTLE_MS = 200, LOOK_MS = 30000 };
+enum { SETTLE_MS = 200, LOOK_MS = 300000 };
 /* How long a record that was withdrawn has to leave. */
 enum { LEAVE_MS = 150 };
 enum { LINE_CAP = 256, RETRY_MS = 5000, COLLISION_RETRY_MS = 1000 };

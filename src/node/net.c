@@ -162,6 +162,9 @@ static void network_look(pn_node *node, bool is_change, bool is_awake)
     if (is_change) {
         tell_change(node);
     }
+    if (is_awake) {
+        links_woke(node);
+    }
     if (is_change && !is_known) {
         /* The network may be a new one. */
         if (!node->opt.announce_on_new_networks) {
@@ -172,9 +175,6 @@ static void network_look(pn_node *node, bool is_change, bool is_awake)
     }
     if (is_known) {
         links_check(node);
-    }
-    if (is_awake) {
-        links_woke(node);
     }
     pn_registry_network_changed(pn_full(node)->registry, pn_node_now(node));
     extension_network_changed(node);

@@ -869,6 +869,9 @@ static void link_back_pressure(pn_peer_link *link)
 
     if (is_full != link->base.is_blocked) {
         link->base.is_blocked = is_full;
+        if (is_full && link->peer != NULL) {
+            pn_registry_not_read(link->peer->reg);
+        }
         pn_session_set_reading(link->session, pn_node_now(node), !is_full);
         pn_full(node)->transport->set_reading(link->conn, !is_full);
     }

@@ -561,7 +561,9 @@ static void on_probe(void *user, pn_reg_peer *reg, void *link)
 {
     pn_node *node = user;
 
-    (void)reg;
+    if (((pn_peer_link *)link)->base.is_blocked) {
+        pn_registry_not_read(reg);
+    }
     /* A link without room for a ping has traffic that shows the same. */
     (void)!pn_session_ping(((pn_peer_link *)link)->session, pn_node_now(node));
 }

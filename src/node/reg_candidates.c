@@ -14,29 +14,33 @@
 #include "base/mutant.h"
 #include "node/reg_peer.h"
 
-static bool candidates_have_source(
-    const pn_reg_candidates *c, const pn_address *address)
+/* NULL: none of this source waits. */
+static pn_reg_candidate *candidate_of(
+    pn_reg_candidates *c, const pn_address *address)
 {
     for (unsigned i = 0; i < c->n; i++) {
         if (pn_address_same_host(&c->at[i].address, address)) {
-            return true;
+            return &c->at[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 bool pn_reg_candidates_add(pn_reg_candidates *c, const pn_address *address,
-    const char *source, unsigned max)
+    const char *source, unsigned max, uint64_t now_us)
 {
-    if (PN_REFUSE_IF(
-            registry_candidate_source, candidates_have_source(c, address))) {
+    pn_reg_candidate *waits = candidate_of(c, address);
+
+    if (PN_REFUSE_IF(registry_candidate_source, waits != NULL)) {
+        waits->heard_us = now_us;
         return false;
     }
     if (PN_REFUSE_IF(registry_candidates_max, c->n >= max)
         || !pn_grow(&c->at, &c->cap, c->n, sizeof(*c->at))) {
         return false;
     }
-    c->at[c->n++] = (pn_reg_candidate){.address = *address, .source = source};
+    c->at[c->n++] = (pn_reg_candidate){
+        .address = *address, .source = source, .heard_us = now_us};
     return true;
 }
 
@@ -60,22 +64,27 @@ bool pn_reg_candidates_drop(pn_reg_candidates *c, const pn_address *address)
 
 void pn_reg_candidates_put_last(pn_reg_candidates *c, const pn_address *address)
 {
-    for (unsigned i = 0; i < c->n; i++) {
-        if (pn_address_same_host(&c->at[i].address, address)) {
-            pn_reg_candidate last = c->at[i];
+    const pn_reg_candidate *found = candidate_of(c, address);
 
-            candidates_remove(c, i);
-            c->at[c->n++] = last;
-            return;
-        }
+    if (found != NULL) {
+        pn_reg_candidate last = *found;
+
+        candidates_remove(c, (unsigned)(found - c->at));
+        c->at[c->n++] = last;
     }
 }
 
-pn_reg_candidate pn_reg_candidates_take(pn_reg_candidates *c)
+pn_reg_candidate pn_reg_candidates_take(pn_reg_candidates *c, uint64_t since_us)
 {
-    pn_reg_candidate taken = c->at[0];
+    pn_reg_candidate taken;
+    unsigned i = 0;
 
-    candidates_remove(c, 0);
+    while (i < c->n && c->at[i].heard_us < since_us) {
+        i++;
+    }
+    i = i < c->n ? i : 0;
+    taken = c->at[i];
+    candidates_remove(c, i);
     if (c->n == 0) {
         pn_reg_candidates_fini(c);
     }

@@ -291,15 +291,18 @@ static void dial_step(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
 
 static void dial_fresh(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
 {
+    uint64_t since_us = 0;
     pn_reg_slot *slot;
 
     p->was_fresh = true;
     p->fresh_allowed_us = now_us + NEW_ADDRESS_INTERVAL_US;
     if (p->n_links > 0) { /* where its link is silent */
         pn_reg_candidates_put_last(&p->candidates, &p->links[0].address);
+        since_us = p->asked_us - PN_REG_SILENCE_US;
     }
     if (p->candidates.n > 0) {
-        pn_reg_candidate taken = pn_reg_candidates_take(&p->candidates);
+        pn_reg_candidate taken = pn_reg_candidates_take(
+            &p->candidates, since_us);
 
         slot = pn_reg_slots_add(
             &p->slots, &taken.address, PN_REG_DISCOVERED, now_us);
@@ -314,8 +317,12 @@ static void dial_fresh(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
  * addresses gets every other dial. */
 void pn_reg_dial_due(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
 {
-    bool is_step = step_due_us(p) <= now_us;
+    bool is_step = p->n_links == 0 && step_due_us(p) <= now_us;
     bool is_fresh = fresh_due_us(p) <= now_us;
+
+    if (p->n_links > 0 && !pn_reg_is_overdue(r, p, now_us)) {
+        return;
+    }
 
     if (is_fresh && !(is_step && p->was_fresh)) {
         dial_fresh(r, p, now_us);
@@ -342,7 +349,7 @@ uint64_t pn_reg_give_way_us(const pn_registry *r, pn_reg_entry *p)
 {
     uint64_t due_us = p->dialled_us + NEW_ADDRESS_INTERVAL_US;
 
-    if (r->is_stopped || !p->is_dialling || p->n_links > 0) {
+    if (r->is_stopped || !p->is_dialling || (p->n_links > 0 && !p->is_asked)) {
         return PN_TIME_NEVER;
     }
     if (!p->is_hearsay) {

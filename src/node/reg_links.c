@@ -17,7 +17,8 @@
 /* True when both ends are known to have both links; then they agree about them.
  * If one end dialled both, the newer one means that the older has ended there
  * or is given up: a node dials only without a link, or beside one that was up
- * at both ends and is silent now. */
+ * at both ends and is silent. One that stays silent beside the newer is of no
+ * use, whoever dialled it. */
 static bool is_settled(const pn_reg_entry *p)
 {
     const pn_reg_link *a = &p->links[0];
@@ -26,7 +27,7 @@ static bool is_settled(const pn_reg_entry *p)
     if (p->n_links != 2) {
         return false;
     }
-    if (a->is_ours == b->is_ours) {
+    if (a->is_ours == b->is_ours || (a->is_silent && !a->is_received)) {
         return b->is_received;
     }
     return b->is_received
@@ -36,7 +37,8 @@ static bool is_settled(const pn_reg_entry *p)
 /* Of two links: the index of the one that stays (T19). */
 static unsigned keeper(const pn_registry *r, const pn_reg_entry *p)
 {
-    if (p->links[0].is_ours == p->links[1].is_ours) {
+    if (p->links[0].is_ours == p->links[1].is_ours
+        || (p->links[0].is_silent && !p->links[0].is_received)) {
         return 1;
     }
     return p->links[0].is_ours == pn_reg_own_is_smaller(r, p) ? 0 : 1;
@@ -132,6 +134,9 @@ pn_reg_peer *pn_registry_link_up(pn_registry *r, const pn_public_key *key,
     assert(link != NULL && pn_reg_find_link(p, link) == NULL);
     if (dialled_by_us && p->is_dialling) {
         pn_reg_dial_succeeded(p);
+    }
+    if (p->n_links == 1) {
+        p->links[0].is_silent = p->overdue_us > 0;
     }
     pn_reg_heard_from(p);
     for (unsigned i = 0; i < p->n_links; i++) {

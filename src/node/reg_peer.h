@@ -2,8 +2,9 @@
 /*
  * Inside the registry: a peer, its addresses, its links. registry.c keeps the
  * peers and their timers, reg_dial.c dials, reg_links.c chooses among links,
- * reg_silence.c asks on a link that may be lost, reg_addresses.c among addresses, reg_known.c knows hosts, reg_candidates.c
- * keeps what was heard and not dialled yet.
+ * reg_silence.c asks on a link that may be lost, reg_addresses.c among
+ * addresses, reg_known.c knows hosts, reg_candidates.c keeps what was heard and
+ * not dialled yet.
  */
 #ifndef PN_NODE_REG_PEER_H
 #define PN_NODE_REG_PEER_H
@@ -82,6 +83,7 @@ bool pn_reg_address_is_dialable(const pn_address *address);
 typedef struct pn_reg_candidate {
     pn_address address;
     const char *source;
+    uint64_t heard_us; /* the last time */
 } pn_reg_candidate;
 
 typedef struct pn_reg_candidates {
@@ -95,14 +97,16 @@ typedef struct pn_reg_candidates {
 /* False when it was left out: its source has one that waits, max wait, or
  * there is no memory. */
 bool pn_reg_candidates_add(pn_reg_candidates *c, const pn_address *address,
-    const char *source, unsigned max);
+    const char *source, unsigned max, uint64_t now_us);
 /* True when it was there. */
 bool pn_reg_candidates_drop(pn_reg_candidates *c, const pn_address *address);
 /* The one of this host, whatever its port, waits behind all others. */
 void pn_reg_candidates_put_last(
     pn_reg_candidates *c, const pn_address *address);
-/* Takes the oldest; there is one. */
-pn_reg_candidate pn_reg_candidates_take(pn_reg_candidates *c);
+/* Takes the oldest of those that were heard since then, or the oldest of all;
+ * there is one. */
+pn_reg_candidate pn_reg_candidates_take(
+    pn_reg_candidates *c, uint64_t since_us);
 void pn_reg_candidates_fini(pn_reg_candidates *c);
 
 typedef struct pn_reg_link {
@@ -112,6 +116,7 @@ typedef struct pn_reg_link {
     bool is_ours;     /* dialled by us */
     bool is_received; /* the peer is known to have it too, beside the other */
     bool is_proven;   /* the peer has spoken over it, so it has paired us */
+    bool is_silent;   /* the other was dialled because nothing came on this */
 } pn_reg_link;
 
 /* The last ends of connections, newest first. */
@@ -129,9 +134,10 @@ typedef struct pn_reg_entry {
     uint64_t closed_us; /* our last close of a duplicate */
     bool has_closed;
 
-    uint64_t ask_us;   /* when to ask the peer on its link; PN_TIME_NEVER */
-    uint64_t asked_us; /* the last time */
-    bool is_asked;     /* and nothing has come since */
+    uint64_t ask_us;     /* when to ask the peer on its link; PN_TIME_NEVER */
+    uint64_t asked_us;   /* the last time */
+    uint64_t overdue_us; /* since when an answer is due; 0: it is not */
+    bool is_asked;       /* and nothing has come since */
 
     pn_address known[PN_REG_MAX_KNOWN]; /* hosts, newest first */
     unsigned n_known;
@@ -232,6 +238,9 @@ uint64_t pn_reg_ask_due_us(const pn_registry *r, const pn_reg_entry *p);
 void pn_reg_ask(pn_registry *r, pn_reg_entry *p, uint64_t now_us);
 /* From when on the peer may be dialled beside its link; PN_TIME_NEVER. */
 uint64_t pn_reg_silent_us(const pn_reg_entry *p);
+/* True when an answer was due before all that has arrived until now was read.
+ */
+bool pn_reg_is_overdue(pn_registry *r, pn_reg_entry *p, uint64_t now_us);
 /* Something has come from the peer, or its links are others now. */
 void pn_reg_heard_from(pn_reg_entry *p);
 

@@ -13,12 +13,20 @@
 #define ASK_INTERVAL_US (2 * PN_US_PER_S)
 /* A peer of our own kind answers at once, whatever its handlers do. TCP has
  * sent the question three times by then. */
-#define SILENT_US (1500 * PN_US_PER_MS)
+#define SILENT_US (1400 * PN_US_PER_MS)
+/* This host may have been slow itself: what has arrived is read first. */
+#define READ_US (100 * PN_US_PER_MS)
 
 void pn_reg_heard_from(pn_reg_entry *p)
 {
     p->is_asked = false;
+    p->overdue_us = 0;
     p->ask_us = PN_TIME_NEVER;
+}
+
+void pn_registry_not_read(pn_reg_peer *peer)
+{
+    pn_reg_heard_from(pn_reg_entry_of(peer));
 }
 
 void pn_registry_suspect(
@@ -58,5 +66,16 @@ uint64_t pn_reg_silent_us(const pn_reg_entry *p)
         || PN_REFUSE_IF(registry_beside_kind, !p->pub.ends_freely)) {
         return PN_TIME_NEVER;
     }
-    return p->asked_us + SILENT_US;
+    return p->overdue_us > 0 ? p->overdue_us + READ_US
+                             : p->asked_us + SILENT_US;
+}
+
+bool pn_reg_is_overdue(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
+{
+    if (p->overdue_us > 0) {
+        return true;
+    }
+    p->overdue_us = now_us;
+    pn_reg_set_timer(r, p);
+    return false;
 }

@@ -275,7 +275,7 @@ static void hint_heard(pn_registry *r, pn_reg_entry *p,
     if (slot == NULL) {
         fresh_wait(r, p, now_us);
         (void)pn_reg_candidates_add(
-            &p->candidates, address, source, r->config.max_candidates);
+            &p->candidates, address, source, r->config.max_candidates, now_us);
         return;
     }
     slot->source = source;

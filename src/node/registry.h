@@ -7,15 +7,16 @@
  * It knows paired peers only. A key that is not paired, and our own, is never
  * dialled and never gets a link, whatever discovery reports (T15, T34).
  *
- * Dialling (T15, T19). One dial in flight per peer, none while a link is up that
- * answers (pn_registry_suspect). A step of the backoff tries the preferred address (last good, manual,
- * remembered, the heard one that was dialled longest ago), beside it all that
- * were not merely heard and, when that fails, one of the others in turn; steps
- * are 0.5 s doubling to 30 s apart, each shortened by a random 0-25 %. Failed
- * connects, failed handshakes and links that ended early all count; a link that
- * was up for 30 s starts it again. A newly discovered address is dialled out of
- * turn, after a random wait of at most 300 ms (the peer may be dialling us; the
- * larger key waits longer), and at most once in 5 s per peer.
+ * Dialling (T15, T19). One dial in flight per peer, none while a link is up
+ * that answers (pn_registry_suspect). A step of the backoff tries the preferred
+ * address (last good, manual, remembered, the heard one that was dialled
+ * longest ago), beside it all that were not merely heard and, when that fails,
+ * one of the others in turn; steps are 0.5 s doubling to 30 s apart, each
+ * shortened by a random 0-25 %. Failed connects, failed handshakes and links
+ * that ended early all count; a link that was up for 30 s starts it again. A
+ * newly discovered address is dialled out of turn, after a random wait of at
+ * most 300 ms (the peer may be dialling us; the larger key waits longer), and
+ * at most once in 5 s per peer.
  *
  * Announces can be forged, so newly discovered addresses are candidates that
  * take turns by source: one waits for each source, the oldest is dialled first,
@@ -120,7 +121,8 @@ typedef struct pn_reg_callbacks {
     /* Ends the dial in flight; its outcome is not reported any more. True
      * when it was connected already, so that the peer sees an end. */
     bool (*cancel_dial)(void *user, pn_reg_peer *peer);
-    /* Sends a ping on a link, to learn whether the peer still has it. */
+    /* Sends a ping on a link, to learn whether the peer still has it;
+     * pn_registry_not_read where its answer is not read. */
     void (*probe)(void *user, pn_reg_peer *peer, void *link);
     /* Closes a link. The registry has forgotten it already: no
      * pn_registry_link_down follows (a late one is ignored). */
@@ -233,6 +235,8 @@ PN_MUST_USE pn_reg_peer *pn_registry_link_up(pn_registry *r,
 /* An authenticated frame came on it. Needed while peer->is_probing, harmless
  * and cheap at any other time; the primary link may change. */
 void pn_registry_link_received(pn_registry *r, pn_reg_peer *peer, void *link);
+/* Nothing of the peer is read for now, so that its silence says nothing. */
+void pn_registry_not_read(pn_reg_peer *peer);
 /* TCP is up for the dial in flight; its handshake goes on. */
 void pn_registry_dial_connected(pn_registry *r, const pn_reg_peer *peer);
 /*

@@ -402,7 +402,8 @@ pn_err pn_tcp_conn_accepted(
 /* Without a usable address on the way, the kernel takes the link-local one of
  * another interface and asks for the neighbour with it. Nobody can answer that,
  * so the neighbour counts as dead for 3 s, also when an address that was
- * tentative is usable long since. */
+ * tentative is usable long since. A link-local address of the way itself does
+ * not count either: it reaches no other network. */
 static bool has_source(const pn_address *to)
 {
     pn_address source;

@@ -251,6 +251,9 @@ void pn_session_set_reading(pn_session *s, uint64_t now_us, bool is_reading)
 void pn_session_woke(pn_session *s, uint64_t now_us)
 {
     s->reading_us = now_us;
+    if (s->stall_at_us != PN_TIME_NEVER) {
+        s->stall_at_us = pn_session_after(now_us, s->limits->stall_us);
+    }
 }
 
 /* True while the newest ping has not been written. Another one behind it would

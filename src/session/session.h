@@ -136,8 +136,9 @@ PN_MUST_USE pn_err pn_session_tick(pn_session *s, uint64_t now_us);
  * time again. */
 void pn_session_set_reading(pn_session *s, uint64_t now_us, bool is_reading);
 
-/* The host has slept: every ping has its whole time again, because its pong may
- * have come before, or be sent again by the peer's TCP. */
+/* The host has slept: pings and the stall time-out have their whole time again,
+ * because what they wait for may have come before, or comes when TCP tries
+ * again. */
 void pn_session_woke(pn_session *s, uint64_t now_us);
 
 /* Ends the session: calls in flight end with PN_CLOSED, and no more is queued

@@ -136,7 +136,7 @@ stop dora
 
 # ---- another address ------------------------------------------------------------------------
 
-# The helper is told of it, and looks without being told each 30 s only.
+# The helper is told of it, and looks without being told each 5 minutes only.
 in_host a ip addr del 10.1.0.1/24 dev eth0 &&
     in_host a ip addr add 10.1.0.11/24 brd + dev eth0
 ok $? address_changes

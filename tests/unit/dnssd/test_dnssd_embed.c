@@ -226,6 +226,7 @@ static const line_row broken_rows[] = {
     {"empty", "echo"},
     {"other_word", "echo finds $KEY 10.9.0.2:7100"},
     {"too_long", "printf '%0256d' 0"},
+    {"flood", "yes published 1"},
     {"endless", "while printf %0256d 0; do :; done"},
     {"nul", "printf 'found %s 10.9.0.2:7100\\000\\n' $KEY"},
     {"no_place", "echo found"},

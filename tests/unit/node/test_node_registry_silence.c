@@ -76,6 +76,151 @@ static void test_silence_dialled_beside(void **state)
     fixture_free(f);
 }
 
+/* With the old link silent and the new one up. */
+static fixture *dialled_beside(pn_reg_peer **ret_peer)
+{
+    fixture *f = linked(ret_peer, true);
+
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    suspect(f);
+    (void)next_dial(f, 2 * S);
+    link_up(f, *ret_peer, &link_b, true);
+    received(f, *ret_peer, &link_b);
+    return f;
+}
+
+/* The old link goes when the new one has shown itself for the grace time, so
+ * the peer can be asked on that again. */
+static void test_silence_old_link_goes(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = dialled_beside(&p);
+    size_t n;
+
+    (void)state;
+    run_for(f, 10 * S);
+    assert_int_equal(count(f, EVENT_CLOSE), 1);
+    assert_ptr_equal(last(f, EVENT_CLOSE)->link, &link_a);
+    assert_ptr_equal(p->primary, &link_b);
+    n = count(f, EVENT_PROBE);
+    suspect(f);
+    run_for(f, 0);
+    assert_int_equal(count(f, EVENT_PROBE), n + 1);
+    assert_ptr_equal(last(f, EVENT_PROBE)->link, &link_b);
+    fixture_free(f);
+}
+
+/* It was slow and no more: the two ends choose by their keys, as of any two.
+ * The peer has the smaller key and dialled the older. */
+static void test_silence_old_link_speaks(void **state)
+{
+    fixture *f = fixture_new();
+    pn_reg_peer *p;
+
+    (void)state;
+    fixture_start(f);
+    assert_int_equal(pn_registry_peer_add(f->r, &f->small, NULL, &p), PN_OK);
+    link_up(f, p, &link_a, false);
+    pn_registry_ends_freely(f->r, p);
+    hint(f, &f->small, 2, PN_REG_DISCOVERED);
+    pn_registry_suspect(f->r, &f->small, f->now_us);
+    (void)next_dial(f, 2 * S);
+    link_up(f, p, &link_b, true);
+    received(f, p, &link_b);
+    received(f, p, &link_a);
+    run_for(f, 10 * S);
+    assert_int_equal(count(f, EVENT_CLOSE), 1);
+    assert_ptr_equal(last(f, EVENT_CLOSE)->link, &link_b);
+    fixture_free(f);
+}
+
+/* What has arrived while this host was slow is read before anything is dialled.
+ */
+static void test_silence_we_were_slow(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, true);
+
+    (void)state;
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    suspect(f);
+    run_for(f, 0);
+    f->now_us += 30 * S;
+    pn_registry_tick(f->r, f->now_us);
+    assert_int_equal(count(f, EVENT_DIAL), 0);
+    received(f, p, &link_a);
+    run_for(f, 60 * S);
+    assert_int_equal(count(f, EVENT_DIAL), 0);
+    fixture_free(f);
+}
+
+/* While its link is not read, its silence says nothing. */
+static void test_silence_not_read(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, true);
+
+    (void)state;
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    suspect(f);
+    run_for(f, 1 * S);
+    pn_registry_not_read(p);
+    run_for(f, 60 * S);
+    assert_int_equal(count(f, EVENT_DIAL), 0);
+    fixture_free(f);
+}
+
+/* An address of a minute ago, which may be forged, waits for those of now. */
+static void test_silence_stale_candidate_last(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, true);
+
+    (void)state;
+    hint(f, &f->large, 3, PN_REG_DISCOVERED);
+    run_for(f, 60 * S);
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    suspect(f);
+    assert_int_equal(host_number(&next_dial(f, 2 * S)->address), 2);
+    fixture_free(f);
+}
+
+/* A dial beside gives way to the next candidate as any dial to what was heard.
+ */
+static void test_silence_gives_way(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = linked(&p, true);
+
+    (void)state;
+    hint(f, &f->large, 3, PN_REG_DISCOVERED);
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    suspect(f);
+    assert_int_equal(host_number(&next_dial(f, 2 * S)->address), 3);
+    assert_int_equal(host_number(&next_dial(f, 6 * S)->address), 2);
+    assert_int_equal(count(f, EVENT_CANCEL), 1);
+    fixture_free(f);
+}
+
+/* The owner gave it an address while it was linked: that is no reason to leave
+ * out what was heard. */
+static void test_silence_no_step(void **state)
+{
+    pn_reg_peer *p;
+    fixture *f = fixture_dialling(PN_REG_DISCOVERED, &p);
+
+    (void)state;
+    link_up(f, p, &link_a, true);
+    received(f, p, &link_a);
+    pn_registry_ends_freely(f->r, p);
+    run_for(f, 60 * S);
+    hint(f, &f->large, 5, PN_REG_MANUAL);
+    hint(f, &f->large, 2, PN_REG_DISCOVERED);
+    suspect(f);
+    assert_int_equal(host_number(&next_dial(f, 2 * S)->address), 2);
+    fixture_free(f);
+}
+
 /* What it said a moment ago from where the link goes is not where to look. */
 static void test_silence_other_host_first(void **state)
 {
@@ -210,6 +355,13 @@ int main(void)
 {
     ADD(forged_announces);
     ADD(dialled_beside);
+    ADD(old_link_goes);
+    ADD(old_link_speaks);
+    ADD(we_were_slow);
+    ADD(not_read);
+    ADD(stale_candidate_last);
+    ADD(gives_way);
+    ADD(no_step);
     ADD(other_host_first);
     ADD(back_at_a_known_address);
     ADD(answered);
