@@ -58,8 +58,11 @@ static void announcing_alice(pn_node_options *opt, bool is_alice)
     }
 }
 
-static bool has_announced(void *user)
+/* A loop that is still at its turn of before has yet to watch the time of day.
+ */
+static bool has_announced_of_day(void *user)
 {
+    own_clock_set_day();
     return atomic_load(&n_announces) > *(unsigned *)user;
 }
 
@@ -70,7 +73,7 @@ static bool has_announced(void *user)
 static bool has_announced_again(void *user)
 {
     own_clock_advance(STEP_US);
-    return has_announced(user);
+    return atomic_load(&n_announces) > *(unsigned *)user;
 }
 
 static uint64_t frames_in(pn_node *node)
@@ -141,8 +144,7 @@ static void test_short(void **state)
     for (int i = 0; i < 2; i++) {
         before = atomic_load(&n_announces);
         own_clock_sleep(SHORT_SLEEP_US);
-        own_clock_set_day();
-        two_nodes_wait(has_announced, &before);
+        two_nodes_wait(has_announced_of_day, &before);
         assert_int_equal(atomic_load(&n_announces), before + 1);
     }
     assert_int_equal(t.n_events[PN_EVENT_PEER_DOWN], 0);
