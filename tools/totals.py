@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""totals.py JUNIT...: adds up Meson's JUnit logs. Every TAP row counts as one
-test; a program that ends badly without a failed row (a crash, a time-out, a
+"""totals.py JUNIT [UNSTEADY...]: adds up Meson's JUnit log. Every TAP row counts
+as one test; a program that ends badly without a failed row (a crash, a time-out, a
 report of a sanitizer) counts as one more, of which only testlog.json in the
-same folder knows. What failed is listed first: the last line is the totals."""
+same folder knows. What failed is listed first: the last line is the totals. What
+fails in a test that tools/again has found to be unsteady is counted as that."""
 import json
 import pathlib
 import re
@@ -16,6 +17,7 @@ MESSAGE_CHARS = 300
 BAD = ("FAIL", "ERROR", "TIMEOUT", "INTERRUPT", "UNEXPECTEDPASS")
 passed = skipped = 0
 failed = []  # lines
+unsteady = []
 excerpts = []
 
 
@@ -55,6 +57,14 @@ def excerpt(test, text):
         excerpts.extend("    " + line for line in lines[:n])
 
 
+def tell(test, what):
+    name = test.rpartition(" / ")[2]
+    if name in sys.argv[2:]:
+        unsteady.append(f"UNSTEADY: {name}{what}")
+    else:
+        failed.append(f"FAILED: {name}{what}")
+
+
 def add(junit):
     """Counts one log."""
     global passed, skipped
@@ -81,24 +91,24 @@ def add(junit):
                 continue
             why = comments(run.get("stdout", "")).get(number, "") if row \
                 else ending(run)
-            name = test.rpartition(" / ")[2]
-            failed.append(f"FAILED: {name}{' / ' + row if row else ''}"
-                          f"{': ' + why if why else ''}")
+            tell(test, f"{' / ' + row if row else ''}"
+                       f"{': ' + why if why else ''}")
             told.add(test)
     for test, run in runs.items():
         bad = run["result"] in BAD
         if bad and test not in told:
-            failed.append(f"FAILED: {test.rpartition(' / ')[2]}: {ending(run)}")
+            tell(test, f": {ending(run)}")
         if bad:
             excerpt(test.rpartition(" / ")[2], run.get("stderr", ""))
 
 
-for path in sys.argv[1:]:
-    add(pathlib.Path(path))
-for text in excerpts + failed:
+add(pathlib.Path(sys.argv[1]))
+for text in excerpts + unsteady + failed:
     print(text)
 line = f"{passed} passed, {len(failed)} failed"
 if skipped:
     line += f", {skipped} skipped"
+if unsteady:
+    line += f", {len(unsteady)} unsteady"
 print(line)
-sys.exit(1 if failed or not passed else 0)
+sys.exit(1 if failed or not passed + len(unsteady) else 0)

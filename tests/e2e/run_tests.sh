@@ -36,6 +36,15 @@ crash) echo "1..2"; echo "ok 1 - crash/first"; kill -SEGV $$ ;;
 report) echo "1..1"; echo "ok 1 - report/first"; exit 23 ;;
 late) exec sleep 60 ;;
 plain) exit 3 ;;
+first | twice)
+    echo x >>"$0.$1"
+    echo "1..1"
+    n=$(grep -c . "$0.$1")
+    [ "$n" -gt 1 ] && { [ $1 = first ] || [ "$n" -ne 3 ]; } || {
+        echo "not ok 1 - $1/row" && exit 1
+    }
+    echo "ok 1 - $1/row"
+    ;;
 good) echo "1..1"; echo "ok 1 - good/first" ;;
 esac
 END
@@ -43,7 +52,7 @@ chmod +x "$work/program"
 {
     echo "project('p')"
     echo "program = find_program('program')"
-    for test in rows crash report late good; do
+    for test in rows crash report late good first twice; do
         echo "test('$test', program, args: '$test', protocol: 'tap'," \
             "timeout: $([ $test = late ] && echo 1 || echo 60), suite: '$test')"
     done
@@ -52,6 +61,28 @@ chmod +x "$work/program"
 meson setup "$work/b" "$work" >"$work/out" 2>&1
 ok $? set_up
 
+# What fails is run again where that is asked for.
+again() { # again WHETHER SUITE: without a trace of what ran before
+    rm -f "$work"/program.*
+    TESTS_AGAIN=$1 "$top/tools/run-tests" "$work/b" --suite "$2" >"$work/out" 2>&1
+}
+again 1 first
+ok $? status_of_unsteady
+line unsteady 'UNSTEADY: first / first/row'
+[ "$(tail -n 1 "$work/out")" = '0 passed, 0 failed, 1 unsteady' ]
+ok $? totals_of_unsteady
+for suite_of in twice report crash; do
+    again 1 $suite_of
+    ok $((! $?)) "status_of_$suite_of"
+    ! grep -q '^UNSTEADY' "$work/out"
+    ok $? "${suite_of}_is_not_unsteady"
+done
+again '' first
+ok $((! $?)) status_when_not_asked
+
+: >"$work/program.first" && echo x >>"$work/program.first"
+printf 'x\nx\nx\n' >"$work/program.twice"
+unset TESTS_AGAIN
 "$top/tools/run-tests" "$work/b" >"$work/out" 2>&1
 ok $((! $?)) status_of_failures
 line failed_row 'FAILED: rows / rows/bad: 1 != 2; rows.c:7: error'
@@ -63,7 +94,7 @@ line stderr_begins 'rows: 20 of 40 lines of its stderr'
 line stderr_goes_on '    said 20'
 ! grep -qxF '    said 21' "$work/out"
 ok $? stderr_ends
-[ "$(tail -n 1 "$work/out")" = '4 passed, 5 failed, 1 skipped' ]
+[ "$(tail -n 1 "$work/out")" = '6 passed, 5 failed, 1 skipped' ]
 ok $? totals_are_last
 
 "$top/tools/run-tests" "$work/b" --suite good >"$work/out" 2>&1
