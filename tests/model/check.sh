@@ -23,15 +23,15 @@ report() { # RESULT NAME
     [ "$1" = ok ] || failed=1
 }
 
-build() { # MODEL DEFINES
+build() { # MODEL DEFINES CC_OPTIONS
     rm -f pan pan.* "$1"
     : >spin.log
     : >cc.log
     cp "$here/$1" . || return 1
-    # $2 is a list of options.
+    # $2 and $3 are lists of options.
     # shellcheck disable=SC2086
     spin -a $2 "$1" >spin.log 2>&1 &&
-        "$cc" -w -DNFAIR=10 -DMEMLIM=2048 -DVECTORSZ=2048 \
+        "$cc" -w $3 -DNFAIR=10 -DMEMLIM=2048 -DVECTORSZ=2048 \
             -o pan pan.c >cc.log 2>&1
 }
 
@@ -39,7 +39,7 @@ build() { # MODEL DEFINES
 # complains when a limit cut the search short.
 verify() { # NAME CLAIM holds|fails
     outcome=broken
-    timeout 100 ./pan -a -f -m500000 -N "$2" >pan.log 2>&1
+    timeout 300 ./pan -a -f -m500000 -N "$2" >pan.log 2>&1
     if ! grep -q 'max search depth too small' pan.log; then
         grep -q 'errors: 0$' pan.log && outcome=holds
         grep -q 'errors: 1$' pan.log && outcome=fails
@@ -53,21 +53,21 @@ verify() { # NAME CLAIM holds|fails
 }
 
 dial() { # POLICY0 POLICY1 stable:EXPECTED one:EXPECTED
-    build dial.pml "-DPOL0=$1 -DPOL1=$2" || rm -f pan
+    build dial.pml "-DPOL0=$1 -DPOL1=$2" "" || rm -f pan
     verify "dial/$1-$2" stable "$3"
     verify "dial/$1-$2" one "$4"
 }
 
 links() { # RULE CLAIM EXPECTED
-    build links.pml "-DRULE=$1" || rm -f pan
+    build links.pml "-DRULE=$1" -O2 || rm -f pan # the largest
     verify "links/rule-$1" "$2" "$3"
 }
 
 barrel() { # NAME DEFINES holds|fails
     outcome=broken
-    if build barrel.pml "$2"; then
+    if build barrel.pml "$2" ""; then
         # A failed attack waits for ever, which is no error: -E.
-        timeout 100 ./pan -E -m100000 >pan.log 2>&1
+        timeout 300 ./pan -E -m100000 >pan.log 2>&1
         # A claim that holds was reached: no assertion is among the unreached.
         grep -q 'errors: 0$' pan.log && ! grep -q '"assert' pan.log &&
             outcome=holds

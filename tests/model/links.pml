@@ -9,6 +9,11 @@
  * came since both links exist. With RULE 0 the link of before the power loss
  * wins against the new one: the assertion in Grace fails.
  *
+ * A node also dials beside a link on which it hears nothing: one of before a
+ * power loss, or SLOW times one of the other end's that is merely slow. (One of
+ * its own would be replaced by the newer at both ends.) It may close the old link
+ * then, when the other end means to keep that one.
+ *
  * Connection i is dialled by node i; node 0 has the smaller key. Of two
  * connections one node dialled, the newer replaces the older at the acceptor.
  */
@@ -23,6 +28,9 @@
 #endif
 #ifndef FAILURES
 #define FAILURES 1
+#endif
+#ifndef SLOW
+#define SLOW 1
 #endif
 
 #define NONE 2
@@ -42,6 +50,8 @@ bool excused[2]; /* node 1 - s went away after node s got its newest link */
 byte restarts = RESTARTS;
 byte unpairs = UNPAIRS;
 byte failures = FAILURES;
+byte slow = SLOW;
+bool silent[2]; /* node i dials beside a link that is slow */
 
 #define HAS(s, c) has[(s) * 2 + (c)]
 #define GOT(s, c) got[(s) * 2 + (c)]
@@ -93,6 +103,36 @@ proctype Dial(byte i)
     do
     :: atomic {
         paired[i] && primary[i] == NONE && !dialling[i] -> dialling[i] = true
+    }
+    od
+}
+
+#define HAS_ONE(i) (primary[i] != NONE && HAS(i, 1 - primary[i]) == gone)
+
+proctype Beside(byte i)
+{
+    do
+    :: atomic {
+        paired[i] && !dialling[i] && HAS_ONE(i) && HAS(i, primary[i]) == stale ->
+        dialling[i] = true
+    }
+    :: atomic {
+        paired[i] && !dialling[i] && HAS_ONE(i) && primary[i] == 1 - i && HAS(i, 1 - i) == up && slow > 0 ->
+        slow--;
+        silent[i] = true;
+        dialling[i] = true
+    }
+    od
+}
+
+/* It has heard nothing on the old link since the new one showed itself. */
+proctype Give_up(byte i)
+{
+    do
+    :: atomic {
+        silent[i] && HAS(i, 1 - i) == up && !GOT(i, 1 - i) && HAS(i, i) == up && GOT(i, i) ->
+        silent[i] = false;
+        close_link(i, 1 - i)
     }
     od
 }
@@ -253,6 +293,8 @@ init
         do
         :: s < 2 ->
             run Dial(s);
+            run Beside(s);
+            run Give_up(s);
             run Initiate(s);
             run Fail(s);
             run Respond(s);
