@@ -56,15 +56,17 @@ void doctor_pass(doctor *d, const char *format, ...)
     }
 }
 
-static void report(
-    doctor *d, const char *verdict, bool is_failure, const char *seen)
+static void report(doctor *d, const char *verdict, bool is_failure,
+    const char *format, va_list args)
 {
     const cli_verdict *v = cli_verdict_find(
         verdict, d->name != NULL && cli_is_node(d->name));
+    char seen[640];
 
     if (doctor_is_cut_off(d)) {
         return;
     }
+    (void)vsnprintf(seen, sizeof(seen), format, args);
     if (d->verdict == NULL || (is_failure && !d->has_failed)) {
         d->verdict = v;
         cli_text_clear(&d->seen);
@@ -77,24 +79,20 @@ static void report(
 
 void doctor_warn(doctor *d, const char *verdict, const char *format, ...)
 {
-    char seen[640];
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(seen, sizeof(seen), format, args);
+    report(d, verdict, false, format, args);
     va_end(args);
-    report(d, verdict, false, seen);
 }
 
 void doctor_fail(doctor *d, const char *verdict, const char *format, ...)
 {
-    char seen[640];
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(seen, sizeof(seen), format, args);
+    report(d, verdict, true, format, args);
     va_end(args);
-    report(d, verdict, true, seen);
 }
 
 /* People get the verdict in full. */
