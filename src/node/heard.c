@@ -65,29 +65,31 @@ static pn_heard_row *heard_add(
 }
 
 /* Counts a report; *ret_is_new: the first of this key and address. Returns
- * whether it is out of rhythm: whoever starts, wakes or moves announces three
- * times in two seconds. */
+ * whether it is out of rhythm, as the first of a source is: whoever starts,
+ * wakes or moves announces three times in two seconds. */
 static bool heard_note(const pn_source_slot *slot, const pn_public_key *key,
     const pn_address *address, bool *ret_is_new)
 {
     struct pn_net *net = pn_full(slot->node)->net;
     pn_heard_row *h = heard_find(net, key, address);
     uint64_t now_us = pn_node_now(slot->node);
-    uint64_t since_us;
+    uint64_t before_us;
 
     *ret_is_new = h == NULL;
     if (h == NULL) {
         h = heard_add(slot->node, key, address);
     }
-    if (h->by_us[slot - net->slots] == 0) {
+    before_us = h->by_us[slot - net->slots];
+    if (before_us == 0) {
         h->is_doubted = false; /* whoever lost it hears it again */
     }
-    since_us = now_us - h->by_us[slot - net->slots];
     h->source = slot->source->name;
     h->by_us[slot - net->slots] = now_us;
     h->last_us = pn_wall_now_us();
     h->n_reports++;
-    return since_us > TWICE_US && (since_us < EARLY_US || since_us > LATE_US);
+    return before_us == 0
+           || (now_us > before_us + TWICE_US && now_us < before_us + EARLY_US)
+           || now_us > before_us + LATE_US;
 }
 
 static void heard_tell(const pn_heard_row *h, pn_heard_info *ret_info)

@@ -298,7 +298,7 @@ static void dial_fresh(pn_registry *r, pn_reg_entry *p, uint64_t now_us)
     p->fresh_allowed_us = now_us + NEW_ADDRESS_INTERVAL_US;
     if (p->n_links > 0) { /* where its link is silent */
         pn_reg_candidates_put_last(&p->candidates, &p->links[0].address);
-        since_us = p->asked_us - PN_REG_SILENCE_US;
+        since_us = p->asked_us - pn_sooner(p->asked_us, PN_REG_SILENCE_US);
     }
     if (p->candidates.n > 0) {
         pn_reg_candidate taken = pn_reg_candidates_take(
