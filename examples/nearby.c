@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is near: a node that listens for DNS-SD records and shows what it hears.
+ * Shows the nodes nearby: listens for DNS-SD records and prints what it hears.
  *
  *     nearby DIR SECONDS [LABEL]
  *

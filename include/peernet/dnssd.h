@@ -22,7 +22,7 @@ PN_BEGIN_DECLS
 /** A DNS-SD source of one node. */
 typedef struct pn_dnssd pn_dnssd;
 
-/** What a source uses. */
+/** The programs that a source may use. */
 typedef enum pn_dnssd_use {
     PN_DNSSD_USE_ANY,    /* the daemon; without one for 5 s, the helper */
     PN_DNSSD_USE_DAEMON, /* the daemon only */
@@ -103,7 +103,7 @@ PN_API const pn_discovery_source *pn_dnssd_source(void);
 PN_API PN_MUST_USE pn_err pn_dnssd_set_label(
     pn_dnssd *dnssd, const char *label);
 
-/** What a source is doing. */
+/** The state of a source. */
 typedef enum pn_dnssd_state {
     PN_DNSSD_STOPPED,   /* the node has not started it, or has stopped it */
     PN_DNSSD_NO_BUS,    /* D-Bus cannot be reached; tried again */
