@@ -22,6 +22,7 @@
 #include <peernet/dnssd.h>
 
 #include "avahi.h"
+#include "base/env.h"
 #include "base/mutant.h"
 #include "base/range.h"
 #include "base/why.h"
@@ -291,7 +292,7 @@ static bool worker_open_daemon(worker *w, const AvahiPoll *poll)
         .max_addresses = o->max_addresses,
         .min_port = (uint16_t)o->min_port,
         .interfaces = o->interfaces,
-        .seed = pn_monotonic_now_us(),
+        .seed = pn_dnssd_services_seed(),
         .reports = &reports,
         .reports_user = w->run,
     };
@@ -420,11 +421,6 @@ static void interfaces_refresh(worker *w)
     }
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* A daemon that is there is used; the helper withdraws first. */
 static uint64_t daemon_step(worker *w, uint64_t now)
 {
@@ -441,7 +437,7 @@ static uint64_t daemon_step(worker *w, uint64_t now)
     if (pn_dnssd_avahi_state(w->avahi) == PN_DNSSD_RUNNING) {
         w->daemon_ms = now_ms(); /* the daemon may have taken its time */
     }
-    return earlier(next, w->repeat_ms);
+    return pn_sooner(next, w->repeat_ms);
 }
 
 static uint64_t helper_step(worker *w)
@@ -452,10 +448,10 @@ static uint64_t helper_step(worker *w)
 
     pn_dnssd_embed_want(w->embed, is_due);
     next = pn_dnssd_embed_step(w->embed, now);
-    return is_due ? next : earlier(next, w->daemon_ms + NO_DAEMON_MS);
+    return is_due ? next : pn_sooner(next, w->daemon_ms + NO_DAEMON_MS);
 }
 
-/* What is due. Returns how long the poll may sleep, in milliseconds. */
+/* Does what is due. Returns how long the poll may sleep, in milliseconds. */
 static int worker_step(worker *w)
 {
     uint64_t next = UINT64_MAX;
@@ -465,10 +461,10 @@ static int worker_step(worker *w)
         next = daemon_step(w, now_ms());
     }
     if (w->embed != NULL) {
-        next = earlier(next, helper_step(w));
+        next = pn_sooner(next, helper_step(w));
     }
     now = now_ms();
-    next = earlier(next, now + MAX_SLEEP_MS);
+    next = pn_sooner(next, now + MAX_SLEEP_MS);
     return next <= now ? 0 : (int)(next - now);
 }
 
@@ -532,7 +528,7 @@ static void run_serve(run *r)
         }
         pause_ms = now_ms() - begin_ms > AGAIN_MAX_MS ? AGAIN_MIN_MS : pause_ms;
         run_pause(r, pause_ms);
-        pause_ms = earlier(2 * pause_ms, AGAIN_MAX_MS);
+        pause_ms = pn_sooner(2 * pause_ms, AGAIN_MAX_MS);
     }
 }
 

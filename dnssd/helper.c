@@ -22,6 +22,7 @@
 #include <avahi-core/lookup.h>
 #include <avahi-core/publish.h>
 
+#include "base/env.h"
 #include "interfaces.h"
 #include "os/clock.h"
 #include "os/interface_names.h"
@@ -67,11 +68,6 @@ typedef struct helper {
 static uint64_t now_ms(void)
 {
     return pn_monotonic_now_us() / 1000;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* ---- services of others ------------------------------------------------ */
@@ -419,7 +415,7 @@ static void on_netlink(
     (void)watch;
     (void)event;
     if (pn_netlink_socket_read(fd)) {
-        h->look_ms = earlier(h->look_ms, now_ms() + SETTLE_MS);
+        h->look_ms = pn_sooner(h->look_ms, now_ms() + SETTLE_MS);
     }
 }
 
@@ -591,10 +587,10 @@ static int step(helper *h)
     if (fflush(stdout) != 0) {
         h->is_over = true;
     }
-    next = earlier(earlier(h->look_ms, h->repeat_ms), h->browse_ms);
-    next = earlier(next, pn_dnssd_services_step(h->services, now));
+    next = pn_sooner(pn_sooner(h->look_ms, h->repeat_ms), h->browse_ms);
+    next = pn_sooner(next, pn_dnssd_services_step(h->services, now));
     if (h->is_publish_due && h->is_running) {
-        next = earlier(next, h->publish_ms);
+        next = pn_sooner(next, h->publish_ms);
     }
     return h->is_over || next <= now ? 0 : (int)(next - now);
 }
@@ -634,7 +630,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "peernet-mdns is started by libpeernet-dnssd\n");
         return 2;
     }
-    /* What the application has open is none of ours. */
+    /* The application's open descriptors are none of ours. */
     (void)close_range(STDERR_FILENO + 1, ~0U, 0);
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)setrlimit(RLIMIT_CORE, &none);
@@ -645,7 +641,7 @@ int main(int argc, char **argv)
     h.repeat_every_ms = number(argv[4]);
     h.used = argv[5]; /* NULL: not given */
     config.interfaces = h.used;
-    config.seed = pn_monotonic_now_us();
+    config.seed = pn_dnssd_services_seed();
     h.poll = avahi_simple_poll_new();
     if (h.poll == NULL
         || pn_dnssd_services_new(&config, &h.services) != PN_OK) {

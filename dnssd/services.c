@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/random.h>
+
 #include "base/bucket.h"
 #include "base/mutant.h"
 #include "os/interface_names.h"
@@ -539,6 +541,15 @@ void pn_dnssd_services_clear(pn_dnssd_services *s)
 }
 
 /* ---- life -------------------------------------------------------------- */
+
+/* The kernel gives eight bytes, whatever happens, once it has begun to. */
+uint64_t pn_dnssd_services_seed(void)
+{
+    uint64_t seed = 0;
+
+    (void)!getrandom(&seed, sizeof(seed), 0);
+    return seed;
+}
 
 pn_err pn_dnssd_services_new(
     const pn_dnssd_services_config *config, pn_dnssd_services **ret_services)

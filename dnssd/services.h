@@ -55,7 +55,7 @@ typedef struct pn_dnssd_service {
     void *watches[2];
 } pn_dnssd_service;
 
-/* What the engine asks of a backend. */
+/* The requests of the engine to a backend. */
 typedef struct pn_dnssd_backend {
     /* Opens service->resolver, which calls pn_dnssd_services_resolved. */
     void (*resolve)(void *user, pn_dnssd_service *service);
@@ -80,7 +80,7 @@ typedef struct pn_dnssd_services_config {
     uint32_t max_addresses; /* at most PN_DNSSD_ADDRESSES_CAP */
     uint16_t min_port;
     const char *interfaces; /* of pn_interface_is_used; outlives it */
-    uint64_t seed;          /* of the lots that are drawn */
+    uint64_t seed;          /* of the lots: pn_dnssd_services_seed() */
     const pn_dnssd_reports *reports;
     void *reports_user;
 } pn_dnssd_services_config;
@@ -92,6 +92,8 @@ typedef struct pn_dnssd_services_counters {
     uint64_t refused;
 } pn_dnssd_services_counters;
 
+/* A number that nobody can foresee. */
+uint64_t pn_dnssd_services_seed(void);
 /* Errors: PN_NOMEM. */
 PN_MUST_USE pn_err pn_dnssd_services_new(
     const pn_dnssd_services_config *config, pn_dnssd_services **ret_services);
