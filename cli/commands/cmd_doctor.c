@@ -56,8 +56,8 @@ void doctor_pass(doctor *d, const char *format, ...)
     }
 }
 
-static void report(doctor *d, const char *verdict, bool is_failure,
-    const char *format, va_list args)
+static void __attribute__((format(printf, 4, 0))) report(doctor *d,
+    const char *verdict, bool is_failure, const char *format, va_list args)
 {
     const cli_verdict *v = cli_verdict_find(
         verdict, d->name != NULL && cli_is_node(d->name));
