@@ -20,6 +20,7 @@ typedef struct pn_noise_profile {
 } pn_noise_profile;
 
 extern const pn_noise_profile pn_noise_peernet_0_1;
+extern const pn_noise_profile pn_noise_standard; /* differs in nothing */
 
 /* ---- CipherState (5.1) ---- */
 typedef struct pn_cipher {

@@ -63,6 +63,11 @@ links() { # RULE CLAIM EXPECTED
     verify "links/rule-$1" "$2" "$3"
 }
 
+pairing() { # NAME DEFINES CLAIM holds|fails
+    build pairing.pml "$2" "" || rm -f pan
+    verify "pairing/$1" "$3" "$4"
+}
+
 barrel() { # NAME DEFINES holds|fails
     outcome=broken
     if build barrel.pml "$2" ""; then
@@ -120,5 +125,16 @@ barrel claim/dials '-DPEER_ANSWERS=1 -DPEER_DIALS=1' holds
 barrel claim/dials_without_proof '-DPEER_DIALS=1 -DPROOF=0' fails
 barrel claim/both_dial '-DNODE_DIALS=1 -DPEER_DIALS=1' fails
 barrel claim/replay '-DFRESH=0' fails
+# PAIR-2. Two answers, and a connection that breaks (docs/PROTOCOL.md, section 10.5).
+pairing ours "" both_yes holds
+pairing ours "" record holds
+pairing ours "" one_record holds
+pairing ours "" agree holds
+pairing ours "" done holds
+pairing ours "" never_both fails
+pairing ours "" none_left fails
+# Without the record, and without the order of the two answers.
+pairing no_record -DRECORD=0 agree fails
+pairing any_order -DRULE=0 one_record fails
 echo "1..$n"
 exit $failed

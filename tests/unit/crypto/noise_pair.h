@@ -9,13 +9,6 @@
 #include "harness.h"
 #include "noise/handshake_state.h"
 
-/* Noise as it is written, for the vectors of others. */
-static const pn_noise_profile noise_standard = {
-    .mix_prologue = true,
-    .mix_empty_clear_payload = true,
-    .max_message = 65535,
-};
-
 typedef struct noise_end {
     pn_key_pair identity;
     pn_secret_key ephemeral;

@@ -505,7 +505,7 @@ int main(void)
         "noise/handshake/random_ephemerals", test_random_ephemerals, NULL);
     pn_test_add("noise/handshake/payload_limit", test_payload_limit, NULL);
     pn_test_add("noise/handshake/transport_limit/standard",
-        test_transport_limit, (void *)(uintptr_t)&noise_standard);
+        test_transport_limit, (void *)(uintptr_t)&pn_noise_standard);
     pn_test_add("noise/handshake/transport_limit/peernet_0_1",
         test_transport_limit, (void *)(uintptr_t)&pn_noise_peernet_0_1);
     return pn_test_run("noise/damage");

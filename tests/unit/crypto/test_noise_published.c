@@ -28,7 +28,7 @@ static void start_end(
     size_t len;
     uint8_t *prologue = pn_json_hex(vector, key, &len);
 
-    noise_end_start(end, &noise_standard, initiator, prologue, len);
+    noise_end_start(end, &pn_noise_standard, initiator, prologue, len);
     free(prologue);
 }
 

@@ -48,8 +48,8 @@ static void test_standard_empty(void **state)
 
     load_end(&pair.initiator, vector, "init_static", "init_ephemeral");
     load_end(&pair.responder, vector, "resp_static", "resp_ephemeral");
-    noise_end_start(&pair.initiator, &noise_standard, true, NULL, 0);
-    noise_end_start(&pair.responder, &noise_standard, false, NULL, 0);
+    noise_end_start(&pair.initiator, &pn_noise_standard, true, NULL, 0);
+    noise_end_start(&pair.responder, &pn_noise_standard, false, NULL, 0);
     check_empty_message(
         &pair.initiator, &pair.responder, vector, "m1_body_hex");
     check_empty_message(
@@ -83,8 +83,8 @@ static void test_reflected(void **state)
 
     load_end(&pair.initiator, vector, "init_static", "init_ephemeral");
     load_end(&pair.responder, vector, "resp_static", "resp_ephemeral");
-    noise_end_start(&pair.initiator, &noise_standard, true, NULL, 0);
-    noise_end_start(&pair.responder, &noise_standard, false, NULL, 0);
+    noise_end_start(&pair.initiator, &pn_noise_standard, true, NULL, 0);
+    noise_end_start(&pair.responder, &pn_noise_standard, false, NULL, 0);
     assert_int_equal(pn_handshake_write(pair.initiator.handshake, NULL, 0,
                          message, sizeof(message), &len),
         PN_OK);
