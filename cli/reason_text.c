@@ -145,6 +145,10 @@ const char *cli_remote_sentence(const char *term)
             return cli_reason_sentence(rows[i].reason);
         }
     }
+    if (strcmp(term, "{:handler_crash, {:exit, :noproc}}") == 0) {
+        return "the program that serves the handle went away before it "
+               "answered; start it there again";
+    }
     return strcmp(term, ":noproc") == 0
                ? "no process has that name there; check it"
                : NULL;

@@ -554,11 +554,28 @@ static void deliver_to_client(void *user, const char *line, size_t len)
     cli_control_send(user, line, len);
 }
 
+static size_t unread_by_client(void *user)
+{
+    return cli_control_unread(user);
+}
+
+/* One request of the largest size fits beside what may wait. */
+static void widen_client(void *user)
+{
+    cli_control_set_limits(user, CLI_CONTROL_MAX_LINE,
+        CLI_CONTROL_MAX_OUTPUT + CLI_SERVE_MAX_EVENT);
+}
+
 static void *on_client(void *user, cli_control_client *client)
 {
+    static const cli_flow flow = {unread_by_client, widen_client};
     running *r = user;
+    cli_caller *caller = cli_hub_join(r->hub, deliver_to_client, client);
 
-    return cli_hub_join(r->hub, deliver_to_client, client);
+    if (caller != NULL) {
+        cli_hub_set_flow(caller, &flow);
+    }
+    return caller;
 }
 
 static void on_line(void *user, void *caller, char *line, size_t len)

@@ -21,6 +21,8 @@ struct cli_control_client {
     unsigned n_handles;
     bool greeted; /* a line has come */
     bool gone;
+    size_t max_line;   /* bytes without the newline */
+    size_t max_output; /* unread */
     cli_text input;
     char read_buf[4096];
 };
@@ -118,6 +120,18 @@ static void client_end(cli_control_client *c)
     uv_close((uv_handle_t *)&c->pipe, on_client_closed);
 }
 
+size_t cli_control_unread(const cli_control_client *c)
+{
+    return uv_stream_get_write_queue_size((const uv_stream_t *)&c->pipe);
+}
+
+void cli_control_set_limits(
+    cli_control_client *c, size_t max_line, size_t max_output)
+{
+    c->max_line = max_line;
+    c->max_output = max_output;
+}
+
 void cli_control_send(cli_control_client *c, const char *line, size_t len)
 {
     uv_stream_t *stream = (uv_stream_t *)&c->pipe;
@@ -126,8 +140,8 @@ void cli_control_send(cli_control_client *c, const char *line, size_t len)
     if (c->gone) {
         return;
     }
-    if (PN_REFUSE_IF(cli_control_output,
-            uv_stream_get_write_queue_size(stream) > CLI_CONTROL_MAX_OUTPUT)) {
+    if (PN_REFUSE_IF(
+            cli_control_output, cli_control_unread(c) > c->max_output)) {
         client_end(c);
         return;
     }
@@ -162,7 +176,7 @@ static bool take_lines(cli_control_client *c)
         (end = memchr(c->input.data + at, '\n', c->input.len - at)) != NULL) {
         size_t len = (size_t)(end - (c->input.data + at));
 
-        if (PN_REFUSE_IF(cli_control_line, len > CLI_CONTROL_MAX_LINE)) {
+        if (PN_REFUSE_IF(cli_control_line, len > c->max_line)) {
             at = 0;
             break;
         }
@@ -176,8 +190,12 @@ static bool take_lines(cli_control_client *c)
         at += len + 1;
     }
     cli_text_drop(&c->input, at);
-    if (PN_REFUSE_IF(cli_control_line, c->input.len > CLI_CONTROL_MAX_LINE)) {
-        send_error(c, "expected a line of at most 65536 bytes");
+    if (PN_REFUSE_IF(cli_control_line, c->input.len > c->max_line)) {
+        char expected[80];
+
+        (void)snprintf(expected, sizeof(expected),
+            "expected a line of at most %zu bytes", c->max_line);
+        send_error(c, expected);
         client_end(c);
         return false;
     }
@@ -281,6 +299,8 @@ static void on_connection(uv_stream_t *server, int status)
     }
     c->control = control;
     c->n_handles = 2;
+    c->max_line = CLI_CONTROL_MAX_LINE;
+    c->max_output = CLI_CONTROL_MAX_OUTPUT;
     (void)uv_pipe_init(server->loop, &c->pipe, 0);
     (void)uv_timer_init(server->loop, &c->timer);
     c->pipe.data = c;

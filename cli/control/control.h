@@ -60,6 +60,13 @@ void cli_control_send(cli_control_client *client, const char *line, size_t len);
 bool cli_stream_send(
     uv_stream_t *stream, cli_text *line, void (*on_failed)(uv_stream_t *));
 
+/* Bytes that the client has not read. */
+size_t cli_control_unread(const cli_control_client *client);
+/* Other limits than CLI_CONTROL_MAX_LINE and CLI_CONTROL_MAX_OUTPUT for this
+ * client. */
+void cli_control_set_limits(
+    cli_control_client *client, size_t max_line, size_t max_output);
+
 /* True when the process at the other end of a Unix socket is ours. */
 bool cli_control_peer_is_us(int fd);
 

@@ -201,6 +201,11 @@ static const struct {
     {"metrics", hub_metrics, 0},
     {"events", hub_events, 0},
     {"part", hub_part, 0},
+    {"hello", hub_hello, 0},
+    {"expose", hub_expose, 0},
+    {"unexpose", hub_unexpose, 0},
+    {"reply", hub_serve_reply, 0},
+    {"fail", hub_serve_fail, 0},
 };
 
 static void answer_unknown(const hub_request *request, const char *name)
@@ -279,6 +284,11 @@ cli_caller *cli_hub_join(cli_hub *hub, cli_deliver *deliver_line, void *user)
     return caller;
 }
 
+void cli_hub_set_flow(cli_caller *caller, const cli_flow *flow)
+{
+    caller->flow = flow;
+}
+
 /* A calling function may still use the caller, so it is freed in a later
  * turn. */
 void cli_hub_leave(cli_caller *caller)
@@ -290,6 +300,7 @@ void cli_hub_leave(cli_caller *caller)
     hub_readings_forget(caller->hub, caller);
     hub_ops_forget(caller->hub, caller);
     hub_chat_leave(caller);
+    hub_serve_leave(caller);
 }
 
 static void free_gone(cli_hub *hub)

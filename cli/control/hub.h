@@ -30,12 +30,37 @@
 /* Requests of one caller that have no answer yet. */
 #define CLI_HUB_MAX_PENDING 64
 
+/* The version of the control socket's protocol, peernet-control(7). */
+#define CLI_CONTROL_PROTOCOL 1
+/* Handles that one program serves. */
+#define CLI_SERVE_MAX_HANDLES 64
+/* Requests to one handle that its program has not answered: the default, and
+ * the most that it may ask for. */
+#define CLI_SERVE_CONCURRENCY 64
+#define CLI_SERVE_MAX_CONCURRENCY 1024
+/* A program that has not read so many bytes gets no further request. */
+#define CLI_SERVE_MAX_UNREAD ((size_t)2 << 20)
+/* The largest argument in writing: room for a usual message of 16 MiB. */
+#define CLI_SERVE_MAX_EVENT ((size_t)32 << 20)
+/* The largest line of a program that serves, so the largest reply. */
+#define CLI_SERVE_MAX_LINE ((size_t)4 << 20)
+
 typedef struct cli_hub cli_hub;
 typedef struct cli_caller cli_caller;
 
 /* Gets every line meant for a caller, without a newline. May call
  * cli_hub_leave. */
 typedef void cli_deliver(void *user, const char *line, size_t len);
+
+/* What the hub asks and tells of a caller's connection; user is the one of
+ * cli_deliver. */
+typedef struct cli_flow {
+    /* Bytes that were delivered and are not read yet. */
+    size_t (*unread)(void *user);
+    /* The caller serves handles, so its lines may be longer from now on, each
+     * way: up to CLI_SERVE_MAX_LINE and CLI_SERVE_MAX_EVENT. */
+    void (*serves)(void *user);
+} cli_flow;
 
 /* How DNS-SD is used (--dnssd). */
 typedef enum cli_dnssd {
@@ -74,6 +99,8 @@ void cli_hub_free(cli_hub *hub);
 pn_node *cli_hub_node(cli_hub *hub);
 /* The handle `chat` is a program's: no chat of this hub takes it over. */
 void cli_hub_take_chat(cli_hub *hub);
+/* `[a-z0-9_]{1,64}`: what a program may be exposed as. */
+bool cli_handle_name_is_good(const char *name);
 /* The port of the hub's Barrel node, which it has. */
 uint16_t cli_hub_barrel_port(const cli_hub *hub);
 /* The node as its pin has it. Errors: PN_NOT_FOUND; PN_INVALID; PN_STATE there
@@ -91,7 +118,10 @@ void cli_hub_on_pins(cli_hub *hub, void (*callback)(void *user), void *user);
 bool cli_hub_will_linger(const cli_hub *hub);
 
 cli_caller *cli_hub_join(cli_hub *hub, cli_deliver *deliver, void *user);
-/* Forgets a caller, and its requests that are not sent yet. */
+/* Without it everything that is delivered is read at once. flow stays the
+ * caller's. */
+void cli_hub_set_flow(cli_caller *caller, const cli_flow *flow);
+/* Forgets a caller, its handles, and its requests that are not sent yet. */
 void cli_hub_leave(cli_caller *caller);
 /* One request. The answer may come before this returns, or later. line is
  * len bytes and a NUL. */

@@ -14,18 +14,23 @@
 
 typedef struct hub_op hub_op;
 typedef struct hub_reading hub_reading;
+typedef struct hub_served hub_served;
+typedef struct hub_asked hub_asked;
 
 struct cli_caller {
     cli_hub *hub;
     cli_caller *next;
     cli_deliver *deliver;
     void *user;
-    bool gone; /* freed at the next turn */
+    const cli_flow *flow; /* NULL: it reads at once */
+    bool gone;            /* freed at the next turn */
     bool wants_events;
     bool wants_chat;
     pn_public_key chat_key;
     unsigned n_pending;
-    unsigned n_readings; /* of those, requests that hub_reads_first has */
+    unsigned n_readings;   /* of those, requests that hub_reads_first has */
+    unsigned n_served;     /* its handles */
+    json_int_t last_asked; /* the number of its last request from a peer */
     cli_text parts;
 };
 
@@ -43,9 +48,12 @@ struct cli_hub {
     cli_caller *callers;
     hub_op *ops;
     hub_reading *readings;
-    bool chat;          /* `run` sets its grants */
-    bool chat_attended; /* exposed for callers only */
-    bool chat_is_taken; /* a program answers to it */
+    hub_served *served;       /* handles of callers */
+    hub_asked *asked;         /* requests to them */
+    unsigned n_asked_working; /* of those, that `offload` has */
+    bool chat;                /* `run` sets its grants */
+    bool chat_attended;       /* exposed for callers only */
+    bool chat_is_taken;       /* a program answers to it */
     bool discovers;
     const pn_discovery_source *source; /* its program's own; NULL: none */
     bool quiet_on_new_networks;        /* as in the node's options, negated */
@@ -192,7 +200,9 @@ void hub_readings_forget(cli_hub *hub, const cli_caller *caller);
 /* Writes the argument: the parts sent before ("parts": true), "args" as JSON,
  * or "term" as text; the only term of w. Answers why not. */
 bool hub_args(const hub_request *request, pn_term_writer *w);
-/* The same, which must be a list. */
+/* The same with another name for "args". */
+bool hub_value(const hub_request *request, const char *key, pn_term_writer *w);
+/* The same as hub_args, which must be a list. */
 bool hub_list(const hub_request *request, pn_term_writer *w, pn_term *ret_list);
 void hub_answer_no_list(const hub_request *request);
 /* Writes a module as users write it: "MyApp.Led" is 'Elixir.MyApp.Led', ":led"
@@ -210,6 +220,16 @@ PN_MUST_USE pn_err hub_barrel_open(
 void hub_barrel_status(const cli_hub *hub, cli_text *t);
 /* Appends the counters as Prometheus text. PN_NOMEM. */
 PN_MUST_USE pn_err hub_barrel_metrics(const cli_hub *hub, cli_text *t);
+
+/* ---- handles of callers (hub_serve.c) ----------------------------------- */
+
+hub_command hub_hello;
+hub_command hub_expose;
+hub_command hub_unexpose;
+hub_command hub_serve_reply;
+hub_command hub_serve_fail;
+/* The caller is gone: its handles end, and requests to them fail. */
+void hub_serve_leave(cli_caller *caller);
 
 /* ---- chat (hub_chat.c) -------------------------------------------------- */
 

@@ -78,6 +78,8 @@ static bool has_argument(const json_t *json)
 {
     return json_object_get(json, "args") != NULL
            || json_object_get(json, "term") != NULL
+           || json_object_get(json, "value") != NULL
+           || json_object_get(json, "reason") != NULL
            || json_object_get(json, "parts") != NULL;
 }
 
@@ -191,9 +193,9 @@ static bool take_read(const hub_request *request, pn_term_writer *w)
     return true;
 }
 
-bool hub_args(const hub_request *request, pn_term_writer *w)
+bool hub_value(const hub_request *request, const char *key, pn_term_writer *w)
 {
-    const json_t *args = json_object_get(request->json, "args");
+    const json_t *args = json_object_get(request->json, key);
     const json_t *term = json_object_get(request->json, "term");
     const char *text = json_string_value(term);
     cli_json_error error = {""};
@@ -212,12 +214,18 @@ bool hub_args(const hub_request *request, pn_term_writer *w)
     }
     if (text == NULL) {
         hub_answer_error(request, "bad-request",
-            "expected \"args\" (JSON), \"term\" (text), or text in parts "
-            "before");
+            "expected \"%s\" (JSON), \"term\" (text), or text in parts "
+            "before",
+            key);
         return false;
     }
     err = read_text(w, text, json_string_length(term), &where);
     return err == PN_OK || answer_bad_text(request, err, &where);
+}
+
+bool hub_args(const hub_request *request, pn_term_writer *w)
+{
+    return hub_value(request, "args", w);
 }
 
 void hub_answer_no_list(const hub_request *request)

@@ -45,14 +45,6 @@ struct cli_handlers {
     bool is_closed;
 };
 
-bool cli_handle_name_is_good(const char *name)
-{
-    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
-
-    return !PN_REFUSE_IF(
-        cli_handle_name, len < 1 || len > 64 || name[len] != '\0');
-}
-
 /* ---- life of a request --------------------------------------------------- */
 
 static void running_free(running *r)

@@ -25,9 +25,6 @@ typedef struct cli_function {
     unsigned arity;
 } cli_function;
 
-/* `[a-z0-9_]{1,64}`: what a program may be exposed as. */
-bool cli_handle_name_is_good(const char *name);
-
 /* Programs run on loop; exposed stays the caller's until free. NULL: no
  * memory. */
 cli_handlers *cli_handlers_new(uv_loop_t *loop, cli_hub *hub);

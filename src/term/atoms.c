@@ -24,7 +24,8 @@ static bool is_known(const uint8_t *name, size_t len)
               "throw"
               "undef",
         [6] = "badarg"
-              "normal",
+              "normal"
+              "noproc",
         [7] = "timeout",
         [9] = "undefined"
               "forbidden",

@@ -53,7 +53,7 @@ key_of()
     sed -n 's/^key //p' "$work/key.out"
 }
 
-count=30
+count=31
 [ -z "${BARREL-}" ] || count=$((count + 12))
 [ ! -x "$examples/example-nearby" ] || count=$((count + 1))
 echo "1..$count"
@@ -95,6 +95,39 @@ grep -q '^peer> hi bob$' "$work/bob.out"
 ok $? "chat: a line reaches the other side"
 grep -q '^peer> hi alice$' "$work/alice.out"
 ok $? "chat: and comes back"
+
+# Two nodes of the program; the first serves what a program offers.
+if [ -n "${PEERNET-}" ]; then
+    export XDG_RUNTIME_DIR=$work
+    chmod 700 "$work"
+    phone=$("$PEERNET" -d "$work/phone" id)
+    "$PEERNET" -d "$work/station" pair "$phone" --label phone >/dev/null
+    "$PEERNET" -d "$work/station" run --listen 127.0.0.1:0 --discovery none \
+        >"$work/station.out" 2>&1 </dev/null &
+    pids+=($!)
+    shows station '^ready'
+    "$PEERNET" -d "$work/phone" pair "$("$PEERNET" -d "$work/station" id)" \
+        --label station --address \
+        "127.0.0.1:$(sed -n 's/^ready .* port //p' "$work/station.out")" >/dev/null
+    # serves NAME COMMAND...: a program that offers temperature to phone.
+    serves()
+    {
+        local name=$1
+        shift
+        "$@" >"$work/$name.out" 2>&1 </dev/null &
+        pids+=($!)
+        shows "$name" '^serving'
+        out=$("$PEERNET" -d "$work/phone" call station temperature '%{unit: "F"}')
+        [ "$out" = '{:ok, 70.7}' ]
+        ok $? "$name: a call through the running node is answered"
+        kill $!
+        wait $! 2>/dev/null
+    }
+    serves thermometer.py "$source/examples/python/thermometer.py" \
+        "$work/station" phone
+else
+    ok 0 "python: PEERNET is not set # SKIP"
+fi
 
 start led "$examples/example-led" "$work/led" "$client"
 if [ -n "${PEERNET-}" ]; then

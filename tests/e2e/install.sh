@@ -48,6 +48,7 @@ has "manual peernet-protocol(7)" 'man/man7/peernet-protocol.7*'
 if [ -x "$build/cli/peernet" ]; then
     has "the program" 'bin/peernet'
     has "manual peernet(1)" 'man/man1/peernet.1*'
+    has "manual peernet-control(7)" 'man/man7/peernet-control.7*'
     has "completion for bash" 'bash-completion/completions/peernet'
     has "completion for fish" 'fish/vendor_completions.d/peernet.fish'
     has "completion for zsh" 'zsh/vendor-completions/_peernet'

@@ -87,6 +87,14 @@ static void test_remote(void **state)
     }
 }
 
+static void test_program_gone(void **state)
+{
+    (void)state;
+    assert_non_null(
+        strstr(cli_remote_sentence("{:handler_crash, {:exit, :noproc}}"),
+            "went away before it answered"));
+}
+
 int main(void)
 {
     for (unsigned i = 0; i < PN_N_REASONS; i++) {
@@ -94,6 +102,7 @@ int main(void)
             pn_reason_text((pn_reason)i));
     }
     pn_test_add("cli/reasons/unknown", test_unknown, NULL);
+    pn_test_add("cli/reasons/program_gone", test_program_gone, NULL);
     for (size_t i = 0; i < sizeof(remote_rows) / sizeof(remote_rows[0]); i++) {
         pn_test_addf(test_remote, (void *)(uintptr_t)&remote_rows[i],
             "cli/reasons/remote/%s", remote_rows[i].term);

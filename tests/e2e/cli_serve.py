@@ -1,0 +1,387 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: a program exposes a handle over the control socket of a running node,
+gets requests as lines of JSON and answers when it likes. The handle is closed
+to everybody who is not allowed, takes the place of none, and ends with its
+program; requests in flight then fail with a reason of their own. A program that
+does not answer, or does not read, stops nobody else.
+Usage: cli_serve.py PEERNET peernet-control.7"""
+import json
+import os
+import re
+import shlex
+import socket
+import sys
+import threading
+
+from cli_lib import ALONE, Command, end_with, ok, run, work
+
+at = None
+
+
+class Program:
+    """A connection to the control socket of a node."""
+
+    def __init__(self, who="node", path=None):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(30)
+        self.socket.connect(path or os.readlink(f"{work}/{who}/control.sock"))
+        self.left = b""
+        self.events = []
+
+    def send(self, **message):
+        self.socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def line(self):
+        """The next line as an object; None: the connection has ended."""
+        while b"\n" not in self.left:
+            try:
+                data = self.socket.recv(1 << 20)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                return None
+            self.left += data
+        line, self.left = self.left.split(b"\n", 1)
+        return json.loads(line)
+
+    def ask(self, **request):
+        """The answer; events that come before it are kept."""
+        self.send(id=7, **request)
+        while True:
+            line = self.line()
+            if line is None or "event" not in line:
+                return line
+            self.events.append(line)
+
+    def event(self, name=None):
+        while True:
+            line = self.events.pop(0) if self.events else self.line()
+            if line is None or name in (None, line.get("event")):
+                return line
+
+    def close(self):
+        self.socket.close()
+
+
+class Call(threading.Thread):
+    """A call that waits beside the test."""
+
+    def __init__(self, *args, who="peer", cmd="call", is_json=True, **more):
+        super().__init__(daemon=True)
+        form = ("--json",) if is_json else ()
+        self.args = (who, *form, cmd, "node", *args, "--at", at)
+        if cmd == "call":
+            self.args += ("--timeout", "60000")
+        self.more = more
+        self.start()
+
+    def run(self):
+        self.result = run(*self.args, timeout=90, **self.more)
+
+    def answer(self):
+        self.join(100)
+        return json.loads(self.result.stdout)
+
+
+def call(*args, **more):
+    return Call(*args, **more).answer()
+
+
+def set_up():
+    """The node `node`, and those of `peer` and `other`, which are paired with
+    it."""
+    global at
+    key = json.loads(run("node", "--json", "id").stdout)["key"]
+    for who in ("peer", "other"):
+        theirs = json.loads(run(who, "--json", "id").stdout)["key"]
+        run("node", "pair", theirs, "--label", who)
+        run(who, "pair", key, "--label", "node")
+        Command(who, "run", "--no-linger", *ALONE)
+    node = Command("node", "run", "--no-linger", *ALONE, "--echo",
+                   "--expose", "a_program=cat", "--allow", "a_program=paired")
+    ok(node.says("^ready "), "node/runs", node.text())
+    at = "127.0.0.1:" + re.search(r" port (\d+)", node.text()).group(1)
+    return node
+
+
+def hello():
+    p = Program()
+    answer = p.ask(cmd="hello", protocol=1)
+    ok(answer["ok"] and answer["protocol"] == 1 and answer["version"],
+       "hello/says_the_version", answer)
+    answer = p.ask(cmd="hello")
+    ok(answer["ok"] and answer["protocol"] == 1, "hello/without_one", answer)
+    answer = p.ask(cmd="hello", protocol=2)
+    ok(answer["error"] == "bad-request" and "protocol 1" in answer["message"],
+       "hello/of_another_protocol_is_refused", answer)
+    p.close()
+
+
+def requests():
+    p = Program()
+    answer = p.ask(cmd="expose", handle="reading", allow=["peer"])
+    ok(answer["ok"], "expose/is_answered", answer)
+    first = Call("reading", '%{unit: "C"}')
+    event = p.event()
+    ok(event["event"] == "request" and event["handle"] == "reading"
+       and event["args"] == {":unit": "C"} and event["label"] == "peer"
+       and event["family"] == "peernet" and len(event["key"]) == 52,
+       "request/has_handle_caller_and_argument", event)
+    second = Call("reading", '2')
+    later = p.event()
+    ok(later["args"] == 2 and later["request"] != event["request"],
+       "request/the_next_does_not_wait", later)
+    p.send(cmd="reply", request=later["request"], value=[2, "two"])
+    ok(second.answer()["value"] == [2, "two"], "reply/in_any_order",
+       second.result)
+    answer = p.ask(cmd="reply", request=event["request"],
+                   value={"$tuple": [{"$atom": "ok"}, 21.5]})
+    ok(answer["ok"] and first.answer()["value"]
+       == {"$tuple": [{"$atom": "ok"}, 21.5]}, "reply/is_confirmed",
+       answer, first.result)
+    answer = p.ask(cmd="reply", request=event["request"], value=1)
+    ok(answer["error"] == "closed", "reply/once_only", answer)
+    third = Call("reading", '3')
+    event = p.event()
+    answer = p.ask(cmd="reply", request=event["request"])
+    ok(answer["error"] == "bad-request" and '"value"' in answer["message"],
+       "reply/without_a_value_is_refused", answer)
+    answer = p.ask(cmd="reply", request=event["request"], term="{:ok, 'x'}")
+    ok(answer["ok"] and third.answer()["ok"], "reply/as_text", third.result)
+    for reason, seen in (("too hot", "too hot"), (None, None)):
+        failing = Call("reading", '4')
+        event = p.event()
+        more = {} if reason is None else {"reason": reason}
+        p.send(cmd="fail", request=event["request"], **more)
+        answer = failing.answer()
+        ok(answer["error"] == "remote" and (seen is None or answer["value"]
+           == seen), f"fail/with_reason_{reason}", answer)
+    call("reading", '"a line"', cmd="send")
+    event = p.event()
+    ok(event["event"] == "message" and event["args"] == "a line"
+       and "request" not in event, "message/comes_without_a_number", event)
+    other = Program()
+    waiting = Call("reading", '5')
+    event = p.event()
+    answer = other.ask(cmd="reply", request=event["request"], value=0)
+    ok(answer["error"] == "closed", "reply/of_another_program_is_refused",
+       answer)
+    p.send(cmd="reply", request=event["request"], value=5)
+    ok(waiting.answer()["value"] == 5, "reply/of_its_own_program",
+       waiting.result)
+    other.close()
+    ok(call("reading", "1", who="other")["value"] == {"$atom": "forbidden"},
+       "allow/others_are_refused")
+    p.close()
+
+
+def refusals():
+    p = Program()
+    for name, what in (("a_program", "a program's"), ("echo", "the echo's"),
+                       ("chat", "the chat's"), ("beam_admin", "rpc's")):
+        answer = p.ask(cmd="expose", handle=name, allow=["paired"])
+        ok(answer["error"] == "taken", f"taken/{name}", answer)
+    p.ask(cmd="expose", handle="mine", allow=["paired"])
+    q = Program()
+    answer = q.ask(cmd="expose", handle="mine", allow=["paired"])
+    ok(answer["error"] == "taken", "taken/another_programs", answer)
+    answer = q.ask(cmd="unexpose", handle="mine")
+    ok(answer["error"] == "bad-request", "taken/cannot_be_ended_by_another",
+       answer)
+    answer = q.ask(cmd="unexpose", handle="a_program")
+    ok(answer["error"] == "bad-request", "taken/nor_a_programs", answer)
+    ok(call("a_program", '"x"')["value"] == "x", "taken/the_program_goes_on")
+    for more, name in (({}, "nobody"), ({"allow": []}, "an_empty_list"),
+                       ({"allow": "paired"}, "no_list"),
+                       ({"allow": [1]}, "a_number")):
+        answer = q.ask(cmd="expose", handle="open", **more)
+        ok(answer["error"] == "bad-request", f"allow/{name}_is_refused", answer)
+    answer = q.ask(cmd="expose", handle="open", allow=["paired", "noone"])
+    ok(answer["error"] == "no-such-peer", "allow/an_unknown_peer", answer)
+    ok(call("open", "1")["value"] == {"$atom": "no_such_handle"},
+       "allow/nothing_is_open_then")
+    for name in ("", "A", "a b", "a" * 65, "a/b"):
+        answer = q.ask(cmd="expose", handle=name, allow=["paired"])
+        ok(answer["error"] == "bad-request", f"name/{name[:8]!r}_is_refused",
+           answer)
+    for key, value in (("timeout", 0), ("timeout", 3600001), ("timeout", "1"),
+                       ("concurrency", 0), ("concurrency", 1025)):
+        answer = q.ask(cmd="expose", handle="open", allow=["paired"],
+                       **{key: value})
+        ok(answer["error"] == "bad-request", f"{key}/{value}_is_refused", answer)
+    for request in (None, "1", 99):
+        answer = q.ask(cmd="reply", request=request, value=1)
+        ok(not answer["ok"], f"reply/to_{request}_is_refused", answer)
+    ok(p.ask(cmd="unexpose", handle="mine")["ok"], "unexpose/its_own")
+    ok(call("mine", "1")["value"] == {"$atom": "no_such_handle"},
+       "unexpose/nothing_is_left")
+    ok(q.ask(cmd="expose", handle="mine", allow=["paired"])["ok"],
+       "unexpose/the_name_is_free")
+    q.close()
+    p.close()
+
+
+def limits():
+    p = Program()
+    for i in range(64):
+        answer = p.ask(cmd="expose", handle=f"h{i}", allow=["peer"])
+    ok(answer["ok"], "handles/64", answer)
+    answer = p.ask(cmd="expose", handle="h64", allow=["peer"])
+    ok(answer["error"] == "busy" and "64" in answer["message"],
+       "handles/65_are_refused", answer)
+    p.close()
+    p = Program()
+    p.ask(cmd="expose", handle="two", allow=["peer"], concurrency=2)
+    calls = [Call("two", str(i)) for i in range(2)]
+    events = [p.event() for i in range(2)]
+    answer = call("two", "2")
+    ok(answer["value"] == {"$atom": "busy"}, "concurrency/the_third_is_busy",
+       answer)
+    for e in events:
+        p.send(cmd="reply", request=e["request"], value=1)
+    ok(all(c.answer()["ok"] for c in calls), "concurrency/two_are_answered")
+    again = Call("two", "3")
+    p.send(cmd="reply", request=p.event("request")["request"], value=1)
+    ok(again.answer()["ok"], "concurrency/then_there_is_room")
+    p.ask(cmd="expose", handle="slow", allow=["peer"], timeout=300)
+    late = Call("slow", "1")
+    event = p.event("request")
+    cancelled = p.event()
+    answer = late.answer()
+    ok(answer["value"] == {"$atom": "timeout"}
+       and cancelled["event"] == "cancelled"
+       and cancelled["request"] == event["request"]
+       and cancelled["handle"] == "slow", "timeout/both_are_told",
+       answer, cancelled)
+    answer = p.ask(cmd="reply", request=event["request"], value=1)
+    ok(answer["error"] == "closed", "timeout/a_late_reply_is_refused", answer)
+    p.close()
+
+
+def gone():
+    p = Program()
+    p.ask(cmd="expose", handle="leaves", allow=["peer"])
+    calls = [Call("leaves", str(i)) for i in range(3)]
+    for c in calls:
+        p.event("request")
+    p.close()
+    answers = [c.answer() for c in calls]
+    reason = {"$tuple": [{"$atom": "handler_crash"}, {"$tuple": [
+        {"$atom": "exit"}, {"$atom": "noproc"}]}]}
+    ok(all(a["value"] == reason for a in answers),
+       "gone/requests_in_flight_fail_so", answers)
+    ok(call("leaves", "1")["value"] == {"$atom": "no_such_handle"},
+       "gone/and_the_handle_with_it")
+    r = run("node", "status")
+    ok("leaves" not in r.stdout and "a_program" in r.stdout,
+       "gone/status_has_it_no_more", r.stdout)
+
+
+def large():
+    """An argument of nearly a frame comes in one line; a large reply is sent in
+    parts."""
+    p = Program()
+    p.ask(cmd="expose", handle="large", allow=["peer"])
+    text = '"' + "\\x01" * 10 + "é" * 400000 + '"'
+    caller = Call("large", "-", input=text)
+    event = p.event("request")
+    ok(event["args"].endswith("é" * 400000), "large/argument",
+       str(event)[:300])
+    for i in range(0, 100):
+        p.ask(cmd="part", text='"' + "z" * 8000 if i == 0 else "z" * 8000)
+    p.ask(cmd="part", text='"')
+    answer = p.ask(cmd="reply", request=event["request"], parts=True)
+    ok(answer["ok"] and caller.answer()["value"] == "z" * 800000,
+       "large/reply_in_parts", answer, caller.result.stdout[:300])
+    p.close()
+
+
+def deaf():
+    """A program that does not read."""
+    p = Program()
+    p.ask(cmd="expose", handle="deaf", allow=["peer"])
+    for i in range(6):
+        call("deaf", "-", cmd="send", input='"' + "x" * 900000 + '"')
+    answer = call("deaf", "1")
+    ok(answer["value"] == {"$atom": "busy"}, "deaf/a_call_is_busy", answer)
+    ok(call("echo", "1")["value"] == 1, "deaf/others_are_served")
+    n = 0
+    while (event := p.event())["event"] == "message":
+        n += 1
+        if n == 2:  # there is room again
+            Call("deaf", '"last"', cmd="send").join()
+    ok(2 < n < 6 and event["event"] == "dropped"
+       and event["handle"] == "deaf" and event["count"] == 6 - n,
+       "deaf/is_told_what_was_dropped", n, event)
+    ok(p.event()["args"] == "last", "deaf/and_gets_the_next")
+    p.close()
+
+
+def manual_rows():
+    """The lines of the manual's session: (sign, text), continued lines
+    joined."""
+    with open(sys.argv[2], encoding="utf-8") as page:
+        part = page.read().split(".Ss A session")[1].split(".Ss ")[0]
+    rows = []
+    for block in re.findall(r"^\.Bd -literal\n(.*?)^\.Ed", part, re.M | re.S):
+        for line in block.splitlines():
+            sign, text = re.match(r"(phone[$>]|[<>]) (.*)", line).groups()
+            if text.startswith(" "):
+                rows[-1][1] += text
+            else:
+                rows.append([sign, text])
+    return rows
+
+
+def is_shown(shown, seen):
+    """What the manual shows, where \"...\" is any string."""
+    return shown == seen or (shown == "..." and isinstance(seen, str)) or (
+        isinstance(shown, dict) and isinstance(seen, dict)
+        and shown.keys() == seen.keys()
+        and all(is_shown(shown[k], seen[k]) for k in shown))
+
+
+def manual():
+    """Every line of peernet-control(7) is what a node says."""
+    run("node", "unpair", "other")
+    key = json.loads(run("other", "--json", "id").stdout)["key"]
+    run("node", "pair", key, "--label", "phone")
+    p = Program()
+    command = None
+    rows = manual_rows()
+    for i, (sign, text) in enumerate(rows):
+        if sign == ">":
+            p.socket.sendall(text.encode() + b"\n")
+            good = True
+        elif sign == "<":
+            line = p.line()
+            good = is_shown(json.loads(text), line)
+        elif sign == "phone$":
+            words = shlex.split(text)[3:]
+            command = Call(*words, who="other",
+                           cmd=shlex.split(text)[1], is_json=False)
+            good = True
+        else:
+            command.join(60)
+            good = (command.result.stdout + command.result.stderr).strip() == text
+        if not good or sign == "<":
+            ok(good, f"manual/line_{i}", text, line, command and vars(command))
+    ok(len(rows) > 15, "manual/has_a_session")
+    p.close()
+
+
+def main():
+    node = set_up()
+    hello()
+    requests()
+    refusals()
+    limits()
+    gone()
+    large()
+    deaf()
+    manual()
+    ok(node.end() == 0, "node/ends", node.text())
+
+
+end_with(main)
