@@ -2,6 +2,7 @@
 /* Functions that all commands share; see app.h. */
 #include "app.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,9 +14,12 @@
 #include "control/std_output.h"
 #include "peer_text.h"
 #include "reason_text.h"
+#include "service/owner.h"
 #include "json/jsonout.h"
 
 #define HEARD_S 20 /* a report of a source counts for so long */
+/* What StateDirectory=peernet of peernet.service is, with any prefix. */
+#define SERVICE_DATA_DIR "/var/lib/peernet"
 
 /* ---- the data directory ------------------------------------------------- */
 
@@ -32,18 +36,36 @@ void cli_make_parents(const char *path)
     }
 }
 
+/* The directory that --data-dir or --service names, or that systemd gives a
+ * service (the first of a list); NULL: none. */
+static const char *given_data_dir(const cli_app *app, int *ret_len)
+{
+    const char *given = cli_args_flag(app->args, "service")
+                            ? SERVICE_DATA_DIR
+                            : cli_args_value(app->args, "data-dir");
+    const char *service = getenv("STATE_DIRECTORY");
+
+    *ret_len = given != NULL ? (int)strlen(given) : 0;
+    if (given == NULL && service != NULL && service[0] == '/') {
+        given = service;
+        *ret_len = (int)strcspn(service, ":");
+    }
+    return given;
+}
+
 /* $XDG_STATE_HOME counts only when it is absolute, as its specification
  * says. */
 static bool find_data_dir(cli_app *app)
 {
-    const char *given = cli_args_value(app->args, "data-dir");
+    int len;
+    const char *given = given_data_dir(app, &len);
     const char *state = getenv("XDG_STATE_HOME");
     const char *home = getenv("HOME");
     size_t room = sizeof(app->data_dir);
     int n = -1;
 
     if (given != NULL) {
-        n = snprintf(app->data_dir, room, "%s", given);
+        n = snprintf(app->data_dir, room, "%.*s", len, given);
     } else if (state != NULL && state[0] == '/') {
         n = snprintf(app->data_dir, room, "%s/peernet", state);
     } else if (home != NULL && home[0] == '/') {
@@ -52,14 +74,50 @@ static bool find_data_dir(cli_app *app)
     return n > 0 && (size_t)n < room;
 }
 
+static cli_exit become_owner(const cli_app *app)
+{
+    cli_text why = {0};
+
+    return cli_become_owner(app->data_dir, &why)
+               ? CLI_OK
+               : cli_fail_text(app, CLI_LOCAL, &why);
+}
+
+static cli_exit enter_service(const cli_app *app)
+{
+    cli_exit status;
+
+    if (cli_args_value(app->args, "data-dir") != NULL) {
+        return cli_fail(
+            app, CLI_USAGE, "expected one of '--service' and '--data-dir'");
+    }
+    if (access(app->data_dir, F_OK) != 0) {
+        return cli_fail(app, CLI_LOCAL,
+            "%s: %s: expected the directory of peernet.service, which its "
+            "package or first start makes",
+            app->data_dir, strerror(errno));
+    }
+    status = become_owner(app);
+    if (status == CLI_OK && access(app->data_dir, R_OK | W_OK | X_OK) != 0) {
+        return cli_fail(app, CLI_LOCAL,
+            "%s: %s: expected root or the user of peernet.service: 'sudo "
+            "peernet --service ...'",
+            app->data_dir, strerror(errno));
+    }
+    return status;
+}
+
 cli_exit cli_app_find_data(cli_app *app)
 {
     if (!find_data_dir(app)) {
         return cli_fail(app, CLI_USAGE,
             "expected --data-dir DIR, or HOME or XDG_STATE_HOME to be set");
     }
+    if (cli_args_flag(app->args, "service")) {
+        return enter_service(app);
+    }
     cli_make_parents(app->data_dir);
-    return CLI_OK;
+    return become_owner(app);
 }
 
 /* ---- printing ----------------------------------------------------------- */

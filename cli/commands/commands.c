@@ -11,6 +11,8 @@
 const cli_option cli_global_options[] = {
     {"data-dir", 'd', "DIR",
         .help = "identity and trust list; default $XDG_STATE_HOME/peernet"},
+    {"service", 0, NULL,
+        .help = "the data directory of peernet.service, /var/lib/peernet"},
     {"json", 0, NULL, .help = "print one JSON object per line"},
     {"help", 'h', NULL, .help = "print help, of a command after its name"},
     {"version", 0, NULL, .help = "print the version and optional parts"},

@@ -248,28 +248,41 @@ static void on_first_line_timeout(uv_timer_t *timer)
     }
 }
 
-bool cli_control_peer_is_us(int fd)
+static bool peer_user(int fd, uid_t *ret_user)
 {
     struct ucred peer;
     socklen_t len = sizeof(peer);
 
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0
-           && !PN_REFUSE_IF(cli_control_uid, peer.uid != geteuid());
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
+        return false;
+    }
+    *ret_user = peer.uid;
+    return true;
 }
 
-static bool client_is_us(cli_control_client *c)
+bool cli_control_peer_is_us(int fd)
+{
+    uid_t user;
+
+    return peer_user(fd, &user)
+           && !PN_REFUSE_IF(cli_control_node, user != geteuid());
+}
+
+/* Root could become our user anyway. */
+static bool client_is_allowed(cli_control_client *c)
 {
     uv_os_fd_t fd;
+    uid_t user;
 
-    return uv_fileno((uv_handle_t *)&c->pipe, &fd) == 0
-           && cli_control_peer_is_us(fd);
+    return uv_fileno((uv_handle_t *)&c->pipe, &fd) == 0 && peer_user(fd, &user)
+           && !PN_REFUSE_IF(cli_control_uid, user != geteuid() && user != 0);
 }
 
 static void client_begin(cli_control_client *c)
 {
     cli_control *control = c->control;
 
-    if (!client_is_us(c)) {
+    if (!client_is_allowed(c)) {
         client_end(c);
         return;
     }

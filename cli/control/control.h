@@ -2,8 +2,8 @@
 /*
  * The control socket's server side (docs/THREATS.md, T26): it reads and writes
  * lines and keeps every limit; the hub reads their content. A client must be of
- * our own user, begin within five seconds and keep to lines of 64 KiB. Requests
- * of a client that has gone are not carried out.
+ * our own user or root, begin within five seconds and keep to lines of 64 KiB.
+ * Requests of a client that has gone are not carried out.
  */
 #ifndef PN_CLI_CONTROL_H
 #define PN_CLI_CONTROL_H
