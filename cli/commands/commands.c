@@ -157,6 +157,17 @@ const cli_command cli_commands[] = {
         "  rotate identity|cert     make a new key, or certificate\n"
         "  nodes                    list connected nodes of the running node",
         TABLES(barrel_options)},
+    {"backup", cli_cmd_backup, "FILE", 1, 1,
+        "write the data directory into an encrypted file",
+        "Identity, trust list and what belongs to them, also while a node\n"
+        "runs. The passphrase is asked for twice. Without it the backup is of\n"
+        "no use to anybody.",
+        TABLES(cli_backup_option_table)},
+    {"restore", cli_cmd_restore, "FILE", 1, 1,
+        "make the data directory from a backup",
+        "All of it or nothing, into an empty or missing data directory. No\n"
+        "node may run there, and none with this identity elsewhere.",
+        TABLES(cli_backup_option_table)},
     {"chat", cli_cmd_chat, "PEER", 1, 1, "talk with a peer, line by line",
         "Each line is sent to the peer's handle 'chat', as %{text: LINE}.\n"
         "On a terminal an empty line or Control-D leaves.",

@@ -22,6 +22,8 @@ cli_exit cli_cmd_call(const cli_app *app); /* send, too */
 cli_exit cli_cmd_rpc(const cli_app *app);  /* cast, too */
 cli_exit cli_cmd_monitor(const cli_app *app);
 cli_exit cli_cmd_barrel(const cli_app *app);
+cli_exit cli_cmd_backup(const cli_app *app);
+cli_exit cli_cmd_restore(const cli_app *app);
 cli_exit cli_cmd_chat(const cli_app *app);
 cli_exit cli_cmd_metrics(const cli_app *app);
 cli_exit cli_cmd_events(const cli_app *app);
@@ -31,9 +33,10 @@ cli_exit cli_cmd_version(const cli_app *app);
 /* Parses the command line and runs the command. Returns the exit status. */
 cli_exit cli_main(int argc, char *const *argv);
 
-/* Options of calls, of discover and of run, beside those of every node. */
+/* Options of calls, of backup, discover and run, beside those of every node. */
 extern const cli_option cli_timeout_option_table[];
 extern const cli_option cli_wait_option_table[];
+extern const cli_option cli_backup_option_table[];
 extern const cli_option cli_discover_option_table[];
 extern const cli_option cli_doctor_option_table[];
 extern const cli_option cli_run_option_table[];

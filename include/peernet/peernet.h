@@ -3,6 +3,7 @@
 #ifndef PEERNET_PEERNET_H
 #define PEERNET_PEERNET_H
 
+#include <peernet/backup.h>
 #include <peernet/beam_dist.h>
 #include <peernet/common.h>
 #include <peernet/discovery.h>

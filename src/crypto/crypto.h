@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include <peernet/common.h>
 #include <peernet/key.h>
 
 #include "base/core.h"
@@ -105,5 +106,14 @@ PN_MUST_USE pn_err pn_aead_seal(pn_aead *a, uint64_t counter, const uint8_t *ad,
  * Errors: PN_AUTH, and what was written to out is wiped. */
 PN_MUST_USE pn_err pn_aead_open(pn_aead *a, uint64_t counter, const uint8_t *ad,
     size_t ad_len, const uint8_t *in, size_t len, uint8_t *out);
+
+/*
+ * scrypt (RFC 7914): a key from a passphrase, made slow to guess. N is two to
+ * the power of log_n, 1 to 24; the call takes 128 * N * r bytes of memory, and
+ * the caller bounds both. Errors: PN_NOMEM there is not as much; PN_SYS.
+ * ret_key is not meant to be used then.
+ */
+PN_MUST_USE pn_err pn_scrypt(pn_slice passphrase, pn_slice salt, unsigned log_n,
+    uint32_t r, uint32_t p, pn_secret_key *ret_key);
 
 #endif

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -631,6 +632,54 @@ pn_err pn_file_create(int dir_fd, const char *name, const uint8_t *data,
         return sys_error(ret_errno);
     }
     return PN_OK;
+}
+
+/* ---- whole directories --------------------------------------------------- */
+
+pn_err pn_dir_put(int parent_fd, const char *made, const char *name,
+    bool exchange, int *ret_errno)
+{
+    int result = exchange ? (int)syscall(SYS_renameat2, parent_fd, made,
+                     parent_fd, name, RENAME_EXCHANGE)
+                          : renameat(parent_fd, made, parent_fd, name);
+
+    *ret_errno = 0;
+    if (result != 0 && !exchange
+        && (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR)) {
+        return PN_EXISTS;
+    }
+    if (result != 0 || fsync_directory(parent_fd) != 0) {
+        return sys_error(ret_errno);
+    }
+    return PN_OK;
+}
+
+pn_err pn_dir_rename(
+    int parent_fd, const char *name, const char *new_name, int *ret_errno)
+{
+    *ret_errno = 0;
+    if (syscall(SYS_renameat2, parent_fd, name, parent_fd, new_name,
+            RENAME_NOREPLACE)
+            != 0
+        || fsync_directory(parent_fd) != 0) {
+        return sys_error(ret_errno);
+    }
+    return PN_OK;
+}
+
+static int remove_one(
+    const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    (void)remove(path);
+    return 0;
+}
+
+void pn_dir_remove(const char *path)
+{
+    (void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 /* ---- locks ------------------------------------------------------------- */

@@ -73,6 +73,23 @@ PN_MUST_USE pn_err pn_file_create(int dir_fd, const char *name,
 PN_MUST_USE pn_err pn_file_restore(
     int dir_fd, const char *name, int *ret_errno);
 
+/* Puts a finished directory, made, in the place of name, both in parent_fd; one
+ * that is not there or empty is replaced. exchange: one with files in it is
+ * called made from then on. Nobody sees anything between the two. Errors:
+ * PN_EXISTS name is not empty, or no directory; PN_SYS, also where the file
+ * system cannot exchange, and of the last fsync, after which either may be
+ * there. */
+PN_MUST_USE pn_err pn_dir_put(int parent_fd, const char *made, const char *name,
+    bool exchange, int *ret_errno);
+
+/* Renames a directory, unless new_name is taken. Errors: PN_SYS. */
+PN_MUST_USE pn_err pn_dir_rename(
+    int parent_fd, const char *name, const char *new_name, int *ret_errno);
+
+/* Removes a directory of ours with everything in it, as far as it can. Links
+ * are not followed. */
+void pn_dir_remove(const char *path);
+
 /* Removes a file for good. Errors: PN_NOT_FOUND; PN_SYS, after which it may be
  * gone all the same. */
 PN_MUST_USE pn_err pn_file_remove(int dir_fd, const char *name, int *ret_errno);

@@ -431,7 +431,7 @@ pn_err pn_store_peers(
 
 /* Tries for some milliseconds, because pn_store_find_node may hold the lock for
  * a moment. */
-static pn_err lock_node(pn_store *store, int *ret_errno)
+static pn_err lock_node(const pn_guarded_dir *dir, int *ret_fd, int *ret_errno)
 {
     pn_err err = PN_LOCKED;
 
@@ -439,32 +439,40 @@ static pn_err lock_node(pn_store *store, int *ret_errno)
         if (i > 0) {
             (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
-        err = pn_file_lock(
-            store->dir.fd, NODE_LOCK, false, &store->node_fd, ret_errno);
+        err = pn_file_lock(dir->fd, NODE_LOCK, false, ret_fd, ret_errno);
     }
     return err;
 }
 
-pn_err pn_store_lock_node(pn_store *store, pn_why *ret_why)
+pn_err pn_store_lock_dir(
+    const pn_guarded_dir *dir, int *ret_fd, pn_why *ret_why)
 {
     int why = 0;
+    pn_err err = lock_node(dir, ret_fd, &why);
+
+    if (err == PN_LOCKED) {
+        return pn_guarded_fail(dir, ret_why, err, "",
+            "another node uses this identity; stop it, or take another "
+            "directory");
+    }
+    return err == PN_OK
+               ? PN_OK
+               : pn_guarded_fail_sys(dir, ret_why, err, NODE_LOCK, why);
+}
+
+pn_err pn_store_lock_node(pn_store *store, pn_why *ret_why)
+{
     pn_err err;
 
     pn_why_clear(ret_why);
     if (store->node_fd >= 0) {
         return PN_OK;
     }
-    err = lock_node(store, &why);
-    if (err == PN_LOCKED) {
-        return pn_guarded_fail(&store->dir, ret_why, err, "",
-            "another node uses this identity; stop it, or take another "
-            "directory");
+    err = pn_store_lock_dir(&store->dir, &store->node_fd, ret_why);
+    if (err == PN_OK) {
+        pn_file_lock_sign(store->node_fd);
     }
-    if (err != PN_OK) {
-        return pn_guarded_fail_sys(&store->dir, ret_why, err, NODE_LOCK, why);
-    }
-    pn_file_lock_sign(store->node_fd);
-    return PN_OK;
+    return err;
 }
 
 pn_err pn_store_find_node(const char *data_dir, int64_t *ret_pid)

@@ -39,6 +39,10 @@ PN_MUST_USE pn_err pn_store_open_limited(const char *data_dir, size_t max_peers,
  * PN_PERMISSION, PN_SYS. Twice on one store: PN_OK.
  */
 PN_MUST_USE pn_err pn_store_lock_node(pn_store *store, pn_why *ret_why);
+/* The same for a directory that no store has open; closing *ret_fd gives it
+ * back. */
+PN_MUST_USE pn_err pn_store_lock_dir(
+    const pn_guarded_dir *dir, int *ret_fd, pn_why *ret_why);
 /* Gives it back before close; harmless when not held. */
 void pn_store_unlock_node(pn_store *store);
 

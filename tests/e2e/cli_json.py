@@ -165,6 +165,13 @@ def without_a_node():
         "127.0.0.1:0", status=3)
     for word in ("send", "rpc", "cast", "chat", "unpair", "monitor"):
         run("a", word, status=2)
+    phrase = {"input": "correct horse\n"}
+    saved = os.path.join(work, "saved")
+    run("a", "backup", "--passphrase-fd", "0", saved, status=0, **phrase)
+    for _ in range(2):
+        run("restored", "restore", "--passphrase-fd", "0", "-f", saved, status=0,
+            **phrase)
+    run("a", "restore", "--passphrase-fd", "0", saved, status=2, **phrase)
     run("a", "help", status=0)
     run("a", "help", "call", status=0)
     run("a", "--version", status=0)

@@ -53,7 +53,7 @@ key_of()
     sed -n 's/^key //p' "$work/key.out"
 }
 
-count=31
+count=34
 [ -z "${BARREL-}" ] || count=$((count + 12))
 [ ! -x "$examples/example-nearby" ] || count=$((count + 1))
 echo "1..$count"
@@ -237,6 +237,17 @@ ok $? "trust: what is no key is refused"
 "$trust" "$work/owner" remove "the client" &&
     [[ $("$trust" "$work/owner") != *client* ]]
 ok $? "trust: and taken out by its label"
+
+backup=$examples/example-backup
+"$backup" "$work/owner" save "$work/owner.pn" <<<"correct horse" >"$work/backup.out" &&
+    grep -q '^saved .* files$' "$work/backup.out"
+ok $? "backup: is saved"
+"$backup" "$work/again" load "$work/owner.pn" <<<"correct horse" &&
+    [ "$("$trust" "$work/again")" = "$("$trust" "$work/owner")" ]
+ok $? "backup: and loaded"
+"$backup" "$work/third" load "$work/owner.pn" <<<"wrong horse" 2>"$work/backup.err"
+[ $? -eq 1 ] && grep -q '^AUTH' "$work/backup.err" && [ ! -e "$work/third" ]
+ok $? "backup: a wrong passphrase makes nothing"
 
 "$examples/example-terms" >"$work/terms.out" 2>&1
 cat >"$work/want" <<'END'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Goal (FI-1): a process that is killed at any system call while making an identity,
-# pairing or unpairing leaves the old or the new state; the key is never lost, the next
+# pairing, unpairing or restoring a backup leaves the old or the new state; the key is never lost, the next
 # start removes temporary files, and the next edit works.
 # usage: faults_kill.sh STORE_TOOL
 set -u
@@ -79,7 +79,20 @@ if [ "$old" = "$paired" ] || [ "$old" = "$unpaired" ]; then
     result "kill/states_differ" "old $old, paired $paired, unpaired $unpaired"
 fi
 
+# A backup of another state, to be restored over this one.
+fresh
+"$tool" "$work/d" unpair "$BEN"
+"$tool" "$work/d" backup "$work/backup"
+restored=$(state "$work/d")
+
 kill_everywhere init empty "" init
 kill_everywhere pair base "$paired" pair "$CAT"
 kill_everywhere unpair base "$unpaired" unpair "$ANN"
+kill_everywhere restore base "$restored" restore "$work/backup"
+# None of them has removed what was there before.
+wrong=
+for dir in "$work"/d.old-*; do
+    [ "$(state "$dir")" = "$old" ] || wrong="$wrong $dir"
+done
+result "kill/restore/old_is_kept" "$wrong"
 finish

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/slice.h"
 #include "crypto/crypto.h"
 #include "harness.h"
 
@@ -407,6 +408,43 @@ static void test_secret_equal(void **state)
     assert_memory_equal(a, b, sizeof(a));
 }
 
+/* ---- scrypt (RFC 7914, section 12; the first 32 bytes of each) ------------
+ */
+
+typedef struct scrypt_row {
+    const char *name;
+    const char *passphrase;
+    const char *salt;
+    unsigned log_n;
+    uint32_t r;
+    uint32_t p;
+    const char *want;
+} scrypt_row;
+
+static const scrypt_row scrypt_rows[] = {
+    {"empty", "", "", 4, 1, 1,
+        "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442"},
+    {"nacl", "password", "NaCl", 10, 8, 16,
+        "fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b373162"},
+    {"chloride", "pleaseletmein", "SodiumChloride", 14, 8, 1,
+        "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2"},
+};
+
+static void test_scrypt(void **state)
+{
+    const scrypt_row *row = *state;
+    pn_secret_key key;
+    size_t n;
+    uint8_t *want = pn_unhex(row->want, &n);
+
+    assert_int_equal(
+        pn_scrypt(pn_slice_of(row->passphrase), pn_slice_of(row->salt),
+            row->log_n, row->r, row->p, &key),
+        PN_OK);
+    pn_assert_bytes(key.bytes, sizeof(key.bytes), want, n);
+    free(want);
+}
+
 int main(void)
 {
     json_t *root = pn_vectors("identity.json");
@@ -432,6 +470,10 @@ int main(void)
     pn_test_add("crypto/aead/every_bit", test_aead_every_bit, NULL);
     pn_test_add("crypto/aead/context_has_no_memory",
         test_aead_context_has_no_memory, NULL);
+    for (size_t i = 0; i < sizeof(scrypt_rows) / sizeof(scrypt_rows[0]); i++) {
+        pn_test_addf(test_scrypt, (void *)(uintptr_t)&scrypt_rows[i],
+            "crypto/scrypt/%s", scrypt_rows[i].name);
+    }
     pn_test_add("crypto/random", test_random, NULL);
     pn_test_add("crypto/secret_equal", test_secret_equal, NULL);
     status = pn_test_run("crypto");

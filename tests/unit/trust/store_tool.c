@@ -3,17 +3,21 @@
  * A data directory from the command line, for the fault-injection scripts:
  *
  *     store-tool DIR init | pair KEY [LABEL] | unpair KEY | list
- *                | hold | serve
+ *                | hold | serve | backup FILE | restore FILE
  *
  * init and list print our key, list then one "KEY LABEL" per peer. hold takes
  * node.lock, says so and waits for the end of standard input. serve unpairs and
  * pairs by lines of standard input and answers each with the error's name and
- * whether the key is trusted in memory. Exit status: 0, or 1 with a sentence.
+ * whether the key is trusted in memory. backup and restore have a passphrase
+ * that is cheap to try; restore replaces what is there. Exit status: 0, or 1
+ * with a sentence.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/slice.h"
+#include "trust/backup_files.h"
 #include "trust/store.h"
 
 static pn_why error;
@@ -116,6 +120,18 @@ static int run(pn_store *store, int n, char **args)
     return 2;
 }
 
+/* These open the directory themselves. */
+static int back_up(const char *dir, const char *verb, const char *file)
+{
+    const pn_slice passphrase = pn_slice_of("store-tool");
+
+    return report(strcmp(verb, "backup") == 0
+                      ? pn_backup_write_costing(dir, file, true, passphrase,
+                          PN_BACKUP_LOG_N_MIN, NULL, NULL, &error)
+                      : pn_backup_restore(dir, file, true, passphrase, NULL,
+                          NULL, NULL, &error));
+}
+
 int main(int argc, char **argv)
 {
     pn_why warning;
@@ -126,6 +142,11 @@ int main(int argc, char **argv)
     if (argc < 3) {
         fprintf(stderr, "store-tool DIR VERB [KEY [LABEL]]\n");
         return 2;
+    }
+    if (argc == 4
+        && (strcmp(argv[2], "backup") == 0
+            || strcmp(argv[2], "restore") == 0)) {
+        return back_up(argv[1], argv[2], argv[3]);
     }
     err = pn_store_open(argv[1], &store, &error, &warning);
     if (err != PN_OK) {
