@@ -37,6 +37,26 @@ static int list(const char *dir, const pn_store *store,
     return 0;
 }
 
+/* Peers whose pairing waits for the other end. */
+static int list_pending(pn_store *store)
+{
+    char fingerprint[PN_FINGERPRINT_LEN + 1];
+    pn_why why = {0};
+    pn_store_peer *peers;
+    size_t n;
+    pn_err err = pn_store_list_pending(store, &peers, &n, &why);
+
+    if (err != PN_OK) {
+        return refuse(err, &why);
+    }
+    for (size_t i = 0; i < n; i++) {
+        pn_key_fingerprint(&peers[i].key, fingerprint);
+        printf("%s %s (not confirmed)\n", fingerprint, peers[i].label);
+    }
+    free(peers);
+    return 0;
+}
+
 static int add(pn_store *store, const char *key_text, const char *label)
 {
     pn_why why = {0};
@@ -84,6 +104,9 @@ int main(int argc, char **argv)
         status = refuse(err, &why);
     } else if (argc == 2) {
         status = list(argv[1], store, peers, n);
+        if (status == 0) {
+            status = list_pending(store);
+        }
     } else if (argc == 5 && strcmp(argv[2], "add") == 0) {
         status = add(store, argv[3], argv[4]);
     } else if (argc == 4 && strcmp(argv[2], "remove") == 0) {

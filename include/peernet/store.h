@@ -74,11 +74,11 @@ PN_API PN_MUST_USE pn_err pn_store_pair(pn_store *store,
     pn_why *ret_why);
 
 /**
- * Removes a peer and forgets its addresses. This store does not trust the peer
- * any more, also after an error: then the file still lists it, and the next
- * edit that succeeds removes it there.
- * Errors: PN_NOT_FOUND the peer was not paired; those of files.
- * Thread: the store's; waits up to 10 s for another editor.
+ * Removes a peer or a pending pairing, and forgets its addresses. This store
+ * does not trust the peer any more, also after an error: then the file still
+ * lists it, and the next edit that succeeds removes it there. Errors:
+ * PN_NOT_FOUND the peer was not paired; those of files. Thread: the store's;
+ * waits up to 10 s for another editor.
  */
 PN_API PN_MUST_USE pn_err pn_store_unpair(
     pn_store *store, const pn_public_key *key, pn_why *ret_why);
@@ -89,6 +89,18 @@ PN_API PN_MUST_USE pn_err pn_store_unpair(
  * Errors: those of files but PN_LOCKED. Thread: the store's.
  */
 PN_API PN_MUST_USE pn_err pn_store_peers(
+    pn_store *store, pn_store_peer **ret_peers, size_t *ret_n, pn_why *ret_why);
+
+/**
+ * Reads the pairings that our owner has confirmed and that wait for the other
+ * end: the next time that its node authenticates to ours, within 24 hours, it
+ * is paired. Until then such a key may do nothing. added_at_us is the time of
+ * our owner's yes, address is empty. pn_store_unpair ends the wait.
+ * Ownership: *ret_peers is the caller's to free().
+ * Errors: those of files but PN_LOCKED. Thread: the store's.
+ * Source: docs/PROTOCOL.md, section 10.5.
+ */
+PN_API PN_MUST_USE pn_err pn_store_list_pending(
     pn_store *store, pn_store_peer **ret_peers, size_t *ret_n, pn_why *ret_why);
 
 /**

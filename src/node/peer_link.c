@@ -401,8 +401,15 @@ static void link_flush_early(pn_peer_link *link)
 static bool on_is_trusted(void *user, const pn_public_key *key)
 {
     const pn_peer_link *link = user;
+    const bool is_trusted = pn_node_is_trusted(link->base.node, key);
 
-    return pn_node_is_trusted(link->base.node, key);
+    /* Only a dial shows that the other end has paired with us: as an initiator
+     * it sends M3 to the key that it expects (docs/PROTOCOL.md, section
+     * 10.5). */
+    if (!is_trusted && !link->base.is_dialled) {
+        pn_node_complete_pairing(link->base.node, key);
+    }
+    return is_trusted;
 }
 
 static void link_count_auth(pn_peer_link *link)

@@ -10,6 +10,7 @@
 #include "base/grow.h"
 #include "base/mutant.h"
 #include "node/node_internal.h"
+#include "os/clock.h"
 
 pn_peer *pn_node_find_peer(pn_node *node, const pn_public_key *key)
 {
@@ -235,6 +236,8 @@ static pn_err peers_sync(pn_node *node, bool is_change)
     if (peers->n > 1) {
         qsort(peers->list, peers->n, sizeof(pn_peer *), by_age);
     }
+    pn_full(node)->trust.pending = *pn_store_pending(
+        pn_full(node)->trust.store);
     pn_node_wake(node);
     return err;
 }
@@ -468,6 +471,58 @@ pn_err pn_unpair(pn_node *node, const pn_public_key *key)
     pn_node_unlock(node);
     store_leave(node);
     return err;
+}
+
+/* ---- completing a pairing (a worker writes) ------------------------------ */
+
+typedef struct complete_job {
+    pn_job job;
+    pn_public_key key;
+} complete_job;
+
+static void on_complete(pn_node *node, pn_job *job)
+{
+    complete_job *c = (complete_job *)(void *)job;
+    pn_why why = {0};
+    pn_err err;
+
+    pn_node_unlock(node);
+    err = store_lock(node);
+    if (err == PN_OK) {
+        err = pn_store_complete(pn_full(node)->trust.store, &c->key, &why);
+        pn_node_lock(node);
+        if (err == PN_OK) {
+            (void)!peers_sync(node, true);
+        } else {
+            log_store_error(node, PN_LOG_NOT_PAIRED, err, &why);
+        }
+        pn_node_unlock(node);
+        store_unlock(node);
+    }
+    pn_node_lock(node);
+    free(c);
+}
+
+void pn_node_complete_pairing(pn_node *node, const pn_public_key *key)
+{
+    pn_pending_list *pending = &pn_full(node)->trust.pending;
+    complete_job *c;
+
+    assert_locked(node);
+    if (pn_pending_find(pending, key, pn_wall_now_us() / 1000000) == NULL) {
+        return;
+    }
+    c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        return;
+    }
+    c->job.run = on_complete;
+    c->key = *key;
+    if (pn_dispatch_job(node, &c->job) != PN_OK) {
+        free(c);
+        return;
+    }
+    (void)pn_pending_remove(pending, key); /* once */
 }
 
 /* ---- remembering (a worker writes) ------------------------------------- */

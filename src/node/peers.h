@@ -46,10 +46,14 @@ typedef struct pn_node_trust {
     bool is_damaged;    /* the file could not be read again: no new peer */
     bool is_reload_due; /* the store was busy when its file changed */
     pn_err reload_err;  /* of the last reading, as it was told */
+    pn_pending_list pending;
 } pn_node_trust;
 
 pn_peer *pn_node_find_peer(pn_node *node, const pn_public_key *key);
 bool pn_node_is_trusted(pn_node *node, const pn_public_key *key);
+/* A key that is not trusted has dialled and authenticated: a pairing that waits
+ * for it is completed, and the peer's next dial is admitted. */
+void pn_node_complete_pairing(pn_node *node, const pn_public_key *key);
 PN_MUST_USE pn_err pn_node_load_peers(pn_node *node);
 void pn_node_peers_fini(pn_node *node);
 extern const pn_reg_callbacks pn_node_registry_callbacks;

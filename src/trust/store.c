@@ -294,6 +294,7 @@ static pn_err load(
         pn_store_adopt(store, &trust);
         store->is_changed = false;
         load_addresses(store, warning);
+        pn_store_load_pending(store);
     }
     if (err == PN_OK && is_new && store->trust.n_entries > 0) {
         pn_guarded_warn(&store->dir, warning, IDENTITY,
@@ -509,6 +510,7 @@ pn_err pn_store_reload(pn_store *store, bool *ret_changed, pn_why *ret_why)
     }
     pn_store_adopt(store, &trust);
     load_addresses(store, NULL);
+    pn_store_load_pending(store);
     if (ret_changed != NULL) {
         *ret_changed = store->is_changed;
     }
@@ -524,5 +526,6 @@ pn_guarded_dir *pn_store_dir(pn_store *store)
 bool pn_store_is_watched(const char *name)
 {
     return strcmp(name, PN_STORE_TRUST) == 0
-           || strcmp(name, PN_STORE_ADDRESSES) == 0;
+           || strcmp(name, PN_STORE_ADDRESSES) == 0
+           || strcmp(name, PN_STORE_PENDING) == 0;
 }

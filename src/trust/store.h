@@ -6,10 +6,10 @@
  *
  * One thread at a time uses a store; the node's lock or loop ensures that.
  *
- * Files: identity.keys and trust.bin in the originals' formats; addresses, of
- * our own; node.lock, held by the node that speaks with the identity;
- * edit.lock, held for the milliseconds of an edit. FILE.bak is the state before
- * the last edit.
+ * Files: identity.keys and trust.bin in the originals' formats; addresses and
+ * pending, of our own; node.lock, held by the node that speaks with the
+ * identity; edit.lock, held for the milliseconds of an edit. FILE.bak is the
+ * state before the last edit.
  */
 #ifndef PN_TRUST_STORE_H
 #define PN_TRUST_STORE_H
@@ -19,6 +19,7 @@
 #include "crypto/crypto.h"
 #include "trust/addresses.h"
 #include "trust/guarded_watch.h"
+#include "trust/pending.h"
 #include "trust/trust_list.h"
 
 #define PN_STORE_MAX_PEERS 1024
@@ -70,7 +71,7 @@ PN_MUST_USE pn_err pn_store_reload(
     pn_store *store, bool *ret_changed, pn_why *ret_why);
 
 /* For trust/guarded_watch.h: the directory, owned by the store, and whether a
- * file of this name is trust.bin or addresses. */
+ * file of this name is trust.bin, addresses or pending. */
 pn_guarded_dir *pn_store_dir(pn_store *store);
 bool pn_store_is_watched(const char *name);
 
@@ -91,5 +92,22 @@ size_t pn_store_addresses(const pn_store *store, const pn_public_key *key,
  */
 PN_MUST_USE pn_err pn_store_remember(
     pn_store *store, const pn_public_key *key, const char *address);
+
+/*
+ * Pairings that our owner has confirmed and whose other end was not heard again
+ * (trust/pending.h), in memory; valid as pn_store_trust.
+ */
+const pn_pending_list *pn_store_pending(const pn_store *store);
+/* Keeps one, on disk first. label may be NULL. Errors: PN_INVALID our own key,
+ * or a bad label; those of files. */
+PN_MUST_USE pn_err pn_store_pend(pn_store *store, const pn_public_key *key,
+    const char *label, pn_why *ret_why);
+/* Forgets one. Errors: PN_NOT_FOUND without a sentence; those of files. */
+PN_MUST_USE pn_err pn_store_unpend(
+    pn_store *store, const pn_public_key *key, pn_why *ret_why);
+/* The key has authenticated: its record on disk becomes a peer. Errors:
+ * PN_NOT_FOUND there is none, or its time is over; those of pn_store_pair. */
+PN_MUST_USE pn_err pn_store_complete(
+    pn_store *store, const pn_public_key *key, pn_why *ret_why);
 
 #endif

@@ -324,19 +324,58 @@ pn_err pn_store_unpair(
 {
     const bool was_known = is_cut(store, key)
                            || pn_trust_list_find(&store->trust, key) != NULL;
+    bool was_pending;
     pn_err err;
 
     pn_why_clear(ret_why);
+    was_pending = PN_SAFEGUARD(pending_unpair)
+                  && pn_store_unpend(store, key, NULL) == PN_OK;
     err = remove_on_disk(store, key, ret_why);
     if (err == PN_NOT_FOUND) {
-        return was_known ? PN_OK
-                         : pn_guarded_fail(&store->dir, ret_why, PN_NOT_FOUND,
-                             "", "this peer is not paired");
+        return was_known || was_pending
+                   ? PN_OK
+                   : pn_guarded_fail(&store->dir, ret_why, PN_NOT_FOUND, "",
+                       "this peer is not paired");
     }
     /* A peer that was unpaired does not stay paired because a disk failed. */
     if (PN_REFUSE_IF(store_unpair_memory, err != PN_OK)
         && cut_off(store, key) != PN_OK) {
         return PN_NOMEM;
     }
+    return err;
+}
+
+/* ---- pending pairings -----------------------------------------------------
+ */
+
+pn_err pn_store_complete(
+    pn_store *store, const pn_public_key *key, pn_why *ret_why)
+{
+    const pn_pending *record;
+    pn_pending_list list;
+    edit e = {0};
+    pn_err err;
+
+    pn_why_clear(ret_why);
+    err = edit_begin(store, &e, ret_why);
+    if (err != PN_OK) {
+        return err;
+    }
+    err = pn_store_read_pending(store, &list, ret_why);
+    if (err == PN_OK) {
+        record = pn_pending_find(&list, key, pn_wall_now_us() / 1000000);
+        err = record == NULL
+                  ? PN_NOT_FOUND
+                  : add_peer(store, &e, key,
+                      record->label[0] == '\0' ? NULL : record->label, ret_why);
+    }
+    if (err == PN_OK) {
+        err = edit_commit(store, &e, ret_why);
+    }
+    if (err == PN_OK && pn_pending_remove(&list, key)) {
+        /* A record that stays is of a key that is paired, and expires. */
+        (void)!pn_store_write_pending(store, &list, NULL);
+    }
+    edit_end(&e);
     return err;
 }

@@ -5,9 +5,11 @@
 
 #include "guarded_dir.h"
 #include "store.h"
+#include "trust/pending.h"
 
 #define PN_STORE_TRUST "trust.bin"
 #define PN_STORE_ADDRESSES "addresses"
+#define PN_STORE_PENDING "pending"
 
 struct pn_store {
     pn_guarded_dir dir;
@@ -24,6 +26,7 @@ struct pn_store {
     bool is_changed; /* trust differs from what the last reload showed */
 
     pn_address_list addresses;
+    pn_pending_list pending;
 };
 
 extern const pn_guarded_format pn_store_trust_format;
@@ -45,5 +48,14 @@ void pn_store_adopt(pn_store *store, pn_trust_list *list);
  * *ret_list on an error. */
 PN_MUST_USE pn_err pn_store_read_addresses(const pn_store *store,
     pn_address_list *ret_list, pn_why *ret_why, pn_why *warning);
+
+/* The same for pending; and writing it under edit.lock, without what is over.
+ */
+PN_MUST_USE pn_err pn_store_read_pending(
+    const pn_store *store, pn_pending_list *ret_list, pn_why *ret_why);
+PN_MUST_USE pn_err pn_store_write_pending(
+    pn_store *store, pn_pending_list *list, pn_why *ret_why);
+/* Into memory; a damaged file is an empty list. */
+void pn_store_load_pending(pn_store *store);
 
 #endif

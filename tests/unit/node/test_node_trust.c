@@ -106,6 +106,53 @@ static void test_node_t25_nothing_after_unpair(void **state)
     two_nodes_close(&t);
 }
 
+/* PAIR-2: bob's owner said yes and alice's yes was lost, but alice has stored.
+ * Her dial completes it, and gave her nothing before. */
+static void test_node_pending_completes(void **state)
+{
+    char address[32];
+    pn_why why = {0};
+    pn_store *store;
+    two_nodes t;
+
+    (void)state;
+    two_nodes_open_apart(&t, NULL);
+    assert_int_equal(pn_unpair(t.bob, &t.alice_key), PN_OK);
+    assert_int_equal(pn_store_open(t.bob_dir, &store, &why, NULL), PN_OK);
+    assert_int_equal(pn_store_pend(store, &t.alice_key, "alice", &why), PN_OK);
+    node_address(t.bob, address);
+    assert_int_equal(pn_pair_at(t.alice, &t.bob_key, NULL, address), PN_OK);
+    two_nodes_wait(two_nodes_are_linked, &t);
+    assert_int_equal(
+        pn_store_complete(store, &t.alice_key, &why), PN_NOT_FOUND);
+    pn_store_close(store);
+    two_nodes_close(&t);
+}
+
+/* A record of one key lets no other in. */
+static void test_node_pending_of_another(void **state)
+{
+    pn_public_key other;
+    char address[32];
+    pn_why why = {0};
+    pn_store *store;
+    two_nodes t;
+
+    (void)state;
+    two_nodes_open_apart(&t, NULL);
+    assert_int_equal(pn_unpair(t.bob, &t.alice_key), PN_OK);
+    assert_int_equal(pn_store_open(t.bob_dir, &store, &why, NULL), PN_OK);
+    other = t.alice_key;
+    other.bytes[0] ^= 1;
+    assert_int_equal(pn_store_pend(store, &other, NULL, &why), PN_OK);
+    node_address(t.bob, address);
+    assert_int_equal(pn_pair_at(t.alice, &t.bob_key, NULL, address), PN_OK);
+    two_nodes_wait_event(&t, PN_EVENT_DIAL_FAILED, 1);
+    assert_false(pn_connected(t.bob, &t.alice_key));
+    pn_store_close(store);
+    two_nodes_close(&t);
+}
+
 /* Another process edits the trust list: the node sees it at once. */
 static void test_node_trust_edited_elsewhere(void **state)
 {
@@ -426,6 +473,8 @@ int main(void)
         test_node_t25_unpair_ends_the_link, NULL);
     pn_test_add("node/t25/nothing_after_unpair",
         test_node_t25_nothing_after_unpair, NULL);
+    pn_test_add("node/pending/completes", test_node_pending_completes, NULL);
+    pn_test_add("node/pending/of_another", test_node_pending_of_another, NULL);
     pn_test_add(
         "node/trust/edited_elsewhere", test_node_trust_edited_elsewhere, NULL);
     pn_test_add("node/trust/slow_editor", test_node_slow_editor, NULL);
