@@ -12,6 +12,7 @@
 #include "peername.h"
 #include "program/handlers.h"
 #include "program/program_find.h"
+#include "run_service.h"
 #include "json/jsonout.h"
 
 #define MAX_EXPOSED 64
@@ -108,6 +109,7 @@ typedef struct running {
     cli_handlers *handlers;
     cli_barrel_setup barrel;
     bool has_barrel;
+    cli_run_service service;
     exposed_program programs[MAX_EXPOSED];
     size_t n_programs;
     allowance allowances[CLI_MAX_OPTIONS];
@@ -713,6 +715,7 @@ static cli_exit open_all(running *r)
  * and then ends the process at once. */
 static void close_all(running *r)
 {
+    cli_run_service_stopping(&r->service);
     if (r->session != NULL) {
         cli_end_signals_stop(&r->session->signals);
     }
@@ -745,6 +748,7 @@ cli_exit cli_cmd_run(const cli_app *app)
     }
     if (status == CLI_OK) {
         print_ready(&r);
+        cli_run_service_ready(&r.service, &r.session->loop, r.hub);
         while (r.session->signal == 0) {
             (void)uv_run(&r.session->loop, UV_RUN_ONCE);
         }
