@@ -16,7 +16,7 @@
 #include "json/jsonout.h"
 
 #define MAX_EXPOSED 64
-#define MAX_NAME 520 /* of a function: module, name and arity */
+#define MAX_NAME CLI_PROGRAM_NAME_CAP
 #define MAX_ARGS 32
 /* Most bytes of a program's output: room for JSON of the largest message, 1 MiB
  * over PeerNet and 16 MiB over Barrel. */
@@ -106,12 +106,14 @@ typedef struct running {
     cli_hub *hub; /* the session's */
     cli_control *control;
     char canonical_dir[PATH_MAX]; /* where the link to its socket is */
+    cli_starter *starter;
     cli_handlers *handlers;
     cli_barrel_setup barrel;
     bool has_barrel;
     cli_run_service service;
     exposed_program programs[MAX_EXPOSED];
     size_t n_programs;
+    const cli_program *table[MAX_EXPOSED + 1]; /* of the starter */
     allowance allowances[CLI_MAX_OPTIONS];
     size_t n_allowances;
 } running;
@@ -237,10 +239,10 @@ static cli_exit add_program(running *r, const char *word, bool is_function)
     }
     /* argv[0] is the program's name as the command line has it. */
     p->argv[0] = (char *)(uintptr_t)program;
-    p->exposed = (cli_exposed){.name = p->name,
-        .max_input = MAX_INPUT_BYTES,
+    p->exposed = (cli_exposed){.max_input = MAX_INPUT_BYTES,
         .is_function = is_function,
-        .program = {.path = p->path,
+        .program = {.name = p->name,
+            .path = p->path,
             .argv = p->argv,
             .timeout_ms = r->options.program_timeout_ms,
             .max_output = cli_args_flag(r->app->args, "barrel")
@@ -386,6 +388,25 @@ static cli_exit read_exposures(running *r)
         }
     }
     return status == CLI_OK ? check_allowed(r) : status;
+}
+
+/* docs/THREATS.md, T14 and T39: the process that starts programs has nothing of
+ * the node but their table. */
+static cli_exit fork_starter(running *r)
+{
+    cli_starter_options options;
+
+    for (size_t i = 0; i < r->n_programs; i++) {
+        r->table[i] = &r->programs[i].exposed.program;
+    }
+    cli_starter_options_init(&options);
+    options.programs = r->table;
+    r->starter = cli_starter_new(&options);
+    return r->starter != NULL
+               ? CLI_OK
+               : cli_fail(r->app, CLI_LOCAL,
+                   "cannot start the process that starts programs: %s",
+                   strerror(errno));
 }
 
 /* ---- exposing ----------------------------------------------------------- */
@@ -699,7 +720,7 @@ static cli_exit open_all(running *r)
         return status;
     }
     r->hub = r->session->hub;
-    r->handlers = cli_handlers_new(&r->session->loop, r->hub);
+    r->handlers = cli_handlers_new(&r->session->loop, r->hub, r->starter);
     if (r->handlers == NULL) {
         return fail_err(r, "run", PN_NOMEM);
     }
@@ -724,6 +745,7 @@ static void close_all(running *r)
     }
     cli_control_close(r->control);
     cli_handlers_close(r->handlers);
+    cli_starter_free(r->starter);
     cli_session_close(r->session);
     cli_handlers_free(r->handlers);
 }
@@ -737,6 +759,9 @@ cli_exit cli_cmd_run(const cli_app *app)
     r.options = (run_options){
         .program_timeout_ms = 30000, .announce_ms = 5000, .control = true};
     status = read_exposures(&r);
+    if (status == CLI_OK) {
+        status = fork_starter(&r);
+    }
     if (status != CLI_OK) {
         return status;
     }

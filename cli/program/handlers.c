@@ -7,6 +7,7 @@
  */
 #include "handlers.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,8 @@ static void refuse(running *r, const char *reason)
 
 static void log_bad_output(const running *r, const char *why)
 {
-    cli_log("peernet: warning: %s: standard output: %s", r->exposed->name, why);
+    cli_log("peernet: warning: %s: standard output: %s",
+        r->exposed->program.name, why);
 }
 
 /* No output at all means `ok`, where it is JSON. Any thread. */
@@ -146,7 +148,7 @@ static void reply(running *r, const cli_program_result *result)
 /* Logs a failure for the owner, because a cast has no answer. */
 static void log_failure(const running *r, const cli_program_result *result)
 {
-    const char *name = r->exposed->name;
+    const char *name = r->exposed->program.name;
 
     switch (result->outcome) {
     case CLI_PROGRAM_EXITED:
@@ -165,10 +167,14 @@ static void log_failure(const running *r, const cli_program_result *result)
         break;
     case CLI_PROGRAM_NOT_STARTED:
         cli_log("peernet: error: %s: not started: %s", name,
-            strerror(result->status));
+            result->status == EPIPE
+                ? "the process that starts programs has ended: the node must "
+                  "be started again"
+                : strerror(result->status));
         break;
     case CLI_PROGRAM_LOST:
-        cli_log("peernet: warning: %s: ended, but its exit status is not known",
+        cli_log("peernet: error: %s: ended with the process that starts "
+                "programs: the node must be started again",
             name);
         break;
     case CLI_PROGRAM_CANCELLED:
@@ -246,7 +252,6 @@ static void run_program(running *r)
         .program = &r->exposed->program,
         .peer = key,
         .label = pn_request_label(r->request),
-        .handle = r->exposed->name,
         .family = caller->family == PN_FAMILY_BARREL ? "barrel" : "peernet",
         .input = &r->input,
         .is_wanted = is_wanted,
@@ -394,7 +399,8 @@ static void on_stderr(
 
 /* ---- life --------------------------------------------------------------- */
 
-cli_handlers *cli_handlers_new(uv_loop_t *loop, cli_hub *hub)
+cli_handlers *cli_handlers_new(
+    uv_loop_t *loop, cli_hub *hub, cli_starter *starter)
 {
     cli_handlers *handlers = calloc(1, sizeof(*handlers));
     cli_programs_options options;
@@ -410,7 +416,7 @@ cli_handlers *cli_handlers_new(uv_loop_t *loop, cli_hub *hub)
         || pthread_mutex_init(&handlers->lock, NULL) != 0) {
         goto fail;
     }
-    handlers->programs = cli_programs_new(loop, &options);
+    handlers->programs = cli_programs_new(loop, starter, &options);
     if (handlers->programs == NULL
         || uv_async_init(loop, &handlers->arrival, on_arrival) != 0) {
         goto fail;
@@ -443,11 +449,11 @@ pn_err cli_handlers_expose(cli_handlers *handlers, cli_exposed *exposed)
 
     exposed->handlers = handlers;
     options_for(&options, exposed->program.timeout_ms);
-    if (strcmp(exposed->name, "chat") == 0) {
+    if (strcmp(exposed->program.name, "chat") == 0) {
         cli_hub_take_chat(handlers->hub);
     }
-    return pn_expose(cli_hub_node(handlers->hub), exposed->name, on_request,
-        exposed, &options);
+    return pn_expose(cli_hub_node(handlers->hub), exposed->program.name,
+        on_request, exposed, &options);
 }
 
 pn_err cli_handlers_serve(cli_handlers *handlers, uint32_t timeout_ms)

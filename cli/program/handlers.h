@@ -11,7 +11,6 @@ typedef struct cli_handlers cli_handlers;
 /* One --expose or --export NAME=PROGRAM, with its --arg and --text. */
 typedef struct cli_exposed {
     cli_handlers *handlers; /* set when it is exposed */
-    const char *name;
     cli_program program;
     size_t max_input; /* bytes that a call may become on standard input */
     bool is_function; /* the argument is a list of arguments */
@@ -25,9 +24,11 @@ typedef struct cli_function {
     unsigned arity;
 } cli_function;
 
-/* Programs run on loop; exposed stays the caller's until free. NULL: no
+/* Programs run on loop; exposed stays the caller's until free. starter is the
+ * caller's, has the programs that will be exposed, and outlives close. NULL: no
  * memory. */
-cli_handlers *cli_handlers_new(uv_loop_t *loop, cli_hub *hub);
+cli_handlers *cli_handlers_new(
+    uv_loop_t *loop, cli_hub *hub, cli_starter *starter);
 /* Exposes a program, closed: grants follow. Errors: as pn_expose. */
 PN_MUST_USE pn_err cli_handlers_expose(
     cli_handlers *handlers, cli_exposed *exposed);
