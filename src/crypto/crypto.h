@@ -63,6 +63,11 @@ PN_MUST_USE pn_err pn_hkdf2_sha256(const uint8_t salt[static PN_HASH_LEN],
     const uint8_t *ikm, size_t ikm_len, uint8_t ret_1[static PN_HASH_LEN],
     uint8_t ret_2[static PN_HASH_LEN]);
 
+/* The same with three outputs; ret_1 may be salt itself. */
+PN_MUST_USE pn_err pn_hkdf3_sha256(const uint8_t salt[static PN_HASH_LEN],
+    const uint8_t *ikm, size_t ikm_len, uint8_t ret_1[static PN_HASH_LEN],
+    uint8_t ret_2[static PN_HASH_LEN], uint8_t ret_3[static PN_HASH_LEN]);
+
 /* The public key of 32 secret bytes; any bytes are a secret. Errors: PN_SYS.
  * Source: RFC 7748, section 5. */
 PN_MUST_USE pn_err pn_x25519_public(

@@ -50,32 +50,50 @@ pn_err pn_hmac_sha256(uint8_t ret_mac[static PN_HASH_LEN], const uint8_t *key,
     return ok ? PN_OK : PN_SYS;
 }
 
-/* Extract (RFC 5869, section 2.2), then Expand (section 2.3) to two blocks. */
-static bool hkdf2(EVP_MAC_CTX *ctx, const uint8_t *salt, const uint8_t *ikm,
-    size_t ikm_len, uint8_t *ret_1, uint8_t *ret_2)
+/* Extract (RFC 5869, section 2.2), then Expand (section 2.3) to n blocks. */
+static bool hkdf(EVP_MAC_CTX *ctx, const uint8_t *salt, const uint8_t *ikm,
+    size_t ikm_len, uint8_t *const *ret_blocks, uint8_t n)
 {
     uint8_t key[PN_HASH_LEN];
-    uint8_t block[PN_HASH_LEN + 1] = {1};
-    bool ok = hmac(ctx, key, salt, PN_HASH_LEN, ikm, ikm_len)
-              && hmac(ctx, ret_1, key, sizeof(key), block, 1);
+    uint8_t block[PN_HASH_LEN + 1];
+    size_t before = 0; /* of the last block, in front of the counter */
+    bool ok = hmac(ctx, key, salt, PN_HASH_LEN, ikm, ikm_len);
 
-    if (ok) {
-        memcpy(block, ret_1, PN_HASH_LEN);
-        block[PN_HASH_LEN] = 2;
-        ok = hmac(ctx, ret_2, key, sizeof(key), block, sizeof(block));
+    for (uint8_t i = 0; ok && i < n; i++) {
+        block[before] = (uint8_t)(i + 1);
+        ok = hmac(ctx, ret_blocks[i], key, sizeof(key), block, before + 1);
+        memcpy(block, ret_blocks[i], PN_HASH_LEN);
+        before = PN_HASH_LEN;
     }
     pn_wipe(key, sizeof(key));
     pn_wipe(block, sizeof(block));
     return ok;
 }
 
+static pn_err hkdf_sha256(const uint8_t *salt, const uint8_t *ikm,
+    size_t ikm_len, uint8_t *const *ret_blocks, uint8_t n)
+{
+    EVP_MAC_CTX *ctx = hmac_new();
+    bool ok = ctx != NULL && hkdf(ctx, salt, ikm, ikm_len, ret_blocks, n);
+
+    EVP_MAC_CTX_free(ctx);
+    return ok ? PN_OK : PN_SYS;
+}
+
 pn_err pn_hkdf2_sha256(const uint8_t salt[static PN_HASH_LEN],
     const uint8_t *ikm, size_t ikm_len, uint8_t ret_1[static PN_HASH_LEN],
     uint8_t ret_2[static PN_HASH_LEN])
 {
-    EVP_MAC_CTX *ctx = hmac_new();
-    bool ok = ctx != NULL && hkdf2(ctx, salt, ikm, ikm_len, ret_1, ret_2);
+    uint8_t *const blocks[] = {ret_1, ret_2};
 
-    EVP_MAC_CTX_free(ctx);
-    return ok ? PN_OK : PN_SYS;
+    return hkdf_sha256(salt, ikm, ikm_len, blocks, 2);
+}
+
+pn_err pn_hkdf3_sha256(const uint8_t salt[static PN_HASH_LEN],
+    const uint8_t *ikm, size_t ikm_len, uint8_t ret_1[static PN_HASH_LEN],
+    uint8_t ret_2[static PN_HASH_LEN], uint8_t ret_3[static PN_HASH_LEN])
+{
+    uint8_t *const blocks[] = {ret_1, ret_2, ret_3};
+
+    return hkdf_sha256(salt, ikm, ikm_len, blocks, 3);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HandshakeState: Noise revision 34, section 5.3, for the XX pattern (section
- * 7.5). Writing and reading run one loop over the tokens of a message.
+ * HandshakeState: Noise revision 34, section 5.3, for the patterns XX (section
+ * 7.5) and XXpsk3 (section 9). Writing and reading run one loop over the tokens
+ * of a message.
  */
 #include <string.h>
 
@@ -13,22 +14,46 @@
  * 3). */
 #define MESSAGE_MAX 65535
 
-typedef enum token { END, E, S, EE, ES, SE } token;
+typedef enum token { END, E, S, EE, ES, SE, PSK } token;
 
 /*
  * XX:
  *   -> e
  *   <- e, ee, s, es
  *   -> s, se
+ * XXpsk3 has psk at the end of the third message, and mixes each e into the key
+ * as well (Noise, section 9.2).
  */
 #define N_MESSAGES 3
-static const token xx[N_MESSAGES][5] = {
-    {E, END},
-    {E, EE, S, ES, END},
-    {S, SE, END},
+typedef struct pattern {
+    const char *name; /* of the protocol */
+    token messages[N_MESSAGES][5];
+} pattern;
+
+static const pattern xx = {
+    .name = "Noise_XX_25519_ChaChaPoly_SHA256",
+    .messages =
+        {
+            {E, END},
+            {E, EE, S, ES, END},
+            {S, SE, END},
+        },
 };
 
-static const char protocol_name[] = "Noise_XX_25519_ChaChaPoly_SHA256";
+static const pattern xxpsk3 = {
+    .name = "Noise_XXpsk3_25519_ChaChaPoly_SHA256",
+    .messages =
+        {
+            {E, END},
+            {E, EE, S, ES, END},
+            {S, SE, PSK, END},
+        },
+};
+
+static const pattern *pattern_of(const pn_noise_profile *profile)
+{
+    return profile->is_psk3 ? &xxpsk3 : &xx;
+}
 
 /* A message that is being written or read. */
 typedef struct cursor {
@@ -42,6 +67,7 @@ pn_err pn_handshake_new(const pn_noise_profile *profile, bool initiator,
     const pn_key_pair *identity, const uint8_t *prologue, size_t prologue_len,
     const pn_env *env, pn_handshake **ret_handshake)
 {
+    const char *name = pattern_of(profile)->name;
     pn_handshake *h = pn_secure_alloc(sizeof(*h));
     pn_err err;
 
@@ -52,8 +78,7 @@ pn_err pn_handshake_new(const pn_noise_profile *profile, bool initiator,
     h->initiator = initiator;
     h->s = identity;
     h->env = env;
-    err = pn_symmetric_init(
-        &h->symmetric, protocol_name, sizeof(protocol_name) - 1);
+    err = pn_symmetric_init(&h->symmetric, name, strlen(name));
     if (err == PN_OK && profile->mix_prologue) {
         err = pn_symmetric_mix_hash(&h->symmetric, prologue, prologue_len);
     }
@@ -123,6 +148,29 @@ static pn_err mix_dh(pn_handshake *h, token t)
     return err;
 }
 
+/* Token e for either end. With a pre-shared key the ephemeral also makes the
+ * key, so that no two messages are sealed with one (Noise, section 9.2). */
+static pn_err mix_e(pn_handshake *h, const pn_public_key *e)
+{
+    pn_err err = pn_symmetric_mix_hash(&h->symmetric, e->bytes, PN_KEY_LEN);
+
+    if (err == PN_OK && h->profile->is_psk3 && PN_SAFEGUARD(noise_psk_e)) {
+        err = pn_symmetric_mix_key(&h->symmetric, e->bytes);
+    }
+    return err;
+}
+
+/* Token psk (Noise, section 9.2). */
+static pn_err mix_psk(pn_handshake *h)
+{
+    if (PN_REFUSE_IF(noise_psk_missing, !h->has_psk)) {
+        return PN_STATE;
+    }
+    return PN_SAFEGUARD(noise_psk)
+               ? pn_symmetric_mix_key_and_hash(&h->symmetric, &h->psk)
+               : PN_OK;
+}
+
 static pn_err write_e(pn_handshake *h, cursor *c)
 {
     pn_err err;
@@ -149,8 +197,7 @@ static pn_err write_e(pn_handshake *h, cursor *c)
             !h->initiator && is_same_key(&h->re, &h->e.public_key))) {
         return PN_AUTH;
     }
-    return pn_symmetric_mix_hash(
-        &h->symmetric, h->e.public_key.bytes, PN_KEY_LEN);
+    return mix_e(h, &h->e.public_key);
 }
 
 static pn_err read_e(pn_handshake *h, cursor *c)
@@ -165,7 +212,7 @@ static pn_err read_e(pn_handshake *h, cursor *c)
             h->initiator && is_same_key(&h->re, &h->e.public_key))) {
         return PN_AUTH;
     }
-    return pn_symmetric_mix_hash(&h->symmetric, h->re.bytes, PN_KEY_LEN);
+    return mix_e(h, &h->re);
 }
 
 static pn_err write_s(pn_handshake *h, cursor *c)
@@ -215,6 +262,8 @@ static pn_err do_token(pn_handshake *h, token t, cursor *c)
     case ES:
     case SE:
         return mix_dh(h, t);
+    case PSK:
+        return mix_psk(h);
     case END:
         break;
     }
@@ -223,7 +272,7 @@ static pn_err do_token(pn_handshake *h, token t, cursor *c)
 
 static pn_err do_tokens(pn_handshake *h, cursor *c)
 {
-    const token *t = xx[h->n_messages];
+    const token *t = pattern_of(h->profile)->messages[h->n_messages];
     pn_err err = PN_OK;
 
     assert(h->n_messages < N_MESSAGES && !h->is_split);
@@ -295,7 +344,14 @@ static pn_err die(pn_handshake *h, pn_err err)
     h->e_dh = NULL;
     pn_symmetric_fini(&h->symmetric);
     pn_wipe(&h->e.secret, sizeof(h->e.secret));
+    pn_wipe(&h->psk, sizeof(h->psk));
     return err;
+}
+
+void pn_handshake_set_psk(pn_handshake *h, const pn_secret_key *psk)
+{
+    h->psk = *psk;
+    h->has_psk = true;
 }
 
 pn_err pn_handshake_write(pn_handshake *h, const uint8_t *payload,
@@ -384,5 +440,6 @@ pn_err pn_handshake_split(
     pn_wipe(h->symmetric.ck, sizeof(h->symmetric.ck));
     pn_wipe(&h->symmetric.k, sizeof(h->symmetric.k));
     pn_wipe(&h->e.secret, sizeof(h->e.secret));
+    pn_wipe(&h->psk, sizeof(h->psk));
     return PN_OK;
 }

@@ -16,6 +16,8 @@ struct pn_handshake {
     pn_public_key rs;
     pn_public_key re;
     pn_symmetric symmetric;
+    pn_secret_key psk; /* profile->is_psk3 */
+    bool has_psk;
     bool initiator;
     bool is_dead;
     bool is_split;

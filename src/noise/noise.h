@@ -2,7 +2,8 @@
 /*
  * The part of the Noise Protocol Framework, revision 34, that PeerNet uses:
  * CipherState, SymmetricState and HandshakeState (sections 5.1 to 5.3), the XX
- * pattern (section 7.5) and one suite, 25519_ChaChaPoly_SHA256. Where PeerNet
+ * pattern (section 7.5), XXpsk3 (section 9) and one suite,
+ * 25519_ChaChaPoly_SHA256. Where PeerNet
  * 0.1.0 departs from the standard, a profile says so and this code follows the
  * profile.
  */
@@ -17,10 +18,12 @@ typedef struct pn_noise_profile {
     bool mix_prologue;            /* MixHash(prologue) at initialisation */
     bool mix_empty_clear_payload; /* MixHash of an empty payload without key */
     size_t max_message;           /* transport message with its tag */
+    bool is_psk3;                 /* the pattern is XXpsk3 (Noise, section 9) */
 } pn_noise_profile;
 
 extern const pn_noise_profile pn_noise_peernet_0_1;
 extern const pn_noise_profile pn_noise_standard; /* differs in nothing */
+extern const pn_noise_profile pn_noise_standard_psk3;
 
 /* ---- CipherState (5.1) ---- */
 typedef struct pn_cipher {
@@ -67,6 +70,10 @@ PN_MUST_USE pn_err pn_handshake_new(const pn_noise_profile *profile,
     bool initiator, const pn_key_pair *identity, const uint8_t *prologue,
     size_t prologue_len, const pn_env *env, pn_handshake **ret_handshake);
 void pn_handshake_free(pn_handshake *h); /* wipes; NULL is fine */
+
+/* XXpsk3: the pre-shared key, copied, before the third message is written or
+ * read; without one that is PN_STATE. */
+void pn_handshake_set_psk(pn_handshake *h, const pn_secret_key *psk);
 
 /*
  * WriteMessage: appends the next message with this payload to out (cap bytes).

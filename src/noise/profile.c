@@ -14,3 +14,10 @@ const pn_noise_profile pn_noise_standard = {
     .mix_empty_clear_payload = true,
     .max_message = 65535,
 };
+
+const pn_noise_profile pn_noise_standard_psk3 = {
+    .mix_prologue = true,
+    .mix_empty_clear_payload = true,
+    .max_message = 65535,
+    .is_psk3 = true,
+};

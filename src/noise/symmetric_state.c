@@ -38,6 +38,21 @@ pn_err pn_symmetric_mix_key(
     return err;
 }
 
+pn_err pn_symmetric_mix_key_and_hash(pn_symmetric *s, const pn_secret_key *psk)
+{
+    uint8_t hash[PN_HASH_LEN];
+    pn_err err = pn_hkdf3_sha256(
+        s->ck, psk->bytes, PN_KEY_LEN, s->ck, hash, s->k.bytes);
+
+    if (err == PN_OK) {
+        err = pn_symmetric_mix_hash(s, hash, sizeof(hash));
+    }
+    pn_wipe(hash, sizeof(hash));
+    s->n = 0;
+    s->has_key = err == PN_OK;
+    return err;
+}
+
 size_t pn_symmetric_overhead(const pn_symmetric *s)
 {
     return s->has_key ? PN_TAG_LEN : 0;

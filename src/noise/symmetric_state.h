@@ -27,6 +27,9 @@ PN_MUST_USE pn_err pn_symmetric_mix_hash(
     pn_symmetric *s, const uint8_t *data, size_t len);
 PN_MUST_USE pn_err pn_symmetric_mix_key(
     pn_symmetric *s, const uint8_t ikm[static PN_KEY_LEN]);
+/* MixKeyAndHash. */
+PN_MUST_USE pn_err pn_symmetric_mix_key_and_hash(
+    pn_symmetric *s, const pn_secret_key *psk);
 
 /* The bytes that encryption adds at this point: PN_TAG_LEN with a key, else
  * 0. */

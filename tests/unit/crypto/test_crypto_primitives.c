@@ -119,6 +119,35 @@ static void test_hkdf(void **state)
     free(want);
 }
 
+/* The third block by its definition (RFC 5869, section 2.3), the first two as
+ * above. */
+static void test_hkdf3(void **state)
+{
+    const uint8_t salt[PN_HASH_LEN] = {1, 2, 3};
+    const uint8_t ikm[] = {4, 5, 6, 7};
+    uint8_t two[2][PN_HASH_LEN];
+    uint8_t three[3][PN_HASH_LEN];
+    uint8_t prk[PN_HASH_LEN];
+    uint8_t block[PN_HASH_LEN + 1];
+    uint8_t want[PN_HASH_LEN];
+
+    (void)state;
+    memcpy(three[0], salt, sizeof(salt));
+    assert_int_equal(
+        pn_hkdf2_sha256(salt, ikm, sizeof(ikm), two[0], two[1]), PN_OK);
+    assert_int_equal(pn_hkdf3_sha256(three[0], ikm, sizeof(ikm), three[0],
+                         three[1], three[2]),
+        PN_OK);
+    assert_memory_equal(three, two, sizeof(two));
+    assert_int_equal(
+        pn_hmac_sha256(prk, salt, sizeof(salt), ikm, sizeof(ikm)), PN_OK);
+    memcpy(block, two[1], PN_HASH_LEN);
+    block[PN_HASH_LEN] = 3;
+    assert_int_equal(
+        pn_hmac_sha256(want, prk, sizeof(prk), block, sizeof(block)), PN_OK);
+    assert_memory_equal(three[2], want, sizeof(want));
+}
+
 /* ---- X25519 (RFC 7748) --------------------------------------------------- */
 
 static void from_hex(const char *hex, uint8_t out[static PN_KEY_LEN])
@@ -457,6 +486,7 @@ int main(void)
             "crypto/hmac/%s", hmac_rows[i].name);
     }
     pn_test_add("crypto/hkdf/rfc5869_a3", test_hkdf, NULL);
+    pn_test_add("crypto/hkdf/three", test_hkdf3, NULL);
     pn_test_add("crypto/x25519/rfc7748_5_2", test_x25519_5_2, NULL);
     pn_test_add("crypto/x25519/rfc7748_1000_times", test_x25519_iterated, NULL);
     pn_test_add("crypto/x25519/rfc7748_6_1", test_x25519_6_1, NULL);
