@@ -149,9 +149,8 @@ static bool take_option(parser *p, const cli_option *option, const char *value)
     if (!is_once(p, option, value)) {
         return false;
     }
-    args->given[args->n_given].option = option;
-    args->given[args->n_given].value = value;
-    args->n_given++;
+    args->parsed[args->n_given++] = (cli_given){
+        .option = option, .value = value};
     return true;
 }
 
@@ -274,6 +273,7 @@ bool cli_args_parse(int argc, char *const *argv, const cli_command *commands,
         .word = argv + (argc > 0 ? 1 : 0)};
 
     memset(ret_args, 0, sizeof(*ret_args));
+    ret_args->given = ret_args->parsed;
     while (*p.word != NULL) {
         if (!take(&p)) {
             return false;
@@ -290,6 +290,9 @@ const char *cli_args_next(const cli_args *args, const char *name, unsigned *i)
         unsigned at = (*i)++;
 
         if (strcmp(args->given[at].option->name, name) == 0) {
+            if (args->looked_at != NULL) {
+                *args->looked_at = &args->given[at];
+            }
             return args->given[at].value == NULL ? "" : args->given[at].value;
         }
     }
@@ -340,6 +343,14 @@ static bool fail_value(const char *note, const char *text, cli_text *error)
     return false;
 }
 
+static bool fail_number(
+    const cli_option *o, bool is_key, const char *text, cli_text *error)
+{
+    cli_text_printf(error, "expected %u to %u for '%s%s'", o->min, o->max,
+        is_key ? "" : "--", is_key ? o->key : o->name);
+    return fail_value(o->note, text, error);
+}
+
 static bool store_number(
     const cli_option *o, const char *text, void *member, cli_text *error)
 {
@@ -347,9 +358,7 @@ static bool store_number(
     uint16_t small;
 
     if (!read_number(text, o->min, o->max, &number)) {
-        cli_text_printf(
-            error, "expected %u to %u for '--%s'", o->min, o->max, o->name);
-        return fail_value(o->note, text, error);
+        return fail_number(o, false, text, error);
     }
     if (o->kind == CLI_U16) {
         small = (uint16_t)number;
@@ -361,7 +370,8 @@ static bool store_number(
 }
 
 /* "'a' or 'b'" comes from the name of the value, which is "a|b". */
-static bool fail_choice(const cli_option *o, const char *text, cli_text *error)
+static bool fail_choice(
+    const cli_option *o, bool is_key, const char *text, cli_text *error)
 {
     cli_nearest nearest;
 
@@ -373,7 +383,8 @@ static bool fail_choice(const cli_option *o, const char *text, cli_text *error)
             cli_text_putc(error, *at);
         }
     }
-    cli_text_printf(error, "' after '--%s'", o->name);
+    cli_text_printf(error, is_key ? "' for '%s'" : "' after '--%s'",
+        is_key ? o->key : o->name);
     (void)fail_value(o->note, text, error);
     cli_nearest_init(&nearest, text, strlen(text));
     cli_nearest_offer_all(&nearest, o->choices);
@@ -390,7 +401,30 @@ static bool store_choice(
             return true;
         }
     }
-    return fail_choice(o, text, error);
+    return fail_choice(o, false, text, error);
+}
+
+bool cli_option_is_negative(const cli_option *option)
+{
+    return option->kind == CLI_FALSE || option->kind == CLI_ZERO;
+}
+
+bool cli_key_check(const cli_option *o, const char *text, cli_text *error)
+{
+    uint32_t number = 0;
+    unsigned i = 0;
+
+    if (o->kind == CLI_U16 || o->kind == CLI_U32) {
+        return read_number(text, o->min, o->max, &number)
+               || fail_number(o, true, text, error);
+    }
+    if (o->kind != CLI_CHOICE) {
+        return true;
+    }
+    while (o->choices[i] != NULL && strcmp(o->choices[i], text) != 0) {
+        i++;
+    }
+    return o->choices[i] != NULL || fail_choice(o, true, text, error);
 }
 
 bool cli_option_store(

@@ -40,7 +40,18 @@ typedef enum cli_option_kind {
     CLI_CHOICE      /* an enum: the place of the word in choices */
 } cli_option_kind;
 
-/* One row of a table: parsing, help, completion and storing come from it. */
+/* Sections of the configuration file; bits. */
+typedef enum cli_section {
+    CLI_IN_NODE = 1 << 0,   /* [node] */
+    CLI_IN_HANDLE = 1 << 1, /* [handle NAME]: the value is NAME=VALUE */
+    CLI_IN_EXPORT = 1 << 2, /* [export MOD.FUN/ARITY]: the same */
+    CLI_IN_BARREL = 1 << 3, /* [barrel] */
+    CLI_IN_LOG = 1 << 4     /* [log] */
+} cli_section;
+#define CLI_IN_HANDLES (CLI_IN_HANDLE | CLI_IN_EXPORT)
+
+/* One row of a table: parsing, help, completion, storing, and the keys of the
+ * configuration file come from it. */
 typedef struct cli_option {
     const char *name; /* without "--"; NULL ends a table */
     char short_name;  /* 0: none */
@@ -54,6 +65,11 @@ typedef struct cli_option {
     uint32_t max;
     const char *const *choices; /* NULL ends them */
     const char *note; /* the reason of the limits, for sentences; or NULL */
+    /* Its key in the configuration file, and the sections that may have it; 0:
+     * the option has none. A flag has "yes" or "no" there: of CLI_FALSE and
+     * CLI_ZERO "no" is the option. */
+    const char *key;
+    unsigned sections;
 } cli_option;
 
 typedef struct cli_args cli_args;
@@ -70,15 +86,23 @@ typedef struct cli_command {
     const cli_option *const *options; /* tables; NULL ends the list */
 } cli_command;
 
+/* One option as it was given. */
+typedef struct cli_given {
+    const cli_option *option;
+    const char *value; /* NULL of a flag */
+    const char *file;  /* that has it as a key; NULL: the command line */
+    unsigned line;
+} cli_given;
+
 struct cli_args {
     const cli_command *command;
     const char *positional[CLI_MAX_POSITIONAL];
     unsigned n_positional;
-    struct {
-        const cli_option *option;
-        const char *value; /* NULL of a flag */
-    } given[CLI_MAX_OPTIONS];
+    const cli_given *given;
     unsigned n_given;
+    cli_given parsed[CLI_MAX_OPTIONS]; /* given by cli_args_parse */
+    /* Set to each option that cli_args_next returns; may be NULL. */
+    const cli_given **looked_at;
 };
 
 /* The command of that name; NULL: there is none, and *ret_nearest is the
@@ -95,6 +119,8 @@ const cli_command *cli_command_find(
 bool cli_args_parse(int argc, char *const *argv, const cli_command *commands,
     const cli_option *global, cli_args *ret_args, cli_text *error);
 
+/* A flag that is given by "no" in the configuration file. */
+bool cli_option_is_negative(const cli_option *option);
 /* True when the option takes a value and may be repeated. */
 bool cli_option_repeats(const cli_option *option);
 
@@ -112,8 +138,11 @@ const char *cli_args_next(const cli_args *args, const char *name, unsigned *i);
  */
 bool cli_option_store(
     const cli_option *option, const char *text, void *into, cli_text *error);
-/* The same for every option of the table that was given; members of the others
- * keep their defaults. */
+/* Checks the value of one option, that of a key in a file. False with a
+ * sentence in error. */
+bool cli_key_check(const cli_option *option, const char *text, cli_text *error);
+/* The same as cli_option_store for every option of the table that was given;
+ * members of the others keep their defaults. */
 bool cli_args_store(
     const cli_args *args, const cli_option *table, void *into, cli_text *error);
 

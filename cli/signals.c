@@ -11,9 +11,7 @@ static const int end_signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 #define N_END_SIGNALS (sizeof(end_signals) / sizeof(end_signals[0]))
 
-/* True when orphans become children of this process: it is process 1 of a
- * container, or a subreaper. */
-static bool adopts(void)
+bool cli_signals_adopts(void)
 {
     int subreaper = 0;
 
@@ -129,8 +127,9 @@ void cli_signals_init(void)
     }
     (void)signal(SIGPIPE, SIG_IGN);
     /* With SIGCHLD ignored, children adopted by process 1 are reaped by the
-     * kernel. */
-    (void)signal(SIGCHLD, adopts() ? SIG_IGN : SIG_DFL);
+     * kernel. `run` has programs of its own, so it catches the signal and waits
+     * for all of them. */
+    (void)signal(SIGCHLD, cli_signals_adopts() ? SIG_IGN : SIG_DFL);
     if (getpid() == 1) {
         end_at_once();
     }

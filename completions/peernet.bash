@@ -73,7 +73,7 @@ _peernet_value() {
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
         ;;
-    --cookie-file | --out)
+    --cookie-file | --out | --config)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         ;;
@@ -126,6 +126,11 @@ _peernet() {
     elif [[ $command == barrel && $n_words -eq 0 ]]; then
         mapfile -t COMPREPLY < <(compgen -W \
             "id trust pins unpin rotate nodes" -- "$cur")
+    elif [[ $command == config && $n_words -eq 0 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "check" -- "$cur")
+    elif [[ $command == config ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     elif [[ $command == barrel ]]; then
         _peernet_barrel_words "$first" "$n_words"
     elif [[ $n_words -eq 0 ]]; then

@@ -99,3 +99,4 @@ complete -c peernet -n '__peernet_is unpair doctor call send rpc cast chat' \
     -a '(__peernet_peers)'
 complete -c peernet -n '__peernet_is barrel' \
     -a 'id trust pins unpin rotate nodes'
+complete -c peernet -n '__peernet_is config' -a 'check' -F

@@ -176,6 +176,13 @@ cli_exit cli_fail(const cli_app *app, cli_exit status, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(message, sizeof(message), format, args);
     va_end(args);
+    if (app->faults != NULL) {
+        const cli_given *at = app->faults->at;
+
+        cli_faults_add(app->faults, at == NULL ? NULL : at->file,
+            at == NULL ? 0 : at->line, status, message);
+        return status;
+    }
     if (!app->json) {
         print_error(CLI_OUTPUT_RESULT, message);
         return status;
@@ -541,26 +548,32 @@ static const char *const dnssd_choices[] = {
 /* Fills a cli_hub_options. */
 const cli_option cli_node_option_table[] = {
     {"listen", 0, "ADDRESS:PORT...",
-        .help = "where to listen: numeric; PORT alone means all addresses"},
+        .help = "where to listen: numeric; PORT alone means all addresses",
+        .key = "listen", .sections = CLI_IN_NODE},
     {"discovery", 0, "udp|none", .help = "how peers are found; default udp",
         .kind = CLI_CHOICE, .offset = offsetof(cli_hub_options, node.discovery),
-        .choices = discoveries},
+        .choices = discoveries, .key = "discovery", .sections = CLI_IN_NODE},
     {"discovery-address", 0, "ADDRESS...",
-        .help = "where announces go; default: every interface's broadcast"},
+        .help = "where announces go; default: every interface's broadcast",
+        .key = "discovery-address", .sections = CLI_IN_NODE},
     {"announce-to", 0, "ADDRESS...",
-        .help = "hosts that announces go to as well"},
+        .help = "hosts that announces go to as well", .key = "announce-to",
+        .sections = CLI_IN_NODE},
     {"interface", 0, "NAME...",
-        .help = "interfaces that peers are looked for on"},
+        .help = "interfaces that peers are looked for on", .key = "interface",
+        .sections = CLI_IN_NODE},
     {"discovery-port", 0, "PORT", .help = "UDP port of announces; default 4040",
         .kind = CLI_U16,
         .offset = offsetof(cli_hub_options, node.discovery_port), .min = 1,
-        .max = 65535},
+        .max = 65535, .key = "discovery-port", .sections = CLI_IN_NODE},
     {"dnssd", 0, "auto|avahi|embedded|none",
         .help = "DNS-SD beside announces; default auto", .kind = CLI_CHOICE,
-        .offset = offsetof(cli_hub_options, dnssd), .choices = dnssd_choices},
+        .offset = offsetof(cli_hub_options, dnssd), .choices = dnssd_choices,
+        .key = "dnssd", .sections = CLI_IN_NODE},
     {"no-linger", 0, NULL,
         .help = "leave at once; an Elixir peer may lose its other links",
-        .kind = CLI_ZERO, .offset = offsetof(cli_hub_options, node.linger_ms)},
+        .kind = CLI_ZERO, .offset = offsetof(cli_hub_options, node.linger_ms),
+        .key = "linger", .sections = CLI_IN_NODE},
     {.name = NULL},
 };
 
@@ -673,8 +686,11 @@ cli_exit cli_node_options(const cli_app *app, cli_hub_options *ret_options)
     ret_options->node.interfaces = join_values(
         app, "interface", &interface_list);
     if (!read_listen(app, ret_options, &bad)) {
-        return cli_fail_word(
-            app, "ADDRESS:PORT or PORT after '--listen'", bad, NULL);
+        return cli_fail_word(app,
+            app->faults != NULL && app->faults->at->file != NULL
+                ? "ADDRESS:PORT or PORT for 'listen'"
+                : "ADDRESS:PORT or PORT after '--listen'",
+            bad, NULL);
     }
     return cli_read_options(app, cli_node_option_table, ret_options);
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "args.h"
+#include "config/faults.h"
 #include "control/client.h"
 #include "nearest.h"
 #include "table.h"
@@ -16,6 +17,8 @@ struct cli_app {
     const cli_args *args;
     bool json;
     char data_dir[PATH_MAX]; /* "" of a command that needs no data */
+    /* Where failures go instead of being reported; or NULL. */
+    cli_faults *faults;
 };
 
 /* Finds the data directory, and makes its missing parents. Returns CLI_OK, or

@@ -38,13 +38,13 @@ typedef struct cli_barrel_setup {
     pn_barrel_address addresses[CLI_MAX_OPTIONS];
 } cli_barrel_setup;
 
-/*
- * Reads the options of a node that runs; *ret_wanted is false without
- * --barrel. The cookie is in *setup: cli_barrel_wipe, on errors too.
- * CLI_OK, CLI_USAGE or CLI_LOCAL.
- */
+/* Reads the options of a node that runs, and no file; *ret_wanted is false
+ * without --barrel. CLI_OK or CLI_USAGE. */
 cli_exit cli_barrel_run_setup(
     const cli_app *app, cli_barrel_setup *setup, bool *ret_wanted);
+/* Reads the cookie, and finds the directories. The cookie is in *setup:
+ * cli_barrel_wipe, on errors too. CLI_OK, CLI_USAGE or CLI_LOCAL. */
+cli_exit cli_barrel_read_files(const cli_app *app, cli_barrel_setup *setup);
 static inline void cli_barrel_wipe(cli_barrel_setup *setup)
 {
     explicit_bzero(setup->cookie, sizeof(setup->cookie));

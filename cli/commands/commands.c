@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "barrel.h"
+#include "config/config.h"
 #include "control/std_output.h"
 #include "json/jsonout.h"
 
@@ -118,6 +119,13 @@ const cli_command cli_commands[] = {
         "too; --allow NAME=NODE@HOST lets a pinned node of it use a handle.",
         TABLES(cli_run_option_table, cli_node_option_table,
             cli_barrel_run_option_table, cli_barrel_option_table)},
+    {"config", cli_cmd_config, "ACTION [FILE]", 1, 2,
+        "check the configuration of 'run'",
+        "ACTION is\n"
+        "  check [FILE]             name each mistake with its line\n"
+        "Without FILE it is the one that 'run' would read, of DATA-DIR or of\n"
+        "/etc/peernet; see peernet.conf(5).",
+        NO_TABLES},
     {"call", cli_cmd_call, "PEER HANDLE [TERM]", 2, 3,
         "call a handle and print the reply",
         "TERM is in Elixir syntax, such as '%{unit: \"C\"}' or '\"hello\"';\n"
@@ -318,6 +326,10 @@ static void json_options(cli_text *t, const cli_option *table)
             cli_json_bool(t, "repeats", repeats);
         }
         cli_json_string(t, "help", table->help);
+        if (table->key != NULL) {
+            cli_json_string(t, "key", table->key);
+            cli_json_string(t, "section", cli_config_section(table));
+        }
         cli_json_close(t, '}');
     }
 }

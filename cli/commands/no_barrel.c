@@ -30,6 +30,11 @@ cli_exit cli_barrel_run_setup(
                : cli_barrel_check_unused(app, "'--barrel NAME@HOST'");
 }
 
+cli_exit cli_barrel_read_files(const cli_app *app, cli_barrel_setup *setup)
+{
+    return refuse(app);
+}
+
 cli_exit cli_barrel_session(const cli_app *app, cli_session **ret_session)
 {
     return refuse(app);

@@ -68,7 +68,8 @@ static cli_exit read_cookie(const cli_app *app, char ret_cookie[static 256])
 
     if (path == NULL) {
         return cli_fail(app, CLI_USAGE,
-            "expected '--cookie-file FILE', the cluster's cookie");
+            "expected '--cookie-file FILE', the cluster's cookie (cookie-file "
+            "in [barrel])");
     }
     if (pn_secret_open(AT_FDCWD, path, &fd, &sys_errno, &wrong) != PN_OK) {
         return cli_fail_path(
@@ -111,6 +112,24 @@ cli_exit cli_barrel_cert_dir(const cli_app *app, char ret_dir[static PATH_MAX])
 
 /* ---- words -------------------------------------------------------------- */
 
+static cli_exit read_address(
+    const cli_app *app, const char *word, size_t n, cli_barrel_setup *s)
+{
+    size_t len = strcspn(word, "=");
+
+    if (n == CLI_MAX_OPTIONS) {
+        return cli_fail_word(app, "at most 128 nodes", word, NULL);
+    }
+    if (word[len] == '\0' || len >= sizeof(s->names[n])) {
+        return cli_fail_word(
+            app, "NAME@HOST=HOST:PORT after '--node'", word, NULL);
+    }
+    memcpy(s->names[n], word, len);
+    s->names[n][len] = '\0';
+    s->addresses[n] = (pn_barrel_address){s->names[n], word + len + 1};
+    return cli_check_node(app, s->names[n]);
+}
+
 static cli_exit read_addresses(const cli_app *app, cli_barrel_setup *s)
 {
     size_t n = 0;
@@ -118,36 +137,32 @@ static cli_exit read_addresses(const cli_app *app, cli_barrel_setup *s)
     const char *word;
 
     while ((word = cli_args_next(app->args, "node", &i)) != NULL) {
-        size_t len = strcspn(word, "=");
-        cli_exit status;
+        cli_exit status = read_address(app, word, n, s);
 
-        if (word[len] == '\0' || len >= sizeof(s->names[n])) {
-            return cli_fail_word(
-                app, "NAME@HOST=HOST:PORT after '--node'", word, NULL);
-        }
-        memcpy(s->names[n], word, len);
-        s->names[n][len] = '\0';
-        status = cli_check_node(app, s->names[n]);
-        if (status != CLI_OK) {
+        if (status == CLI_OK) {
+            n++;
+        } else if (app->faults == NULL || n == CLI_MAX_OPTIONS) {
             return status;
         }
-        s->addresses[n] = (pn_barrel_address){s->names[n], word + len + 1};
-        n++;
     }
     s->options.addresses = s->addresses;
     s->options.n_addresses = n;
     return CLI_OK;
 }
 
-static void read_patterns(const cli_app *app, cli_barrel_setup *s)
+static cli_exit read_patterns(const cli_app *app, cli_barrel_setup *s)
 {
     unsigned i = 0;
     const char *word;
 
     while ((word = cli_args_next(app->args, "cookie-only", &i)) != NULL) {
+        if (s->options.n_cookie_only == CLI_MAX_OPTIONS) {
+            return cli_fail_word(app, "at most 128 patterns", word, NULL);
+        }
         s->cookie_only[s->options.n_cookie_only++] = word;
     }
     s->options.cookie_only = s->cookie_only;
+    return CLI_OK;
 }
 
 /* All but our name, the cookie and the directories: touches no file. */
@@ -162,12 +177,14 @@ static cli_exit read_words(const cli_app *app, cli_barrel_setup *s)
     o->cookie = s->cookie;
     o->key_dir = s->key_dir;
     o->cert_dir = s->cert_dir;
-    read_patterns(app, s);
-    status = cli_read_options(app, cli_barrel_option_table, o);
+    status = read_patterns(app, s);
+    if (status == CLI_OK) {
+        status = cli_read_options(app, cli_barrel_option_table, o);
+    }
     return status == CLI_OK ? read_addresses(app, s) : status;
 }
 
-static cli_exit read_files(const cli_app *app, cli_barrel_setup *s)
+cli_exit cli_barrel_read_files(const cli_app *app, cli_barrel_setup *s)
 {
     cli_exit status = read_cookie(app, s->cookie);
 
@@ -221,7 +238,7 @@ cli_exit cli_barrel_run_setup(
     if (status == CLI_OK) {
         status = read_barrel(app, word, setup);
     }
-    return status == CLI_OK ? read_files(app, setup) : status;
+    return status;
 }
 
 /* ---- commands ----------------------------------------------------------- */
@@ -253,7 +270,7 @@ static cli_exit open_own(
         status = find_own_name(app, s);
     }
     if (status == CLI_OK) {
-        status = read_files(app, s);
+        status = cli_barrel_read_files(app, s);
     }
     if (status != CLI_OK) {
         return status;

@@ -7,7 +7,6 @@
  */
 #include "handlers.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +25,7 @@ typedef struct running {
     struct running *next; /* arrived */
     cli_work work;        /* while the output is read */
     cli_handlers *handlers;
-    const cli_exposed *exposed;
+    cli_exposed *exposed; /* a reference */
     pn_request *request;
     bool is_call;
     cli_text input;
@@ -34,8 +33,19 @@ typedef struct running {
     cli_json_error error; /* why the output is no reply; "": it is */
 } running;
 
+/* A handle or function, and what it runs now. It is there until the end,
+ * because the node may still be about to call it. */
+typedef struct place {
+    struct place *next;
+    cli_handlers *handlers;
+    cli_exposed *exposed; /* under the lock; NULL: nothing */
+    bool is_open;         /* the node knows it */
+    char name[];
+} place;
+
 struct cli_handlers {
     cli_hub *hub;
+    place *places;
     cli_programs *programs; /* NULL: closed */
     cli_offload *offload;
     pn_beam_dist *functions; /* NULL: none yet; the node's */
@@ -46,12 +56,72 @@ struct cli_handlers {
     bool is_closed;
 };
 
+/* ---- what a handle runs --------------------------------------------------
+ */
+
+static cli_exposed *exposed_ref(cli_exposed *exposed)
+{
+    if (exposed != NULL) {
+        (void)atomic_fetch_add(&exposed->refs, 1);
+    }
+    return exposed;
+}
+
+void cli_exposed_unref(cli_exposed *exposed)
+{
+    if (exposed != NULL && atomic_fetch_sub(&exposed->refs, 1) == 1
+        && exposed->free != NULL) {
+        exposed->free(exposed);
+    }
+}
+
+/* A reference to what a handle runs now. */
+static cli_exposed *place_get(place *at)
+{
+    cli_exposed *exposed;
+
+    (void)pthread_mutex_lock(&at->handlers->lock);
+    exposed = exposed_ref(at->exposed);
+    (void)pthread_mutex_unlock(&at->handlers->lock);
+    return exposed;
+}
+
+static void place_set(place *at, cli_exposed *exposed)
+{
+    cli_exposed *old;
+
+    (void)pthread_mutex_lock(&at->handlers->lock);
+    old = at->exposed;
+    at->exposed = exposed_ref(exposed);
+    (void)pthread_mutex_unlock(&at->handlers->lock);
+    cli_exposed_unref(old);
+}
+
+/* NULL: no memory. */
+static place *place_find(cli_handlers *handlers, const char *name)
+{
+    size_t len = strlen(name) + 1;
+    place *at = handlers->places;
+
+    while (at != NULL && strcmp(at->name, name) != 0) {
+        at = at->next;
+    }
+    if (at == NULL && (at = calloc(1, sizeof(*at) + len)) != NULL) {
+        at->handlers = handlers;
+        memcpy(at->name, name, len);
+        at->next = handlers->places;
+        handlers->places = at;
+    }
+    return at;
+}
+
 /* ---- life of a request --------------------------------------------------- */
 
 static void running_free(running *r)
 {
     cli_text_fini(&r->input);
     cli_text_fini(&r->output);
+    cli_exposed_unref(r->exposed);
     free(r);
 }
 
@@ -70,8 +140,7 @@ static void refuse(running *r, const char *reason)
 
 static void log_bad_output(const running *r, const char *why)
 {
-    cli_log("peernet: warning: %s: standard output: %s",
-        r->exposed->program.name, why);
+    cli_log("peernet: warning: %s: standard output: %s", r->exposed->name, why);
 }
 
 /* No output at all means `ok`, where it is JSON. Any thread. */
@@ -148,7 +217,7 @@ static void reply(running *r, const cli_program_result *result)
 /* Logs a failure for the owner, because a cast has no answer. */
 static void log_failure(const running *r, const cli_program_result *result)
 {
-    const char *name = r->exposed->program.name;
+    const char *name = r->exposed->name;
 
     switch (result->outcome) {
     case CLI_PROGRAM_EXITED:
@@ -167,14 +236,10 @@ static void log_failure(const running *r, const cli_program_result *result)
         break;
     case CLI_PROGRAM_NOT_STARTED:
         cli_log("peernet: error: %s: not started: %s", name,
-            result->status == EPIPE
-                ? "the process that starts programs has ended: the node must "
-                  "be started again"
-                : strerror(result->status));
+            strerror(result->status));
         break;
     case CLI_PROGRAM_LOST:
-        cli_log("peernet: error: %s: ended with the process that starts "
-                "programs: the node must be started again",
+        cli_log("peernet: warning: %s: ended, but its exit status is not known",
             name);
         break;
     case CLI_PROGRAM_CANCELLED:
@@ -252,6 +317,7 @@ static void run_program(running *r)
         .program = &r->exposed->program,
         .peer = key,
         .label = pn_request_label(r->request),
+        .handle = r->exposed->name,
         .family = caller->family == PN_FAMILY_BARREL ? "barrel" : "peernet",
         .input = &r->input,
         .is_wanted = is_wanted,
@@ -297,18 +363,18 @@ static void on_arrival(uv_async_t *async)
 /* ---- on a worker: the request ----------------------------------------------
  */
 
-static running *keep(pn_request *req, const cli_exposed *exposed)
+static running *keep(pn_request *req, place *at)
 {
     running *r = calloc(1, sizeof(*r));
 
     if (r == NULL) {
         return NULL;
     }
-    r->handlers = exposed->handlers;
-    r->exposed = exposed;
+    r->handlers = at->handlers;
+    r->exposed = place_get(at);
     r->is_call = pn_request_is_call(req);
-    if (pn_request_defer(req, &r->request) != PN_OK) {
-        free(r);
+    if (r->exposed == NULL || pn_request_defer(req, &r->request) != PN_OK) {
+        running_free(r);
         return NULL;
     }
     return r;
@@ -399,8 +465,7 @@ static void on_stderr(
 
 /* ---- life --------------------------------------------------------------- */
 
-cli_handlers *cli_handlers_new(
-    uv_loop_t *loop, cli_hub *hub, cli_starter *starter)
+cli_handlers *cli_handlers_new(uv_loop_t *loop, cli_hub *hub)
 {
     cli_handlers *handlers = calloc(1, sizeof(*handlers));
     cli_programs_options options;
@@ -416,7 +481,7 @@ cli_handlers *cli_handlers_new(
         || pthread_mutex_init(&handlers->lock, NULL) != 0) {
         goto fail;
     }
-    handlers->programs = cli_programs_new(loop, starter, &options);
+    handlers->programs = cli_programs_new(loop, &options);
     if (handlers->programs == NULL
         || uv_async_init(loop, &handlers->arrival, on_arrival) != 0) {
         goto fail;
@@ -443,17 +508,47 @@ static void options_for(pn_expose_options *ret_options, uint32_t timeout_ms)
     ret_options->timeout_ms = timeout_ms + 2000;
 }
 
-pn_err cli_handlers_expose(cli_handlers *handlers, cli_exposed *exposed)
+/* Opens a place, or gives one that is open another program. */
+static pn_err open_place(cli_handlers *handlers, cli_exposed *exposed,
+    pn_err (*open)(place *at, const cli_exposed *exposed, const void *what),
+    const void *what)
+{
+    place *at = place_find(handlers, exposed->name);
+    pn_err err;
+
+    if (at == NULL) {
+        return PN_NOMEM;
+    }
+    if (at->is_open) {
+        place_set(at, exposed);
+        return PN_OK;
+    }
+    place_set(at, exposed);
+    err = open(at, exposed, what);
+    at->is_open = err == PN_OK;
+    if (err != PN_OK) {
+        place_set(at, NULL);
+    }
+    return err;
+}
+
+static pn_err open_handle(
+    place *at, const cli_exposed *exposed, const void *what)
 {
     pn_expose_options options;
 
-    exposed->handlers = handlers;
+    (void)what;
     options_for(&options, exposed->program.timeout_ms);
-    if (strcmp(exposed->program.name, "chat") == 0) {
+    return pn_expose(
+        cli_hub_node(at->handlers->hub), at->name, on_request, at, &options);
+}
+
+pn_err cli_handlers_expose(cli_handlers *handlers, cli_exposed *exposed)
+{
+    if (strcmp(exposed->name, "chat") == 0) {
         cli_hub_take_chat(handlers->hub);
     }
-    return pn_expose(cli_hub_node(handlers->hub), exposed->program.name,
-        on_request, exposed, &options);
+    return open_place(handlers, exposed, open_handle, NULL);
 }
 
 pn_err cli_handlers_serve(cli_handlers *handlers, uint32_t timeout_ms)
@@ -468,17 +563,22 @@ pn_err cli_handlers_serve(cli_handlers *handlers, uint32_t timeout_ms)
         cli_hub_node(handlers->hub), NULL, &options, &handlers->functions);
 }
 
+static pn_err open_function(
+    place *at, const cli_exposed *exposed, const void *what)
+{
+    const cli_function *function = what;
+    pn_err err = cli_handlers_serve(at->handlers, exposed->program.timeout_ms);
+
+    return err != PN_OK
+               ? err
+               : pn_beam_dist_export(at->handlers->functions, function->module,
+                   function->name, function->arity, on_request, at);
+}
+
 pn_err cli_handlers_export(
     cli_handlers *handlers, cli_exposed *exposed, const cli_function *function)
 {
-    pn_err err = cli_handlers_serve(handlers, exposed->program.timeout_ms);
-
-    exposed->handlers = handlers;
-    if (err == PN_OK) {
-        err = pn_beam_dist_export(handlers->functions, function->module,
-            function->name, function->arity, on_request, exposed);
-    }
-    return err;
+    return open_place(handlers, exposed, open_function, function);
 }
 
 pn_err cli_handlers_allow(cli_handlers *handlers, const cli_function *function,
@@ -510,6 +610,15 @@ void cli_handlers_close(cli_handlers *handlers)
 
 void cli_handlers_free(cli_handlers *handlers)
 {
+    place *at = handlers == NULL ? NULL : handlers->places;
+
+    while (at != NULL) {
+        place *next = at->next;
+
+        cli_exposed_unref(at->exposed);
+        free(at);
+        at = next;
+    }
     if (handlers != NULL) {
         (void)pthread_mutex_destroy(&handlers->lock);
     }

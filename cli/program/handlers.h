@@ -3,14 +3,19 @@
 #ifndef PN_CLI_HANDLERS_H
 #define PN_CLI_HANDLERS_H
 
+#include <stdatomic.h>
+
 #include "control/hub.h"
 #include "program.h"
 
 typedef struct cli_handlers cli_handlers;
 
-/* One --expose or --export NAME=PROGRAM, with its --arg and --text. */
+/* One --expose or --export NAME=PROGRAM, with its --arg and --text. A request
+ * keeps the one that it began with. */
 typedef struct cli_exposed {
-    cli_handlers *handlers; /* set when it is exposed */
+    atomic_uint refs;                          /* 1 of a new one: its maker's */
+    void (*free)(struct cli_exposed *exposed); /* NULL: never freed */
+    const char *name;
     cli_program program;
     size_t max_input; /* bytes that a call may become on standard input */
     bool is_function; /* the argument is a list of arguments */
@@ -24,12 +29,15 @@ typedef struct cli_function {
     unsigned arity;
 } cli_function;
 
-/* Programs run on loop; exposed stays the caller's until free. starter is the
- * caller's, has the programs that will be exposed, and outlives close. NULL: no
- * memory. */
-cli_handlers *cli_handlers_new(
-    uv_loop_t *loop, cli_hub *hub, cli_starter *starter);
-/* Exposes a program, closed: grants follow. Errors: as pn_expose. */
+/* Any thread. */
+void cli_exposed_unref(cli_exposed *exposed);
+
+/* Programs run on loop. NULL: no memory. */
+cli_handlers *cli_handlers_new(uv_loop_t *loop, cli_hub *hub);
+/* Exposes a program, closed: grants follow. One that is exposed already is
+ * replaced, and its grants remain; requests whose program runs, or that have
+ * come, end with the old one. Errors: as pn_expose; nothing has changed then.
+ */
 PN_MUST_USE pn_err cli_handlers_expose(
     cli_handlers *handlers, cli_exposed *exposed);
 /* Exports a program as a function under the handle `beam_admin`, closed as

@@ -19,6 +19,7 @@ enum { MAX_LINKS = 40 };
 
 /* The state of a walk: the directory reached, and the rest of the path. */
 typedef struct walk {
+    bool is_secret; /* nobody else may read the file */
     int dir;
     char rest[PATH_MAX];
     unsigned n_links;
@@ -55,7 +56,8 @@ static bool is_group_of_us_or_root(gid_t group)
 }
 
 /* NULL: good. */
-static const char *wrong_file(const struct stat *info, bool may_be_pipe)
+static const char *wrong_file(
+    const walk *w, const struct stat *info, bool may_be_pipe)
 {
     if (PN_REFUSE_IF(
             secret_type, !S_ISREG(info->st_mode)
@@ -64,6 +66,11 @@ static const char *wrong_file(const struct stat *info, bool may_be_pipe)
     }
     if (PN_REFUSE_IF(secret_owner, !is_of_us_or_root(info))) {
         return "expected a file of ours or root's, it is another user's";
+    }
+    if (!w->is_secret) {
+        return PN_REFUSE_IF(owned_mode, (info->st_mode & 022) != 0)
+                   ? "expected a file that only its owner can write"
+                   : NULL;
     }
     if (PN_REFUSE_IF(secret_mode, (info->st_mode & 027) != 0)) {
         return "expected a file that no other user can read, and that only its "
@@ -166,7 +173,7 @@ static int open_last(walk *w, const char *name)
     if (fd < 0 || fstat(fd, &info) != 0) {
         (void)walk_fail(w, errno);
     } else {
-        w->why = wrong_file(&info, false);
+        w->why = wrong_file(w, &info, false);
     }
     if ((w->why != NULL || w->sys_errno != 0) && fd >= 0) {
         (void)close(fd);
@@ -223,7 +230,7 @@ static int open_inherited(walk *w, const char *number)
     if (fd < 0 || fstat(fd, &info) != 0) {
         w->why = "expected the number of a descriptor that we inherited";
     } else {
-        w->why = wrong_file(&info, true);
+        w->why = wrong_file(w, &info, true);
     }
     if (w->why != NULL && fd >= 0) {
         (void)close(fd);
@@ -250,14 +257,14 @@ static int open_path(walk *w, int dir_fd, const char *path)
     return fd;
 }
 
-pn_err pn_secret_open(int dir_fd, const char *path, int *ret_fd, int *ret_errno,
-    const char **ret_why)
+static pn_err open_checked(int dir_fd, const char *path, bool is_secret,
+    int *ret_fd, int *ret_errno, const char **ret_why)
 {
     static const char inherited[] = "/dev/fd/";
     const size_t n = sizeof(inherited) - 1;
     bool is_inherited = strncmp(path, inherited, n) == 0 && path[n] >= '0'
                         && path[n] <= '9';
-    walk w = {.dir = -1};
+    walk w = {.is_secret = is_secret, .dir = -1};
     int fd = is_inherited ? open_inherited(&w, path + n)
                           : open_path(&w, dir_fd, path);
 
@@ -272,4 +279,16 @@ pn_err pn_secret_open(int dir_fd, const char *path, int *ret_fd, int *ret_errno,
     return w.why != NULL                             ? PN_PERMISSION
            : w.sys_errno == ENOENT && w.n_links == 0 ? PN_NOT_FOUND
                                                      : PN_SYS;
+}
+
+pn_err pn_secret_open(int dir_fd, const char *path, int *ret_fd, int *ret_errno,
+    const char **ret_why)
+{
+    return open_checked(dir_fd, path, true, ret_fd, ret_errno, ret_why);
+}
+
+pn_err pn_owned_open(
+    const char *path, int *ret_fd, int *ret_errno, const char **ret_why)
+{
+    return open_checked(AT_FDCWD, path, false, ret_fd, ret_errno, ret_why);
 }

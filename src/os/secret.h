@@ -22,6 +22,11 @@
 PN_MUST_USE pn_err pn_secret_open(int dir_fd, const char *path, int *ret_fd,
     int *ret_errno, const char **ret_why);
 
+/* The same for a file that is no secret and decides what we do, such as a
+ * configuration: others may read it, and only its owner may write it. */
+PN_MUST_USE pn_err pn_owned_open(
+    const char *path, int *ret_fd, int *ret_errno, const char **ret_why);
+
 /* Reads all of it, at most max bytes, as pn_file_read does; no mode is changed.
  * Errors: also PN_LIMIT, PN_NOMEM. */
 PN_MUST_USE pn_err pn_secret_read(int dir_fd, const char *name, size_t max,

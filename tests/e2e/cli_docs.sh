@@ -117,6 +117,32 @@ ok $? "manual_has_actions"
 [ "$(offers barrel rotate "")" = "$(printf 'cert\nidentity')" ]
 ok $? "completion_offers_rotations"
 
+[ "$(offers config "")" = "$("$peernet" config --help |
+    sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p' | LC_ALL=C sort)" ]
+ok $? "completion_offers_config_actions"
+
+# peernet.conf(5) has the keys of the table, each below its section with its
+# option, and no others; the example that is installed has all of them.
+scratch=$(mktemp)
+keys=$("$peernet" help run --json | grep -o '"name":[^}]*"section":"[^"]*"' |
+    sed 's/"name":"\([^"]*\)".*"key":"\(.*\)","section":"\(.*\)"/\3 \2 \1/' |
+    LC_ALL=C sort)
+sed -n 's/^\.Ss \([a-z]\{1,\}\).*/\1/p; s/^\.It Cm \([^ ]*\) .*Fl -\(.*\)/ \1 \2/p' \
+    "$top/man/peernet.conf.5" |
+    awk '/^ /{print section $0; next} {section = $0}' | LC_ALL=C sort >"$scratch"
+# The program of a function is described in words.
+[ -n "$keys" ] &&
+    [ "$(printf '%s\n' "$keys" | grep -v '^export program')" = "$(cat "$scratch")" ]
+ok $? "configuration_manual_has_keys"
+sed -n 's/^#\{0,1\}\[\([a-z]*\).*/\1/p; s/^#\([a-z-]*\) = .*/ \1/p' \
+    "$top/examples/peernet.conf" |
+    awk '/^ /{print section $0; next} {section = $0}' | LC_ALL=C sort -u |
+    grep -v '^export ' >"$scratch"
+[ "$(printf '%s\n' "$keys" | sed 's/ [^ ]*$//' | grep -v '^export ')" = \
+    "$(cat "$scratch")" ]
+ok $? "configuration_example_has_keys"
+rm -f "$scratch"
+
 dir=$(mktemp -d)
 key=$("$peernet" -d "$dir/other" id)
 "$peernet" -d "$dir/own" pair "$key" --label kitchen >/dev/null
@@ -126,6 +152,12 @@ ok $? "completion_offers_labels"
 ok $? "completion_fish_offers_labels"
 [ -z "$(offers -d "$dir/own" call kitchen "")" ]
 ok $? "completion_offers_no_handles"
+"$peernet" -d "$dir/own" config check "$top/examples/peernet.conf" >/dev/null
+ok $? "configuration_example_is_good"
+sed 's/^#\([a-z[]\)/\1/' "$top/examples/peernet.conf" >"$dir/all.conf"
+[ -z "$(grep '^#[a-z[]' "$dir/all.conf")" ] && grep -q '^\[barrel\]' "$dir/all.conf" &&
+    "$peernet" -d "$dir/own" config check "$dir/all.conf" >/dev/null
+ok $? "configuration_example_is_good_uncommented"
 rm -rf "$dir"
 
 # Each verdict of doctor is in the manual, and with its sentences in the page about it,

@@ -146,10 +146,8 @@ if unshare -p -f --mount-proc true 2>/dev/null; then
     done
     expect 0 1 one/program_answers
     inner=$(pgrep -P "$pid_one")
-    # Its one child starts programs: there is neither an orphan that runs nor
-    # one that has ended.
-    until_true 15 sh -c \
-        "[ \"\$(ps -o comm= --ppid $inner)\" = peernet-starter ]"
+    # It has no child: neither an orphan that runs nor one that has ended.
+    until_true 15 sh -c "! pgrep -P $inner >/dev/null"
     ok $? one/orphans_are_reaped
     kill -TERM "$inner"
     until_true 15 gone "$inner"

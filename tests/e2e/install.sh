@@ -49,15 +49,11 @@ if [ -x "$build/cli/peernet" ]; then
     has "the program" 'bin/peernet'
     has "manual peernet(1)" 'man/man1/peernet.1*'
     has "manual peernet-control(7)" 'man/man7/peernet-control.7*'
+    has "manual peernet.conf(5)" 'man/man5/peernet.conf.5*'
+    has "the example of a configuration" 'doc/peernet/examples/peernet.conf'
     has "completion for bash" 'bash-completion/completions/peernet'
     has "completion for fish" 'fish/vendor_completions.d/peernet.fish'
     has "completion for zsh" 'zsh/vendor-completions/_peernet'
-    if "$build/cli/peernet" --version | grep -q systemd; then
-        has "the service" 'system/peernet.service'
-        has "the user's service" 'user/peernet.service'
-        has "sysusers" 'sysusers.d/peernet.conf'
-        has "tmpfiles" 'tmpfiles.d/peernet.conf'
-    fi
 fi
 
 # needs LIBRARY PATTERN: it asks for no other library.
