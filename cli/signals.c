@@ -11,7 +11,9 @@ static const int end_signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 #define N_END_SIGNALS (sizeof(end_signals) / sizeof(end_signals[0]))
 
-bool cli_signals_adopts(void)
+/* True when orphans become children of this process: it is process 1 of a
+ * container, or a subreaper. */
+static bool adopts(void)
 {
     int subreaper = 0;
 
@@ -127,9 +129,8 @@ void cli_signals_init(void)
     }
     (void)signal(SIGPIPE, SIG_IGN);
     /* With SIGCHLD ignored, children adopted by process 1 are reaped by the
-     * kernel. `run` has programs of its own, so it catches the signal and waits
-     * for all of them. */
-    (void)signal(SIGCHLD, cli_signals_adopts() ? SIG_IGN : SIG_DFL);
+     * kernel. */
+    (void)signal(SIGCHLD, adopts() ? SIG_IGN : SIG_DFL);
     if (getpid() == 1) {
         end_at_once();
     }

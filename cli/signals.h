@@ -33,8 +33,4 @@ void cli_end_signals_stop(cli_end_signals *signals);
  * pending one, ends the process at once. */
 void cli_end_signals_leave(cli_end_signals *signals);
 
-/* True when orphans become children of this process: it is process 1 of a
- * container, or a subreaper. */
-bool cli_signals_adopts(void);
-
 #endif

@@ -18,16 +18,42 @@ typedef struct running {
     cli_hub *hub; /* the session's */
     cli_control *control;
     char canonical_dir[PATH_MAX]; /* where the link to its socket is */
+    cli_starter *starter;
+    const cli_program **table; /* of the starter */
     cli_handlers *handlers;
     cli_run_service service;
 } running;
-
-/* ---- exposing ----------------------------------------------------------- */
 
 static cli_exit fail_err(const running *r, const char *what, pn_err err)
 {
     return cli_fail(r->app, CLI_LOCAL, "%s: %s", what, pn_strerror(err));
 }
+
+/* docs/THREATS.md, T14 and T39: the process that starts programs has nothing of
+ * the node but their table. */
+static cli_exit fork_starter(running *r)
+{
+    const cli_settings *s = r->settings;
+    cli_starter_options options;
+
+    r->table = calloc(s->n_programs + 1, sizeof(*r->table));
+    if (r->table == NULL) {
+        return fail_err(r, "run", PN_NOMEM);
+    }
+    for (size_t i = 0; i < s->n_programs; i++) {
+        r->table[i] = &s->programs[i]->exposed.program;
+    }
+    cli_starter_options_init(&options);
+    options.programs = r->table;
+    r->starter = cli_starter_new(&options);
+    return r->starter != NULL
+               ? CLI_OK
+               : cli_fail(r->app, CLI_LOCAL,
+                   "cannot start the process that starts programs: %s",
+                   strerror(errno));
+}
+
+/* ---- exposing ----------------------------------------------------------- */
 
 /* A function needs the grant of its handle, too. who NULL: every paired
  * peer. */
@@ -259,7 +285,7 @@ static cli_exit open_all(running *r)
         return status;
     }
     r->hub = r->session->hub;
-    r->handlers = cli_handlers_new(&r->session->loop, r->hub);
+    r->handlers = cli_handlers_new(&r->session->loop, r->hub, r->starter);
     if (r->handlers == NULL) {
         return fail_err(r, "run", PN_NOMEM);
     }
@@ -288,6 +314,7 @@ static void close_all(running *r)
     }
     cli_control_close(r->control);
     cli_handlers_close(r->handlers);
+    cli_starter_free(r->starter);
     cli_session_close(r->session);
     cli_handlers_free(r->handlers);
 }
@@ -303,6 +330,9 @@ cli_exit cli_cmd_run(const cli_app *app)
         return fail_err(&r, "run", PN_NOMEM);
     }
     status = cli_settings_report(app, r.settings);
+    if (status == CLI_OK) {
+        status = fork_starter(&r);
+    }
     /* A cookie may come from a pipe that is never written to, so a signal ends
      * the process until there is a loop. */
     if (status == CLI_OK && r.settings->has_barrel) {
@@ -320,6 +350,7 @@ cli_exit cli_cmd_run(const cli_app *app)
         }
     }
     close_all(&r);
+    free(r.table);
     cli_settings_free(r.settings);
     return status;
 }

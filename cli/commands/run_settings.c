@@ -313,9 +313,9 @@ static void add_program(cli_settings *s, const cli_given *g, bool is_function)
     /* argv[0] is the program's name as the owner has written it. */
     p->argv[0] = strdup(program);
     s->faults.is_lost = s->faults.is_lost || p->argv[0] == NULL;
-    p->exposed.name = p->name;
     p->exposed.max_input = MAX_INPUT_BYTES;
-    p->exposed.program = (cli_program){.path = p->path,
+    p->exposed.program = (cli_program){.name = p->name,
+        .path = p->path,
         .argv = p->argv,
         .timeout_ms = s->options.program_timeout_ms,
         .max_output = cli_args_flag(&s->args, "barrel") ? MAX_OUTPUT_BARREL

@@ -13,7 +13,8 @@
 #include "config/config.h"
 #include "program/handlers.h"
 
-#define CLI_FUNCTION_NAME_CAP 520 /* of a function: module, name and arity */
+/* Of a function: module, name and arity. */
+#define CLI_FUNCTION_NAME_CAP CLI_PROGRAM_NAME_CAP
 
 typedef struct run_options {
     uint32_t program_timeout_ms;

@@ -7,6 +7,7 @@
  */
 #include "handlers.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,7 +141,8 @@ static void refuse(running *r, const char *reason)
 
 static void log_bad_output(const running *r, const char *why)
 {
-    cli_log("peernet: warning: %s: standard output: %s", r->exposed->name, why);
+    cli_log("peernet: warning: %s: standard output: %s",
+        r->exposed->program.name, why);
 }
 
 /* No output at all means `ok`, where it is JSON. Any thread. */
@@ -217,7 +219,7 @@ static void reply(running *r, const cli_program_result *result)
 /* Logs a failure for the owner, because a cast has no answer. */
 static void log_failure(const running *r, const cli_program_result *result)
 {
-    const char *name = r->exposed->name;
+    const char *name = r->exposed->program.name;
 
     switch (result->outcome) {
     case CLI_PROGRAM_EXITED:
@@ -236,10 +238,14 @@ static void log_failure(const running *r, const cli_program_result *result)
         break;
     case CLI_PROGRAM_NOT_STARTED:
         cli_log("peernet: error: %s: not started: %s", name,
-            strerror(result->status));
+            result->status == EPIPE
+                ? "the process that starts programs has ended: the node must "
+                  "be started again"
+                : strerror(result->status));
         break;
     case CLI_PROGRAM_LOST:
-        cli_log("peernet: warning: %s: ended, but its exit status is not known",
+        cli_log("peernet: error: %s: ended with the process that starts "
+                "programs: the node must be started again",
             name);
         break;
     case CLI_PROGRAM_CANCELLED:
@@ -317,7 +323,6 @@ static void run_program(running *r)
         .program = &r->exposed->program,
         .peer = key,
         .label = pn_request_label(r->request),
-        .handle = r->exposed->name,
         .family = caller->family == PN_FAMILY_BARREL ? "barrel" : "peernet",
         .input = &r->input,
         .is_wanted = is_wanted,
@@ -465,7 +470,8 @@ static void on_stderr(
 
 /* ---- life --------------------------------------------------------------- */
 
-cli_handlers *cli_handlers_new(uv_loop_t *loop, cli_hub *hub)
+cli_handlers *cli_handlers_new(
+    uv_loop_t *loop, cli_hub *hub, cli_starter *starter)
 {
     cli_handlers *handlers = calloc(1, sizeof(*handlers));
     cli_programs_options options;
@@ -481,7 +487,7 @@ cli_handlers *cli_handlers_new(uv_loop_t *loop, cli_hub *hub)
         || pthread_mutex_init(&handlers->lock, NULL) != 0) {
         goto fail;
     }
-    handlers->programs = cli_programs_new(loop, &options);
+    handlers->programs = cli_programs_new(loop, starter, &options);
     if (handlers->programs == NULL
         || uv_async_init(loop, &handlers->arrival, on_arrival) != 0) {
         goto fail;
@@ -513,7 +519,7 @@ static pn_err open_place(cli_handlers *handlers, cli_exposed *exposed,
     pn_err (*open)(place *at, const cli_exposed *exposed, const void *what),
     const void *what)
 {
-    place *at = place_find(handlers, exposed->name);
+    place *at = place_find(handlers, exposed->program.name);
     pn_err err;
 
     if (at == NULL) {
@@ -545,7 +551,7 @@ static pn_err open_handle(
 
 pn_err cli_handlers_expose(cli_handlers *handlers, cli_exposed *exposed)
 {
-    if (strcmp(exposed->name, "chat") == 0) {
+    if (strcmp(exposed->program.name, "chat") == 0) {
         cli_hub_take_chat(handlers->hub);
     }
     return open_place(handlers, exposed, open_handle, NULL);

@@ -15,7 +15,6 @@ typedef struct cli_handlers cli_handlers;
 typedef struct cli_exposed {
     atomic_uint refs;                          /* 1 of a new one: its maker's */
     void (*free)(struct cli_exposed *exposed); /* NULL: never freed */
-    const char *name;
     cli_program program;
     size_t max_input; /* bytes that a call may become on standard input */
     bool is_function; /* the argument is a list of arguments */
@@ -32,8 +31,10 @@ typedef struct cli_function {
 /* Any thread. */
 void cli_exposed_unref(cli_exposed *exposed);
 
-/* Programs run on loop. NULL: no memory. */
-cli_handlers *cli_handlers_new(uv_loop_t *loop, cli_hub *hub);
+/* Programs run on loop. starter is the caller's, has the programs that will be
+ * exposed, and outlives close. NULL: no memory. */
+cli_handlers *cli_handlers_new(
+    uv_loop_t *loop, cli_hub *hub, cli_starter *starter);
 /* Exposes a program, closed: grants follow. One that is exposed already is
  * replaced, and its grants remain; requests whose program runs, or that have
  * come, end with the old one. Errors: as pn_expose; nothing has changed then.

@@ -1,37 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs of programs: running and waiting jobs, and the end of each run. A run
- * ends when its leader has exited; by then all its output is in the pipe. Its
- * process group is killed before the leader is reaped, while the group's number
- * cannot belong to another process.
+ * Runs of programs: running and waiting jobs, and the end of each run. The
+ * starter starts and reaps them. A run ends when its leader has exited; by then
+ * all its output is in the pipe.
  */
 #include "program.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mutant.h"
-#include "program_spawn.h"
-#include "signals.h"
 
 #define MAX_STDERR 16384
 #define READ_SIZE 4096
-#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
+/* A kill that the starter had no room for is asked for again after this. */
+#define KILL_AGAIN_MS 100
 
 typedef struct job {
     struct job *next; /* in `running` or `waiting` */
     cli_programs *pool;
-    cli_program_job is; /* its strings are in `env` */
-    char *env[6];
+    cli_program_job is; /* its strings are copies */
+    uint32_t number;    /* the starter knows it by */
     cli_text input;
     cli_text output;
-    pid_t pid;
     cli_program_outcome outcome; /* why it was killed, if it was */
     bool killed;
+    bool has_started; /* the pipes are open */
     size_t n_stderr;
     uv_timer_t timer;
     uv_pipe_t in;
@@ -45,7 +42,9 @@ typedef struct job {
 struct cli_programs {
     uv_loop_t *loop;
     cli_programs_options options;
-    uv_signal_t child_signal;
+    cli_starter *starter;
+    uv_poll_t reports;
+    uint32_t last_number;
     job *running;
     job *waiting;
     unsigned n_running;
@@ -56,43 +55,19 @@ struct cli_programs {
 
 /* ---- life of a job ------------------------------------------------------ */
 
+static void free_copy(const char *text)
+{
+    free((char *)(uintptr_t)text);
+}
+
 static void job_free(job *j)
 {
-    for (size_t i = 0; i < sizeof(j->env) / sizeof(j->env[0]); i++) {
-        free(j->env[i]);
-    }
+    free_copy(j->is.peer);
+    free_copy(j->is.label);
+    free_copy(j->is.family);
     cli_text_fini(&j->input);
     cli_text_fini(&j->output);
     free(j);
-}
-
-/* NAME=VALUE; *ret_value is the value in it. */
-static char *join(const char *name, const char *value, const char **ret_value)
-{
-    cli_text t = {0};
-
-    cli_text_printf(&t, "%s=%s", name, value);
-    if (t.failed) {
-        cli_text_fini(&t);
-        return NULL;
-    }
-    *ret_value = t.data + strlen(name) + 1;
-    return t.data;
-}
-
-/* The whole environment of a program. */
-static bool job_env(job *j)
-{
-    const char *path = getenv("PATH");
-
-    path = path == NULL ? DEFAULT_PATH : path;
-    j->env[0] = join("PATH", path, &path);
-    j->env[1] = join("PEERNET_PEER", j->is.peer, &j->is.peer);
-    j->env[2] = join("PEERNET_LABEL", j->is.label, &j->is.label);
-    j->env[3] = join("PEERNET_HANDLE", j->is.handle, &j->is.handle);
-    j->env[4] = join("PEERNET_FAMILY", j->is.family, &j->is.family);
-    return j->env[0] != NULL && j->env[1] != NULL && j->env[2] != NULL
-           && j->env[3] != NULL && j->env[4] != NULL;
 }
 
 static job *job_new(cli_programs *pool, const cli_program_job *from)
@@ -104,7 +79,10 @@ static job *job_new(cli_programs *pool, const cli_program_job *from)
     }
     j->pool = pool;
     j->is = *from;
-    if (!job_env(j)) {
+    j->is.peer = strdup(from->peer);
+    j->is.label = strdup(from->label);
+    j->is.family = strdup(from->family);
+    if (j->is.peer == NULL || j->is.label == NULL || j->is.family == NULL) {
         job_free(j);
         return NULL;
     }
@@ -159,9 +137,11 @@ static void job_end(job *j, cli_program_outcome outcome, int status)
     pool->n_running--;
     report(j, outcome, status);
     close_handle((uv_handle_t *)&j->timer);
-    close_handle((uv_handle_t *)&j->in);
-    close_handle((uv_handle_t *)&j->out);
-    close_handle((uv_handle_t *)&j->err);
+    if (j->has_started) {
+        close_handle((uv_handle_t *)&j->in);
+        close_handle((uv_handle_t *)&j->out);
+        close_handle((uv_handle_t *)&j->err);
+    }
     if (!pool->closing) {
         start_waiting(pool);
     }
@@ -169,51 +149,27 @@ static void job_end(job *j, cli_program_outcome outcome, int status)
 
 /* ---- ending a run ------------------------------------------------------- */
 
-typedef enum leader_state {
-    LEADER_RUNS,
-    LEADER_ENDED, /* and not waited for: its number is still taken */
-    LEADER_REAPED /* by us, or by other code of this process */
-} leader_state;
+static void ask_kill(job *j);
 
-static leader_state leader_of(const job *j)
+static void on_kill_again(uv_timer_t *timer)
 {
-    siginfo_t info;
-    int status;
-
-    if (j->pid == 0) {
-        return LEADER_REAPED;
-    }
-    memset(&info, 0, sizeof(info));
-    do {
-        status = waitid(
-            P_PID, (id_t)j->pid, &info, WEXITED | WNOHANG | WNOWAIT);
-    } while (status != 0 && errno == EINTR);
-    if (status != 0) {
-        return LEADER_REAPED;
-    }
-    return info.si_pid == j->pid ? LEADER_ENDED : LEADER_RUNS;
+    ask_kill(timer->data);
 }
 
-/* Sends a signal to a group. It is not sent once the leader is reaped, because
- * the number may then belong to another process. */
-static void kill_group(const job *j)
+static void ask_kill(job *j)
 {
-    if (j->pid != 0
-        && !PN_REFUSE_IF(cli_program_reaped, leader_of(j) == LEADER_REAPED)) {
-        (void)kill(-j->pid, SIGKILL);
+    if (cli_starter_kill(j->pool->starter, j->number) == EAGAIN) {
+        (void)uv_timer_start(&j->timer, on_kill_again, KILL_AGAIN_MS, 0);
     }
 }
 
-/* Kills the group; the leader's end is handled like any other. */
+/* Asks to kill the group; the leader's end is handled like any other. */
 static void job_kill(job *j, cli_program_outcome why)
 {
-    if (j->killed) {
-        return;
-    }
-    j->killed = true;
-    j->outcome = why;
-    if (PN_SAFEGUARD(cli_program_kill)) {
-        kill_group(j);
+    if (!j->killed) {
+        j->killed = true;
+        j->outcome = why;
+        ask_kill(j);
     }
 }
 
@@ -234,104 +190,50 @@ static void take_output(job *j, const char *data, size_t len)
     }
 }
 
-/* Takes the bytes that are in the pipe now. It does not wait for the pipe's
- * end, because a process that left the group may hold it open. */
-static void drain(job *j)
+static void take_error(job *j, const char *data, size_t len)
+{
+    const cli_programs_options *options = &j->pool->options;
+
+    if (options->on_stderr != NULL && j->n_stderr < MAX_STDERR) {
+        options->on_stderr(options->user, j->is.program->name, data, len);
+    }
+    j->n_stderr += len;
+}
+
+static ssize_t read_pipe(job *j, uv_pipe_t *pipe)
 {
     uv_os_fd_t fd;
+
+    return uv_fileno((uv_handle_t *)pipe, &fd) == 0
+               ? read(fd, j->read_buf, sizeof(j->read_buf))
+               : -1;
+}
+
+/* Takes the bytes that are in the pipes now. It does not wait for their end,
+ * because a process that left the group may hold them open. */
+static void drain(job *j)
+{
     ssize_t n;
 
-    if (uv_is_closing((uv_handle_t *)&j->out)
-        || uv_fileno((uv_handle_t *)&j->out, &fd) != 0) {
-        return;
-    }
-    while ((n = read(fd, j->read_buf, sizeof(j->read_buf))) > 0 && !j->killed) {
+    while (j->has_started && !j->killed && (n = read_pipe(j, &j->out)) > 0) {
         take_output(j, j->read_buf, (size_t)n);
     }
+    while (j->has_started && j->n_stderr < MAX_STDERR
+           && (n = read_pipe(j, &j->err)) > 0) {
+        take_error(j, j->read_buf, (size_t)n);
+    }
 }
 
-/* Ends the group and reaps the leader. False: its status is not known, because
- * other code has reaped it. */
-static bool reap(job *j, int *ret_status)
+/* status: as waitpid has it. */
+static void job_exited(job *j, int status)
 {
-    pid_t reaped;
-
-    kill_group(j);
-    do {
-        reaped = waitpid(j->pid, ret_status, 0);
-    } while (reaped < 0 && errno == EINTR);
-    j->pid = 0;
-    return reaped > 0;
-}
-
-static void job_exited(job *j)
-{
-    int status = 0;
-    bool is_known = reap(j, &status);
-
     drain(j);
     if (j->killed) {
         job_end(j, j->outcome, 0);
-    } else if (!is_known) {
-        job_end(j, CLI_PROGRAM_LOST, 0);
     } else if (WIFSIGNALED(status)) {
         job_end(j, CLI_PROGRAM_SIGNALLED, WTERMSIG(status));
     } else {
         job_end(j, CLI_PROGRAM_EXITED, WEXITSTATUS(status));
-    }
-}
-
-static job *find_running(const cli_programs *pool, pid_t pid)
-{
-    job *j = pool->running;
-
-    while (j != NULL && j->pid != pid) {
-        j = j->next;
-    }
-    return j;
-}
-
-/* A process without a parent becomes a child of process 1, and stays in the
- * table of processes until it is waited for. */
-static void reap_adopted(cli_programs *pool)
-{
-    siginfo_t info;
-
-    for (;;) {
-        job *j;
-
-        memset(&info, 0, sizeof(info));
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0
-            || info.si_pid == 0) {
-            return;
-        }
-        j = find_running(pool, info.si_pid);
-        if (j != NULL) {
-            job_exited(j);
-        } else {
-            (void)waitpid(info.si_pid, NULL, WNOHANG);
-        }
-    }
-}
-
-static void on_child_signal(uv_signal_t *handle, int signum)
-{
-    cli_programs *pool = handle->data;
-    job *j = pool->running;
-
-    (void)signum;
-    while (j != NULL) {
-        job *next = j->next;
-
-        if (leader_of(j) != LEADER_RUNS) {
-            job_exited(j);
-            /* Ending one may have started another at the list's head. */
-            next = pool->running;
-        }
-        j = next;
-    }
-    if (PN_SAFEGUARD(cli_program_adopted) && cli_signals_adopts()) {
-        reap_adopted(pool);
     }
 }
 
@@ -361,17 +263,11 @@ static void on_output(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 static void on_error_output(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
-    job *j = stream->data;
-    const cli_programs_options *options = &j->pool->options;
-
-    if (n < 0) {
+    if (n > 0) {
+        take_error(stream->data, buf->base, (size_t)n);
+    } else if (n < 0) {
         (void)uv_read_stop(stream);
-        return;
     }
-    if (n > 0 && options->on_stderr != NULL && j->n_stderr < MAX_STDERR) {
-        options->on_stderr(options->user, j->is.handle, buf->base, (size_t)n);
-    }
-    j->n_stderr += (size_t)n;
 }
 
 /* The input was written, or the program closed it early, which is no error. */
@@ -391,18 +287,14 @@ static void job_open_pipe(job *j, uv_pipe_t *pipe, int fd)
     (void)uv_pipe_open(pipe, fd);
 }
 
-static void job_watch(job *j, const cli_spawned *spawned)
+static void job_started(job *j, const cli_starter_report *r)
 {
     uv_buf_t input = uv_buf_init(j->input.data, (unsigned)j->input.len);
 
-    j->pid = spawned->pid;
-    (void)uv_timer_init(j->pool->loop, &j->timer);
-    j->timer.data = j;
-    j->n_handles++;
-    job_open_pipe(j, &j->in, spawned->in);
-    job_open_pipe(j, &j->out, spawned->out);
-    job_open_pipe(j, &j->err, spawned->err);
-    (void)uv_timer_start(&j->timer, on_timeout, j->is.program->timeout_ms, 0);
+    j->has_started = true;
+    job_open_pipe(j, &j->in, r->in);
+    job_open_pipe(j, &j->out, r->out);
+    job_open_pipe(j, &j->err, r->err);
     (void)uv_read_start((uv_stream_t *)&j->out, on_alloc, on_output);
     (void)uv_read_start((uv_stream_t *)&j->err, on_alloc, on_error_output);
     j->write.data = j;
@@ -412,20 +304,70 @@ static void job_watch(job *j, const cli_spawned *spawned)
     }
 }
 
+/* ---- reports of the starter --------------------------------------------- */
+
+static job *find_running(const cli_programs *pool, uint32_t number)
+{
+    job *j = pool->running;
+
+    while (j != NULL && j->number != number) {
+        j = j->next;
+    }
+    return j;
+}
+
+static void on_report(
+    cli_programs *pool, cli_starter_news news, const cli_starter_report *r)
+{
+    job *j = find_running(pool, r->job);
+
+    if (j != NULL && news == CLI_STARTER_STARTED) {
+        job_started(j, r);
+    } else if (j != NULL && news == CLI_STARTER_FAILED) {
+        job_end(j, j->killed ? j->outcome : CLI_PROGRAM_NOT_STARTED,
+            j->killed ? 0 : r->status);
+    } else if (j != NULL) {
+        job_exited(j, r->status);
+    }
+}
+
+/* All runs have ended with the starter, and no other will start. */
+static void on_starter_gone(cli_programs *pool)
+{
+    (void)uv_poll_stop(&pool->reports);
+    while (pool->running != NULL) {
+        job *j = pool->running;
+
+        drain(j);
+        job_end(j, j->killed ? j->outcome : CLI_PROGRAM_LOST, 0);
+    }
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    cli_programs *pool = poll->data;
+    cli_starter_report r;
+    cli_starter_news news;
+
+    (void)status;
+    (void)events;
+    while (
+        (news = cli_starter_take(pool->starter, &r)) != CLI_STARTER_NOTHING) {
+        if (news == CLI_STARTER_GONE) {
+            on_starter_gone(pool);
+            return;
+        }
+        on_report(pool, news, &r);
+    }
+}
+
 /* ---- starting runs ------------------------------------------------------ */
 
 static void job_start(job *j)
 {
     cli_programs *pool = j->pool;
-    unsigned tasks = cli_system_tasks();
-    cli_spawn spawn = {
-        .path = j->is.program->path,
-        .argv = j->is.program->argv,
-        .env = j->env,
-        .cpu_seconds = j->is.program->timeout_ms / 1000 + 2,
-        .processes = tasks == 0 ? 0 : tasks + pool->options.max_processes,
-    };
-    cli_spawned spawned;
+    cli_starter_run run = {++pool->last_number, j->is.program->name, j->is.peer,
+        j->is.label, j->is.family};
     int error;
 
     if (PN_REFUSE_IF(cli_program_wanted,
@@ -434,7 +376,8 @@ static void job_start(job *j)
         job_free(j);
         return;
     }
-    error = cli_program_spawn(&spawn, &spawned);
+    j->number = run.job;
+    error = cli_starter_start(pool->starter, &run);
     if (error != 0) {
         report(j, CLI_PROGRAM_NOT_STARTED, error);
         job_free(j);
@@ -443,7 +386,10 @@ static void job_start(job *j)
     j->next = pool->running;
     pool->running = j;
     pool->n_running++;
-    job_watch(j, &spawned);
+    (void)uv_timer_init(pool->loop, &j->timer);
+    j->timer.data = j;
+    j->n_handles++;
+    (void)uv_timer_start(&j->timer, on_timeout, j->is.program->timeout_ms, 0);
 }
 
 static bool may_run(const cli_programs *pool, const char *peer)
@@ -552,12 +498,11 @@ void cli_programs_options_init(cli_programs_options *options)
         .max_per_peer = 4,
         .max_waiting = 64,
         .max_waiting_bytes = (size_t)64 << 20,
-        .max_processes = 256,
     };
 }
 
 cli_programs *cli_programs_new(
-    uv_loop_t *loop, const cli_programs_options *options)
+    uv_loop_t *loop, cli_starter *starter, const cli_programs_options *options)
 {
     cli_programs *pool = calloc(1, sizeof(*pool));
 
@@ -565,14 +510,15 @@ cli_programs *cli_programs_new(
         return NULL;
     }
     pool->loop = loop;
+    pool->starter = starter;
     pool->options = *options;
-    if (uv_signal_init(loop, &pool->child_signal) != 0) {
+    if (uv_poll_init(loop, &pool->reports, cli_starter_fd(starter)) != 0) {
         free(pool);
         return NULL;
     }
-    pool->child_signal.data = pool;
-    (void)uv_signal_start(&pool->child_signal, on_child_signal, SIGCHLD);
-    uv_unref((uv_handle_t *)&pool->child_signal);
+    pool->reports.data = pool;
+    (void)uv_poll_start(&pool->reports, UV_READABLE, on_readable);
+    uv_unref((uv_handle_t *)&pool->reports);
     return pool;
 }
 
@@ -596,11 +542,8 @@ void cli_programs_close(cli_programs *pool)
         waiting_end(pool->waiting);
     }
     while (pool->running != NULL) {
-        job *j = pool->running;
-
-        j->killed = true;
-        j->outcome = CLI_PROGRAM_CANCELLED;
-        job_exited(j);
+        job_kill(pool->running, CLI_PROGRAM_CANCELLED);
+        job_end(pool->running, CLI_PROGRAM_CANCELLED, 0);
     }
-    uv_close((uv_handle_t *)&pool->child_signal, on_pool_closed);
+    uv_close((uv_handle_t *)&pool->reports, on_pool_closed);
 }

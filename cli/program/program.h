@@ -4,7 +4,8 @@
  * vector is given a text on standard input and answers on standard output. No
  * shell is involved, and no text of a peer becomes an argument. Each run has
  * its own session and process group, which gets SIGKILL at the time-out and
- * again when the program itself has ended.
+ * again when the program itself has ended. Another process starts and reaps the
+ * programs (starter.h).
  */
 #ifndef PN_CLI_PROGRAM_H
 #define PN_CLI_PROGRAM_H
@@ -12,15 +13,8 @@
 #include <peernet/common.h>
 #include <uv.h>
 
+#include "starter.h"
 #include "text.h"
-
-/* One program; the owner keeps it for as long as jobs use it. */
-typedef struct cli_program {
-    const char *path;    /* absolute */
-    char *const *argv;   /* argv[0] first, NULL last */
-    uint32_t timeout_ms; /* of a run */
-    size_t max_output;   /* bytes of standard output; more ends the run */
-} cli_program;
 
 typedef enum cli_program_outcome {
     CLI_PROGRAM_EXITED,    /* status: the exit status */
@@ -29,7 +23,7 @@ typedef enum cli_program_outcome {
     CLI_PROGRAM_TOO_LARGE,   /* output over max_output */
     CLI_PROGRAM_NOT_STARTED, /* status: errno */
     CLI_PROGRAM_CANCELLED,   /* not wanted any more, or the pool closes */
-    CLI_PROGRAM_LOST         /* reaped by other code: no status is known */
+    CLI_PROGRAM_LOST         /* ended with the process that starts programs */
 } cli_program_outcome;
 
 typedef struct cli_program_result {
@@ -43,12 +37,12 @@ typedef struct cli_program_result {
  * returns. */
 typedef void cli_program_done(void *user, const cli_program_result *result);
 
-/* One run. Strings are copied; input is moved out on success. */
+/* One run. Strings are copied; input is moved out on success. The program's
+ * name is in the starter's table. */
 typedef struct cli_program_job {
     const cli_program *program;
     const char *peer;   /* PEERNET_PEER */
     const char *label;  /* PEERNET_LABEL */
-    const char *handle; /* PEERNET_HANDLE */
     const char *family; /* PEERNET_FAMILY */
     cli_text *input;
     /* Called right before the program starts, which may be long after the job
@@ -63,11 +57,10 @@ typedef struct cli_programs_options {
     unsigned max_per_peer;    /* ... for one peer; default 4 */
     unsigned max_waiting;     /* jobs beyond that; default 64 */
     size_t max_waiting_bytes; /* ... and their input; default 64 MiB */
-    unsigned max_processes;   /* room for RLIMIT_NPROC; default 256 */
     /* A piece of standard error, at most 4 KiB at a time and 16 KiB of a run;
      * not escaped. NULL: dropped. */
     void (*on_stderr)(
-        void *user, const char *handle, const char *data, size_t len);
+        void *user, const char *program, const char *data, size_t len);
     void *user;
 } cli_programs_options;
 
@@ -75,10 +68,10 @@ typedef struct cli_programs cli_programs;
 
 void cli_programs_options_init(cli_programs_options *options);
 
-/* A pool on loop; NULL without memory or signals. The process must ignore
- * SIGPIPE and have descriptors 0, 1 and 2 open. */
+/* A pool on loop; NULL without memory. starter is the caller's, of this pool
+ * only, and outlives its closing. The process must ignore SIGPIPE. */
 cli_programs *cli_programs_new(
-    uv_loop_t *loop, const cli_programs_options *options);
+    uv_loop_t *loop, cli_starter *starter, const cli_programs_options *options);
 
 /* Starts a job or lets it wait. False: the pool is full, or no memory; done
  * does not fire then and input stays with the caller. */

@@ -121,7 +121,7 @@ static void child_signals(void)
 }
 
 /* Linux before 5.9 closes one at a time. */
-static void close_from(unsigned first)
+void cli_close_from(unsigned first)
 {
     struct rlimit files;
 
@@ -146,7 +146,7 @@ static bool child_files(const spawn_pipes *p)
         return false;
     }
     if (PN_SAFEGUARD(cli_program_close_range)) {
-        close_from(REPORT_FD + 1);
+        cli_close_from(REPORT_FD + 1);
     }
     return true;
 }
@@ -170,7 +170,8 @@ static void child(const cli_spawn *spawn, const spawn_pipes *p)
 /* ---- the parent --------------------------------------------------------- */
 
 /* Signals are blocked, so that no handler of ours runs in the child before its
- * signals are reset. */
+ * signals are reset. _Fork runs no handlers of pthread_atfork: libuv's would
+ * close descriptors by numbers that this process has closed long ago. */
 static pid_t fork_blocked(const cli_spawn *spawn, const spawn_pipes *p)
 {
     sigset_t all;
@@ -180,7 +181,7 @@ static pid_t fork_blocked(const cli_spawn *spawn, const spawn_pipes *p)
 
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = fork();
+    pid = _Fork();
     if (pid == 0) {
         child(spawn, p);
     }

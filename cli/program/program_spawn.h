@@ -26,6 +26,9 @@ typedef struct cli_spawned {
  * no process is left. Descriptors 0 to 2 of this process must be open. */
 int cli_program_spawn(const cli_spawn *spawn, cli_spawned *ret_spawned);
 
+/* Closes every descriptor from first on; safe after fork. */
+void cli_close_from(unsigned first);
+
 /* The number of tasks of the system; 0: unknown. */
 unsigned cli_system_tasks(void);
 

@@ -146,8 +146,10 @@ if unshare -p -f --mount-proc true 2>/dev/null; then
     done
     expect 0 1 one/program_answers
     inner=$(pgrep -P "$pid_one")
-    # It has no child: neither an orphan that runs nor one that has ended.
-    until_true 15 sh -c "! pgrep -P $inner >/dev/null"
+    # Its one child starts programs: there is neither an orphan that runs nor
+    # one that has ended.
+    until_true 15 sh -c \
+        "[ \"\$(ps -o comm= --ppid $inner)\" = peernet-starter ]"
     ok $? one/orphans_are_reaped
     kill -TERM "$inner"
     until_true 15 gone "$inner"

@@ -54,6 +54,12 @@ if [ -x "$build/cli/peernet" ]; then
     has "completion for bash" 'bash-completion/completions/peernet'
     has "completion for fish" 'fish/vendor_completions.d/peernet.fish'
     has "completion for zsh" 'zsh/vendor-completions/_peernet'
+    if "$build/cli/peernet" --version | grep -q systemd; then
+        has "the service" 'system/peernet.service'
+        has "the user's service" 'user/peernet.service'
+        has "sysusers" 'sysusers.d/peernet.conf'
+        has "tmpfiles" 'tmpfiles.d/peernet.conf'
+    fi
 fi
 
 # needs LIBRARY PATTERN: it asks for no other library.

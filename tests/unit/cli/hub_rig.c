@@ -20,6 +20,12 @@ cli_hub *hub;
 
 cli_handlers *handlers;
 
+static cli_starter *starter;
+
+static const cli_program *programs[2]; /* one, or none */
+
+static bool has_dirs;
+
 pn_node *caller;
 
 pn_public_key hub_key;
@@ -56,16 +62,46 @@ void turn(void)
     (void)usleep(500);
 }
 
+void make_dirs(void)
+{
+    if (!has_dirs) {
+        pn_tempdir_init(&hub_dir);
+        pn_tempdir_init(&caller_dir);
+    }
+    has_dirs = true;
+}
+
+void describe(cli_exposed *exposed, char **argv)
+{
+    cli_program *p = &exposed->program;
+
+    p->name = p->name == NULL ? "probe" : p->name;
+    p->path = PN_PROGRAM_PROBE;
+    p->argv = argv;
+    if (p->timeout_ms == 0) {
+        p->timeout_ms = PATIENCE_MS;
+    }
+    p->max_output = (size_t)4 << 20;
+    if (exposed->max_input == 0) {
+        exposed->max_input = (size_t)32 << 20;
+    }
+    programs[0] = p;
+}
+
 void set_up(uint32_t held)
 {
+    cli_starter_options starts;
     cli_hub_options options;
     pn_node_options opt;
     cli_text error = {0};
     char address[32];
     uint64_t end = patience_ends();
 
-    pn_tempdir_init(&hub_dir);
-    pn_tempdir_init(&caller_dir);
+    make_dirs();
+    cli_starter_options_init(&starts);
+    starts.programs = programs;
+    starter = cli_starter_new(&starts);
+    assert_non_null(starter);
     memset(&options, 0, sizeof(options));
     node_options(&options.node, hub_dir.path);
     options.max_reply = max_reply;
@@ -76,7 +112,7 @@ void set_up(uint32_t held)
     assert_int_equal(uv_loop_init(&loop), 0);
     assert_int_equal(cli_hub_open(&loop, &options, &hub, &error), PN_OK);
     assert_non_null(cli_hub_join(hub, on_line, NULL));
-    handlers = cli_handlers_new(&loop, hub);
+    handlers = cli_handlers_new(&loop, hub, starter);
     assert_non_null(handlers);
     node_options(&opt, caller_dir.path);
     assert_int_equal(pn_node_open(&opt, &caller, NULL), PN_OK);
@@ -99,6 +135,8 @@ void set_up(uint32_t held)
 void tear_down(void)
 {
     cli_handlers_close(handlers);
+    cli_starter_free(starter);
+    programs[0] = NULL;
     cli_hub_close(hub);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);
@@ -107,22 +145,15 @@ void tear_down(void)
     pn_node_close(caller);
     pn_tempdir_fini(&hub_dir);
     pn_tempdir_fini(&caller_dir);
+    has_dirs = false;
 }
 
-void expose(cli_exposed *exposed, char **argv)
+void expose(cli_exposed *exposed)
 {
-    exposed->name = exposed->name == NULL ? "probe" : exposed->name;
-    exposed->program.path = PN_PROGRAM_PROBE;
-    exposed->program.argv = argv;
-    if (exposed->program.timeout_ms == 0) {
-        exposed->program.timeout_ms = PATIENCE_MS;
-    }
-    exposed->program.max_output = (size_t)4 << 20;
-    if (exposed->max_input == 0) {
-        exposed->max_input = (size_t)32 << 20;
-    }
+    const char *name = exposed->program.name;
+
     assert_int_equal(cli_handlers_expose(handlers, exposed), PN_OK);
-    assert_int_equal(pn_grant_paired(cli_hub_node(hub), exposed->name), PN_OK);
+    assert_int_equal(pn_grant_paired(cli_hub_node(hub), name), PN_OK);
 }
 
 static void on_done(void *user, pn_err err, pn_term value)

@@ -41,13 +41,20 @@ uint64_t patience_ends(void);
 
 void turn(void);
 
+/* Makes the directories, if there are none. */
+void make_dirs(void);
+
+/* Before set_up, which forks the process that starts programs: the program of
+ * the probe that will be exposed, "probe" without another name. */
+void describe(cli_exposed *exposed, char **argv);
+
 /* Both nodes, paired and linked; held: of the hub's node, or 0. */
 void set_up(uint32_t held);
 
 void tear_down(void);
 
-/* A program of the probe, open to every paired peer. */
-void expose(cli_exposed *exposed, char **argv);
+/* What was described, open to every paired peer. */
+void expose(cli_exposed *exposed);
 
 void call_handle(const char *handle, pn_term args, outcome *o);
 

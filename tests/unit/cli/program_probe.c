@@ -215,6 +215,10 @@ int main(int argc, char **argv, char **env)
         }
         return 0;
     }
+    if (strcmp(mode, "complain") == 0) {
+        fputs("no thanks", stderr);
+        return 0;
+    }
     if (strcmp(mode, "print") == 0) {
         for (int i = atoi(argv[2]); i > 0; i--) {
             putchar('x');

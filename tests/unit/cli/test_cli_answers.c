@@ -388,8 +388,9 @@ static void test_cli_handlers_beside_the_loop(void **state)
     outcome o;
 
     (void)state;
+    describe(&exposed, argv);
     set_up(0);
-    expose(&exposed, argv);
+    expose(&exposed);
     pn_term_writer_init(&w, 0);
     pn_term_write_list_begin(&w);
     for (int i = 0; i < 300000; i++) {

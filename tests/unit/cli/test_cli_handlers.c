@@ -49,8 +49,9 @@ static void test_cli_handlers_max_input(void **state)
     outcome o;
 
     (void)state;
+    describe(&exposed, argv);
     set_up(0);
-    expose(&exposed, argv);
+    expose(&exposed);
     controls(&w, 1000, &term);
     call(term, &o);
     assert_answer(&o, PN_OK, ":ok");
@@ -76,8 +77,9 @@ static void test_cli_handlers_held(void **state)
     outcome third;
 
     (void)state;
+    describe(&exposed, argv);
     set_up(10000);
-    expose(&exposed, argv);
+    expose(&exposed);
     controls(&w, 1000, &term);
     call(term, &first);
     call(term, &second);
@@ -118,8 +120,9 @@ static void test_cli_handlers_held_memory(void **state)
     size_t more;
 
     (void)state;
+    describe(&exposed, argv);
     set_up(HELD);
-    expose(&exposed, argv);
+    expose(&exposed);
     controls(&w, LEN, &term);
     before = allocated();
     for (size_t i = 0; i < N; i++) {
@@ -215,9 +218,11 @@ static void test_cli_handlers_unwanted(void **state)
     outcome outcomes[N_CALLS];
     pid_t pids[N_CALLS];
 
-    set_up(0);
+    make_dirs();
     (void)snprintf(notes, sizeof(notes), "%s/notes", hub_dir.path);
-    expose(&exposed, argv);
+    describe(&exposed, argv);
+    set_up(0);
+    expose(&exposed);
     for (size_t i = 0; i < N_CALLS; i++) {
         call((pn_term){one, sizeof(one)}, &outcomes[i]);
     }
@@ -247,9 +252,11 @@ static void test_cli_handlers_timeout(void **state)
     size_t n;
 
     (void)state;
-    set_up(0);
+    make_dirs();
     (void)snprintf(notes, sizeof(notes), "%s/notes", hub_dir.path);
-    expose(&exposed, argv);
+    describe(&exposed, argv);
+    set_up(0);
+    expose(&exposed);
     for (size_t i = 0; i < N; i++) {
         call((pn_term){one, sizeof(one)}, &outcomes[i]);
     }
@@ -274,15 +281,16 @@ static void test_cli_handlers_chat_is_a_program(void **state)
     static const char request[] = "{\"cmd\":\"chat\",\"peer\":\"caller\"}";
     char *argv[] = {(char *)(uintptr_t) "probe", (char *)(uintptr_t) "print",
         (char *)(uintptr_t) "0", NULL};
-    cli_exposed exposed = {.name = "chat"};
+    cli_exposed exposed = {.program.name = "chat"};
     static const uint8_t one[] = {97, 1};
     cli_text last = {0};
     cli_caller *asks;
     outcome o;
 
     (void)state;
+    describe(&exposed, argv);
     set_up(0);
-    expose(&exposed, argv);
+    expose(&exposed);
     asks = cli_hub_join(hub, on_chat_line, &last);
     cli_hub_request(asks, request, sizeof(request) - 1);
     assert_non_null(strstr(cli_text_string(&last), "\"ok\":false"));

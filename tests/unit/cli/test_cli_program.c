@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -31,16 +33,19 @@ typedef struct outcome {
 } outcome;
 
 static uv_loop_t loop;
+static cli_starter *starter;
 static cli_programs *pool;
 static cli_programs_options options;
+static cli_starter_options starter_options;
 static size_t stderr_bytes;
 
 /* Signals to a group whose leader is not reaped yet are safe, because the
- * number is taken. Any other may reach another process's group. */
-static unsigned n_signals_late;
+ * number is taken. Any other may reach another process's group. Shared with the
+ * starter, which sends them. */
+static unsigned *n_signals_late;
 
-/* In place of the C library's, which every signal of this process goes
- * through. */
+/* In place of the C library's, which every signal of this process and of the
+ * starter goes through. */
 int kill(pid_t pid, int sig)
 {
     siginfo_t info;
@@ -48,25 +53,35 @@ int kill(pid_t pid, int sig)
     memset(&info, 0, sizeof(info));
     if (pid < 0 && sig != 0
         && waitid(P_PID, (id_t)-pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
-        n_signals_late++;
+        (*n_signals_late)++;
     }
     return (int)syscall(SYS_kill, pid, sig);
 }
 
 static void on_stderr(
-    void *user, const char *handle, const char *data, size_t len)
+    void *user, const char *program, const char *data, size_t len)
 {
     (void)user;
-    (void)handle;
+    (void)program;
     (void)data;
     stderr_bytes += len;
 }
 
-static void pool_open(void)
+static void pool_open_two(const cli_program *one, const cli_program *two)
 {
+    const cli_program *const programs[] = {one, two, NULL};
+
+    starter_options.programs = programs;
+    starter = cli_starter_new(&starter_options);
+    assert_non_null(starter);
     assert_int_equal(uv_loop_init(&loop), 0);
-    pool = cli_programs_new(&loop, &options);
+    pool = cli_programs_new(&loop, starter, &options);
     assert_non_null(pool);
+}
+
+static void pool_open(const cli_program *program)
+{
+    pool_open_two(program, NULL);
 }
 
 static void pool_close(void)
@@ -74,14 +89,16 @@ static void pool_close(void)
     cli_programs_close(pool);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);
+    cli_starter_free(starter);
 }
 
 static void default_options(void)
 {
     cli_programs_options_init(&options);
+    cli_starter_options_init(&starter_options);
     options.on_stderr = on_stderr;
     stderr_bytes = 0;
-    n_signals_late = 0;
+    *n_signals_late = 0;
 }
 
 static void on_done(void *user, const cli_program_result *result)
@@ -112,7 +129,6 @@ static bool submit(const cli_program *program, const char *peer,
     cli_program_job job = {.program = program,
         .peer = peer,
         .label = label,
-        .handle = "probe",
         .family = "peernet",
         .input = &text,
         .is_wanted = is_wanted,
@@ -150,9 +166,9 @@ static void run_mode(
 {
     char *argv[] = {
         probe_path, (char *)(uintptr_t)mode, (char *)(uintptr_t)arg, NULL};
-    cli_program program = {probe_path, argv, timeout_ms, 65536};
+    cli_program program = {"probe", probe_path, argv, timeout_ms, 65536};
 
-    pool_open();
+    pool_open(&program);
     assert_true(submit(&program, PEER, "phone", "null\n", 5, ret));
     wait_done(ret, 1);
     pool_close();
@@ -261,12 +277,12 @@ static void expect_report(
 static void check_report(const char *label, const char *input, size_t len)
 {
     char *argv[] = {probe_path, (char *)(uintptr_t) "report", NULL};
-    cli_program program = {probe_path, argv, 10000, (size_t)4 << 20};
+    cli_program program = {"probe", probe_path, argv, 10000, (size_t)4 << 20};
     outcome o = {0};
     cli_text want = {0};
 
     expect_report(&want, label, input, len);
-    pool_open();
+    pool_open(&program);
     assert_true(submit(&program, PEER, label, input, len, &o));
     wait_done(&o, 1);
     pool_close();
@@ -414,13 +430,13 @@ static void test_cli_program_output_limit(void **state)
 static void test_cli_program_closed_stdin(void **state)
 {
     char *argv[] = {probe_path, (char *)(uintptr_t) "closed-stdin", NULL};
-    cli_program program = {probe_path, argv, 10000, 65536};
+    cli_program program = {"probe", probe_path, argv, 10000, 65536};
     char *big = calloc(1, 1 << 20);
     outcome o = {0};
 
     (void)state;
     assert_non_null(big);
-    pool_open();
+    pool_open(&program);
     assert_true(submit(&program, PEER, "", big, 1 << 20, &o));
     wait_done(&o, 1);
     pool_close();
@@ -452,6 +468,46 @@ static void test_cli_program_stderr(void **state)
     free(o.output);
 }
 
+/* Waits until a program has started, and ended: the starter has no child. The
+ * pool has not read either report. */
+static void wait_ended(void)
+{
+    struct pollfd started = {.fd = cli_starter_fd(starter), .events = POLLIN};
+    char path[64];
+    char children[16];
+    ssize_t n = 1;
+    int fd;
+
+    assert_int_equal(poll(&started, 1, 20000), 1);
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+        cli_starter_pid(starter), cli_starter_pid(starter));
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (int i = 0; i < 20000 && n > 0; i++) {
+        (void)usleep(1000);
+        n = pread(fd, children, sizeof(children), 0);
+    }
+    (void)close(fd);
+    assert_int_equal(n, 0);
+}
+
+/* A short piece of a program that has ended before it is read. */
+static void test_cli_program_late_stderr(void **state)
+{
+    char *argv[] = {probe_path, (char *)(uintptr_t) "complain", NULL};
+    cli_program program = {"probe", probe_path, argv, 10000, 1000};
+    outcome o = {0};
+
+    (void)state;
+    pool_open(&program);
+    assert_true(submit(&program, PEER, "", "", 0, &o));
+    wait_ended();
+    wait_done(&o, 1);
+    pool_close();
+    assert_int_equal(stderr_bytes, 9);
+    free(o.output);
+}
+
 static bool group_is_gone(pid_t group)
 {
     for (int i = 0; i < 10000; i++) {
@@ -463,52 +519,23 @@ static bool group_is_gone(pid_t group)
     return false;
 }
 
-/* Waits until the one child there is has ended, without reaping it. */
-static void wait_ended(void)
-{
-    siginfo_t info;
-
-    assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
-}
-
 /* More output than one turn reads, and too much: the excess is met when the
  * leader is known to have ended. */
 static void test_cli_program_late_excess(void **state)
 {
     char *argv[] = {probe_path, (char *)(uintptr_t) "wide",
         (char *)(uintptr_t) "400000", NULL};
-    cli_program program = {probe_path, argv, 10000, 300000};
+    cli_program program = {"probe", probe_path, argv, 10000, 300000};
     outcome o = {0};
 
     (void)state;
-    pool_open();
+    pool_open(&program);
     assert_true(submit(&program, PEER, "", "", 0, &o));
     wait_ended();
     wait_done(&o, 1);
     pool_close();
     assert_int_equal(o.outcome, CLI_PROGRAM_TOO_LARGE);
-    assert_int_equal(n_signals_late, 0);
-    free(o.output);
-}
-
-/* Other code reaped the leader, as process 1 of a container may: its group gets
- * no signal any more, and the run has ended. */
-static void test_cli_program_reaped_elsewhere(void **state)
-{
-    char *argv[] = {
-        probe_path, (char *)(uintptr_t) "exit", (char *)(uintptr_t) "0", NULL};
-    cli_program program = {probe_path, argv, 10000, 300000};
-    outcome o = {0};
-
-    (void)state;
-    pool_open();
-    assert_true(submit(&program, PEER, "", "", 0, &o));
-    assert_true(waitpid(-1, NULL, 0) > 0);
-    wait_done(&o, 1);
-    pool_close();
-    assert_int_equal(o.outcome, CLI_PROGRAM_LOST);
-    assert_string_equal(o.output, "partial");
-    assert_int_equal(n_signals_late, 0);
+    assert_int_equal(*n_signals_late, 0);
     free(o.output);
 }
 
@@ -586,7 +613,7 @@ static void run_bomb(void)
 static void test_cli_program_bomb(void **state)
 {
     (void)state;
-    options.max_processes = 64;
+    starter_options.max_processes = 64;
     as_nobody(run_bomb);
 }
 
@@ -604,70 +631,20 @@ static void run_forks(void)
 static void test_cli_program_process_limit(void **state)
 {
     (void)state;
-    options.max_processes = 64;
+    starter_options.max_processes = 64;
     as_nobody(run_forks);
-}
-
-static bool has_child(void)
-{
-    siginfo_t info;
-
-    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
-}
-
-static void on_tick(uv_timer_t *timer)
-{
-    (void)timer;
-}
-
-/* An orphan becomes a child of this process, as of process 1: the pool reaps
- * it, so no zombie remains. */
-static void run_adopted(void)
-{
-    char *argv[] = {probe_path, (char *)(uintptr_t) "daemon", NULL};
-    cli_program program = {probe_path, argv, 10000, 65536};
-    outcome o = {0};
-    uv_timer_t tick; /* the loop has nothing else to wait for */
-
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-    pool_open();
-    (void)uv_timer_init(&loop, &tick);
-    (void)uv_timer_start(&tick, on_tick, 1, 1);
-    if (!submit(&program, PEER, "phone", "null\n", 5, &o)) {
-        _exit(3);
-    }
-    wait_done(&o, 1);
-    if (!has_child() || kill(atoi(o.output), SIGKILL) != 0) {
-        _exit(4);
-    }
-    for (int i = 0; i < 10000 && has_child(); i++) {
-        (void)uv_run(&loop, UV_RUN_NOWAIT);
-        (void)usleep(1000);
-    }
-    if (has_child()) {
-        _exit(5);
-    }
-    uv_close((uv_handle_t *)&tick, NULL);
-    pool_close();
-    free(o.output);
-}
-
-static void test_cli_program_adopted(void **state)
-{
-    (void)state;
-    as_nobody(run_adopted);
 }
 
 static void test_cli_program_missing(void **state)
 {
     char *argv[] = {(char *)(uintptr_t) "/nonexistent/program", NULL};
-    cli_program program = {argv[0], argv, 1000, 1000};
+    cli_program program = {"probe", argv[0], argv, 1000, 1000};
     outcome o = {0};
 
     (void)state;
-    pool_open();
+    pool_open(&program);
     assert_true(submit(&program, PEER, "", "x", 1, &o));
-    assert_int_equal(o.n_done, 1);
+    wait_done(&o, 1);
     assert_int_equal(o.outcome, CLI_PROGRAM_NOT_STARTED);
     assert_int_equal(o.status, ENOENT);
     assert_int_equal(cli_programs_running(pool), 0);
@@ -682,8 +659,8 @@ static void test_cli_program_caps(void **state)
     char *hang_argv[] = {probe_path, (char *)(uintptr_t) "hang", NULL};
     char *exit_argv[] = {
         probe_path, (char *)(uintptr_t) "exit", (char *)(uintptr_t) "0", NULL};
-    cli_program hang = {probe_path, hang_argv, 400, 1000};
-    cli_program quick = {probe_path, exit_argv, 10000, 1000};
+    cli_program hang = {"hang", probe_path, hang_argv, 400, 1000};
+    cli_program quick = {"quick", probe_path, exit_argv, 10000, 1000};
     outcome slow = {0};
     outcome fast = {0};
 
@@ -692,7 +669,7 @@ static void test_cli_program_caps(void **state)
     options.max_per_peer = 2;
     options.max_waiting = 3;
     options.max_waiting_bytes = 100;
-    pool_open();
+    pool_open_two(&hang, &quick);
     assert_true(submit(&hang, "A", "", "x", 1, &slow));
     assert_true(submit(&hang, "A", "", "x", 1, &slow));
     assert_int_equal(cli_programs_running(pool), 2);
@@ -727,14 +704,14 @@ static void test_cli_program_caps(void **state)
 static void test_cli_program_cancel(void **state)
 {
     char *argv[] = {probe_path, (char *)(uintptr_t) "hang", NULL};
-    cli_program program = {probe_path, argv, 60000, 1000};
+    cli_program program = {"probe", probe_path, argv, 60000, 1000};
     outcome runs = {0};
     outcome waits = {0};
     outcome unwanted = {0};
 
     (void)state;
     options.max_running = 1;
-    pool_open();
+    pool_open(&program);
     assert_true(submit(&program, "A", "", "x", 1, &runs));
     assert_true(submit(&program, "A", "", "x", 1, &unwanted));
     assert_true(submit(&program, "A", "", "x", 1, &waits));
@@ -756,15 +733,39 @@ static void test_cli_program_cancel(void **state)
     free(unwanted.output);
 }
 
+/* The starter ends, as by a fault: its runs end with it, and no other starts.
+ */
+static void test_cli_program_starter_ends(void **state)
+{
+    char *argv[] = {probe_path, (char *)(uintptr_t) "hang", NULL};
+    cli_program program = {"probe", probe_path, argv, 60000, 1000};
+    outcome runs = {0};
+    outcome late = {0};
+
+    (void)state;
+    pool_open(&program);
+    assert_true(submit(&program, PEER, "", "x", 1, &runs));
+    assert_int_equal(kill(cli_starter_pid(starter), SIGKILL), 0);
+    wait_done(&runs, 1);
+    assert_int_equal(runs.outcome, CLI_PROGRAM_LOST);
+    assert_true(submit(&program, PEER, "", "x", 1, &late));
+    wait_done(&late, 1);
+    assert_int_equal(late.outcome, CLI_PROGRAM_NOT_STARTED);
+    assert_int_equal(late.status, EPIPE);
+    pool_close();
+    free(runs.output);
+    free(late.output);
+}
+
 static void test_cli_program_close_cancels(void **state)
 {
     char *argv[] = {probe_path, (char *)(uintptr_t) "hang", NULL};
-    cli_program program = {probe_path, argv, 60000, 1000};
+    cli_program program = {"probe", probe_path, argv, 60000, 1000};
     outcome o = {0};
 
     (void)state;
     options.max_running = 1;
-    pool_open();
+    pool_open(&program);
     assert_true(submit(&program, "A", "", "x", 1, &o));
     assert_true(submit(&program, "B", "", "x", 1, &o));
     (void)uv_run(&loop, UV_RUN_NOWAIT);
@@ -796,11 +797,10 @@ static const struct {
     TEST("closed_stdin", test_cli_program_closed_stdin),
     TEST("closed_stdout", test_cli_program_closed_stdout),
     TEST("stderr", test_cli_program_stderr),
+    TEST("late_stderr", test_cli_program_late_stderr),
     TEST("late_excess", test_cli_program_late_excess),
-    TEST("reaped_elsewhere", test_cli_program_reaped_elsewhere),
     TEST("left_child", test_cli_program_left_child),
     TEST("daemon", test_cli_program_daemon),
-    TEST("adopted", test_cli_program_adopted),
     /* Last of those that fork as nobody: what they leave counts against its
      * limit until init has waited for it. */
     TEST("bomb", test_cli_program_bomb),
@@ -809,6 +809,7 @@ static const struct {
     TEST("caps", test_cli_program_caps),
     TEST("cancel", test_cli_program_cancel),
     TEST("close_cancels", test_cli_program_close_cancels),
+    TEST("starter_ends", test_cli_program_starter_ends),
 };
 
 static void run_one(void **state)
@@ -844,6 +845,11 @@ int main(void)
     int status;
 
     (void)signal(SIGPIPE, SIG_IGN);
+    n_signals_late = mmap(NULL, sizeof(*n_signals_late), PROT_READ | PROT_WRITE,
+        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (n_signals_late == MAP_FAILED) {
+        return 99;
+    }
     default_options();
     /* Payloads name files, so the test runs in a folder of its own. */
     if (mkdtemp(dir) == NULL || chdir(dir) != 0 || !copy_probe(dir)) {
