@@ -25,7 +25,7 @@ typedef enum cli_exit {
 } cli_exit;
 
 #define CLI_MAX_OPTIONS 128
-#define CLI_MAX_POSITIONAL 8
+#define CLI_MAX_POSITIONAL 40
 
 /* The value that cli_option_store writes, and the type of the member that it
  * writes. */

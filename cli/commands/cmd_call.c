@@ -122,9 +122,7 @@ static cli_exit check_text(const cli_app *app, size_t max, const cli_text *text)
     return status;
 }
 
-/* Reads the argument as text, and checks that it is a term. A message to a node
- * may be larger than a frame of PeerNet; the limit is that of its link. */
-static cli_exit read_term(
+cli_exit cli_read_term(
     const cli_app *app, const char *word, bool is_node, cli_text *ret_text)
 {
     size_t max = is_node ? CLI_HUB_NODE_TERM_MAX : 0;
@@ -341,7 +339,7 @@ static cli_exit run_call(const cli_app *app, call *c, const char *term)
     c->is_node = term == NULL || cli_is_node(app->args->positional[0]);
     status = read_options(app, c);
     if (status == CLI_OK && term != NULL) {
-        status = read_term(app, term, c->is_node, &c->term);
+        status = cli_read_term(app, term, c->is_node, &c->term);
     }
     if (status == CLI_OK) {
         status = open_for(app, c, &session);

@@ -165,13 +165,18 @@ static size_t unread_by_client(void *user)
 /* One request of the largest size fits beside what may wait. */
 static void widen_client(void *user)
 {
-    cli_control_set_limits(user, CLI_CONTROL_MAX_LINE,
-        CLI_CONTROL_MAX_OUTPUT + CLI_SERVE_MAX_EVENT);
+    cli_control_set_limits(
+        user, CLI_SERVE_MAX_LINE, CLI_CONTROL_MAX_OUTPUT + CLI_SERVE_MAX_EVENT);
+}
+
+static void hold_client(void *user, bool is_held)
+{
+    cli_control_hold(user, is_held);
 }
 
 static void *on_client(void *user, cli_control_client *client)
 {
-    static const cli_flow flow = {unread_by_client, widen_client};
+    static const cli_flow flow = {unread_by_client, widen_client, hold_client};
     running *r = user;
     cli_caller *caller = cli_hub_join(r->hub, deliver_to_client, client);
 

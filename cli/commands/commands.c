@@ -176,6 +176,16 @@ const cli_command cli_commands[] = {
         "All of it or nothing, into an empty or missing data directory. No\n"
         "node may run there, and none with this identity elsewhere.",
         TABLES(cli_backup_option_table)},
+    {"serve", cli_cmd_serve, "HANDLE PROGRAM [ARG]...", 2, CLI_MAX_POSITIONAL,
+        "let a program that goes on running answer to a handle",
+        "Through the running node. PROGRAM gets each argument as a line of\n"
+        "JSON on standard input and answers with a line, in order. When it\n"
+        "ends it is started again. '--' before PROGRAM ends options.",
+        TABLES(cli_allow_option_table, cli_serve_option_table)},
+    {"listen", cli_cmd_listen, "HANDLE", 1, 1,
+        "print each message to a handle as a line",
+        "Through the running node. Calls are answered with --reply.",
+        TABLES(cli_allow_option_table, cli_listen_option_table)},
     {"chat", cli_cmd_chat, "PEER", 1, 1, "talk with a peer, line by line",
         "Each line is sent to the peer's handle 'chat', as %{text: LINE}.\n"
         "On a terminal an empty line or Control-D leaves.",

@@ -26,6 +26,8 @@ cli_exit cli_cmd_barrel(const cli_app *app);
 cli_exit cli_cmd_backup(const cli_app *app);
 cli_exit cli_cmd_restore(const cli_app *app);
 cli_exit cli_cmd_chat(const cli_app *app);
+cli_exit cli_cmd_serve(const cli_app *app);
+cli_exit cli_cmd_listen(const cli_app *app);
 cli_exit cli_cmd_metrics(const cli_app *app);
 cli_exit cli_cmd_events(const cli_app *app);
 cli_exit cli_cmd_help(const cli_app *app);
@@ -41,6 +43,9 @@ extern const cli_option cli_backup_option_table[];
 extern const cli_option cli_discover_option_table[];
 extern const cli_option cli_doctor_option_table[];
 extern const cli_option cli_run_option_table[];
+extern const cli_option cli_allow_option_table[];
+extern const cli_option cli_serve_option_table[];
+extern const cli_option cli_listen_option_table[];
 
 /* The table of peers; an answer's array. */
 void cli_print_peers(const json_t *peers);
@@ -60,6 +65,13 @@ void cli_event_to_text(cli_text *t, const json_t *event);
 /* Prints the events of a session's node from now on, as they come. CLI_OK, or
  * an error that was reported. */
 cli_exit cli_print_events(const cli_app *app, cli_session *session);
+
+/* Reads the argument as text, and checks that it is a term; "-" reads standard
+ * input. A message to a node of a cluster may be larger than a frame of
+ * PeerNet; the limit is that of its link. CLI_OK, or an error that was
+ * reported. */
+cli_exit cli_read_term(
+    const cli_app *app, const char *word, bool is_node, cli_text *ret_text);
 
 /* Draws key as a QR code; CLI_LOCAL without libqrencode. */
 cli_exit cli_draw_qr(const cli_app *app, const char *key);

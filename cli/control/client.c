@@ -654,6 +654,11 @@ void cli_session_wait(cli_session *s, uint64_t ms)
     (void)uv_timer_stop(&s->timer);
 }
 
+void cli_session_end_wait(cli_session *s)
+{
+    s->timed_out = true;
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     bool *is_ready = poll->data;

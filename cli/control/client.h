@@ -113,6 +113,8 @@ bool cli_request_term(
 /* Waits for events until a signal, a lost node, an error of standard output,
  * or ms have passed (0: for ever). */
 void cli_session_wait(cli_session *session, uint64_t ms);
+/* For a callback: cli_session_wait returns. */
+void cli_session_end_wait(cli_session *session);
 /* Waits for events (UV_READABLE, UV_WRITABLE) of a descriptor that is not the
  * session's. False: a signal, a lost node, an error of standard output, or ms
  * have passed. */

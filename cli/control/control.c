@@ -21,6 +21,8 @@ struct cli_control_client {
     unsigned n_handles;
     bool greeted; /* a line has come */
     bool gone;
+    bool held;         /* its lines wait */
+    size_t n_searched; /* bytes of input that have no newline */
     size_t max_line;   /* bytes without the newline */
     size_t max_output; /* unread */
     cli_text input;
@@ -172,8 +174,10 @@ static bool take_lines(cli_control_client *c)
     size_t at = 0;
     char *end;
 
-    while (
-        (end = memchr(c->input.data + at, '\n', c->input.len - at)) != NULL) {
+    while (!c->held && c->input.len > c->n_searched
+           && (end = memchr(c->input.data + c->n_searched, '\n',
+                   c->input.len - c->n_searched))
+                  != NULL) {
         size_t len = (size_t)(end - (c->input.data + at));
 
         if (PN_REFUSE_IF(cli_control_line, len > c->max_line)) {
@@ -188,9 +192,12 @@ static bool take_lines(cli_control_client *c)
             return false;
         }
         at += len + 1;
+        c->n_searched = at;
     }
     cli_text_drop(&c->input, at);
-    if (PN_REFUSE_IF(cli_control_line, c->input.len > c->max_line)) {
+    c->n_searched = c->held ? 0 : c->input.len;
+    if (!c->held
+        && PN_REFUSE_IF(cli_control_line, c->input.len > c->max_line)) {
         char expected[80];
 
         (void)snprintf(expected, sizeof(expected),
@@ -200,6 +207,21 @@ static bool take_lines(cli_control_client *c)
         return false;
     }
     return true;
+}
+
+static void start_reading(cli_control_client *c);
+
+void cli_control_hold(cli_control_client *c, bool is_held)
+{
+    if (c->gone || c->held == is_held) {
+        return;
+    }
+    c->held = is_held;
+    if (is_held) {
+        (void)uv_read_stop((uv_stream_t *)&c->pipe);
+    } else if (c->input.len == 0 || take_lines(c)) {
+        start_reading(c);
+    }
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -235,6 +257,13 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     }
     if (n > 0) {
         (void)take_lines(c);
+    }
+}
+
+static void start_reading(cli_control_client *c)
+{
+    if (!c->held && !c->gone) {
+        (void)uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
     }
 }
 
@@ -299,7 +328,7 @@ static void client_begin(cli_control_client *c)
     }
     (void)uv_timer_start(
         &c->timer, on_first_line_timeout, CLI_CONTROL_FIRST_LINE_MS, 0);
-    (void)uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
+    start_reading(c);
 }
 
 static void on_connection(uv_stream_t *server, int status)

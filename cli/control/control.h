@@ -67,6 +67,9 @@ size_t cli_control_unread(const cli_control_client *client);
 void cli_control_set_limits(
     cli_control_client *client, size_t max_line, size_t max_output);
 
+/* Hands out no line of this client until it is released. */
+void cli_control_hold(cli_control_client *client, bool is_held);
+
 /* True when the process at the other end of a Unix socket is ours. */
 bool cli_control_peer_is_us(int fd);
 

@@ -241,30 +241,39 @@ void hub_dispatch(hub_request *request)
     answer_unknown(request, name);
 }
 
-void cli_hub_request(cli_caller *caller, const char *line, size_t len)
+void hub_take(
+    hub_request *request, const json_t *json, const cli_json_error *error)
 {
-    cli_json_error error = {""};
-    json_t *json = cli_json_load(line, len, &error);
     const json_t *id = json_object_get(json, "id");
-    hub_request request = {.hub = caller->hub,
-        .caller = caller,
-        .json = json,
-        .id = json_integer_value(id),
-        .has_id = json_is_integer(id)};
 
+    request->json = json;
+    request->id = json_integer_value(id);
+    request->has_id = json_is_integer(id);
     if (json == NULL) {
         hub_answer_error(
-            &request, "bad-request", "expected a line of JSON: %s", error.text);
-    } else if (!json_is_object(json) || (id != NULL && !request.has_id)) {
-        hub_answer_error(&request, "bad-request",
+            request, "bad-request", "expected a line of JSON: %s", error->text);
+    } else if (!json_is_object(json) || (id != NULL && !request->has_id)) {
+        hub_answer_error(request, "bad-request",
             "expected an object with an integer as \"id\"");
-    } else if (caller->n_pending >= CLI_HUB_MAX_PENDING) {
-        hub_answer_error(&request, "busy", "%d requests have no answer yet",
+    } else if (request->caller->n_pending >= CLI_HUB_MAX_PENDING) {
+        hub_answer_error(request, "busy", "%d requests have no answer yet",
             CLI_HUB_MAX_PENDING);
-    } else if (!hub_reads_first(&request)) {
-        hub_dispatch(&request);
+    } else if (request->reading != NULL || !hub_reads_first(request)) {
+        hub_dispatch(request);
     }
-    json_decref(json);
+}
+
+void cli_hub_request(cli_caller *caller, const char *line, size_t len)
+{
+    hub_request request = {.hub = caller->hub, .caller = caller};
+    cli_json_error error = {""};
+    json_t *json;
+
+    if (!hub_reads_line(caller, line, len)) {
+        json = cli_json_load(line, len, &error);
+        hub_take(&request, json, &error);
+        json_decref(json);
+    }
 }
 
 /* ---- callers ------------------------------------------------------------ */

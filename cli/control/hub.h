@@ -42,8 +42,9 @@
 #define CLI_SERVE_MAX_UNREAD ((size_t)2 << 20)
 /* The largest argument in writing: room for a usual message of 16 MiB. */
 #define CLI_SERVE_MAX_EVENT ((size_t)32 << 20)
-/* The largest line of a program that serves, so the largest reply. */
-#define CLI_SERVE_MAX_LINE ((size_t)4 << 20)
+/* The largest line of a program that serves: room for a reply of 1 MiB in which
+ * each byte takes six. */
+#define CLI_SERVE_MAX_LINE ((size_t)8 << 20)
 
 typedef struct cli_hub cli_hub;
 typedef struct cli_caller cli_caller;
@@ -60,6 +61,8 @@ typedef struct cli_flow {
     /* The caller serves handles, so its lines may be longer from now on, each
      * way: up to CLI_SERVE_MAX_LINE and CLI_SERVE_MAX_EVENT. */
     void (*serves)(void *user);
+    /* No further line is to come, until it may again. */
+    void (*hold)(void *user, bool is_held);
 } cli_flow;
 
 /* How DNS-SD is used (--dnssd). */
@@ -124,7 +127,8 @@ void cli_hub_set_flow(cli_caller *caller, const cli_flow *flow);
 /* Forgets a caller, its handles, and its requests that are not sent yet. */
 void cli_hub_leave(cli_caller *caller);
 /* One request. The answer may come before this returns, or later. line is
- * len bytes and a NUL. */
+ * len bytes and a NUL; one over 64 KiB is read on another thread, and the
+ * caller held meanwhile. */
 void cli_hub_request(cli_caller *caller, const char *line, size_t len);
 
 /* One line of the log, to standard error. Any thread. */

@@ -8,6 +8,7 @@
 #include "hub.h"
 #include "offload.h"
 #include "refusals.h"
+#include "json/json.h"
 
 /* Addresses that a node listens on; pn_node_options allows 8. */
 #define HUB_MAX_LISTENS 16
@@ -113,6 +114,9 @@ void hub_dnssd_close(cli_hub *hub);
  * none. */
 const char *hub_dnssd_trouble(const cli_hub *hub);
 
+/* Reads and does what it asks; error: why json is NULL (hub.c). */
+void hub_take(
+    hub_request *request, const json_t *json, const cli_json_error *error);
 /* Does what it asks (hub.c). */
 void hub_dispatch(hub_request *request);
 
@@ -195,6 +199,8 @@ void hub_ops_cancel(cli_hub *hub);
 /* Takes a request whose parts are to be read first, or that comes behind one:
  * it is dispatched later. False: it may be now. */
 bool hub_reads_first(const hub_request *request);
+/* Takes a line that is long: it is read first. False: it is to be read now. */
+bool hub_reads_line(cli_caller *caller, const char *line, size_t len);
 /* The caller is gone. */
 void hub_readings_forget(cli_hub *hub, const cli_caller *caller);
 /* Writes the argument: the parts sent before ("parts": true), "args" as JSON,

@@ -41,7 +41,9 @@ void hub_op_write_value(hub_op *op)
     cli_text *t = &op->answer;
     cli_text crash = {0};
 
+    /* A program that went away is no crash; cli_remote_sentence has it. */
     if (op->error != NULL && op->as_text
+        && !pn_term_match(op->value, "{handler_crash, {exit, noproc}}")
         && cli_crash_to_text(op->value, &crash)) {
         cli_json_string(t, "error", "remote");
         cli_json_string(t, "message", "the peer's handler crashed");

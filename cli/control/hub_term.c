@@ -4,7 +4,8 @@
  * that was sent in parts before it. Such text may be long, and is read on
  * another thread before the request is dispatched. Later requests of the same
  * caller that have an argument wait for it, because messages to one peer keep
- * their order.
+ * their order. A line that is long by itself, as a program's reply may be, is
+ * read there, too, and its caller is held.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +13,20 @@
 #include "hub_internal.h"
 #include "json/json.h"
 
+/* A line up to here is read on the loop. */
+#define LONG_LINE ((size_t)64 << 10)
+
 /* The state of one reading: the term, or why there is none. */
 struct hub_reading {
     cli_work work;
     hub_reading *next;   /* of the hub */
     hub_request request; /* its caller is NULL when gone */
     bool has_text;       /* else it only waits its turn */
-    cli_text text;       /* the parts */
+    bool is_line;        /* the text is the whole request */
+    bool has_value;      /* ... and its "value" is in writer */
+    cli_text text;       /* the parts, or the line */
+    json_t *json;        /* of the line, without "value" */
+    cli_json_error error;
     pn_term_writer writer;
     pn_err err;
     pn_text_error where;
@@ -60,11 +68,28 @@ static bool is_list_in(pn_term_writer *w)
            && is_proper_list(term);
 }
 
+static void read_line(hub_reading *r)
+{
+    const json_t *value;
+
+    r->json = cli_json_load_foreign(
+        cli_text_string(&r->text), r->text.len, &r->error);
+    value = json_object_get(r->json, "value");
+    r->has_value = value != NULL;
+    if (r->has_value) {
+        r->err = cli_json_to_term(value, &r->writer, &r->error);
+        (void)json_object_del(r->json, "value");
+    }
+    cli_text_fini(&r->text);
+}
+
 static void on_run(cli_work *work)
 {
     hub_reading *r = work->user;
 
-    if (r->has_text) {
+    if (r->is_line) {
+        read_line(r);
+    } else if (r->has_text) {
         r->err = read_text(
             &r->writer, cli_text_string(&r->text), r->text.len, &r->where);
         r->is_list = r->err == PN_OK && is_list_in(&r->writer);
@@ -102,18 +127,58 @@ static void on_done(cli_work *work, bool has_run)
 {
     hub_reading *r = work->user;
     hub_request *request = &r->request;
+    cli_caller *caller = request->caller;
 
     reading_end(r);
-    if (request->caller != NULL
-        && (!has_run || request->hub->offload == NULL)) {
+    if (caller != NULL && (!has_run || request->hub->offload == NULL)) {
         hub_answer_error(request, "closed", "the node is closing");
-    } else if (request->caller != NULL) {
+    } else if (caller != NULL && r->is_line) {
+        hub_take(request, r->json, &r->error);
+    } else if (caller != NULL) {
         hub_dispatch(request);
+    }
+    if (caller != NULL && r->is_line && !caller->gone) {
+        caller->flow->hold(caller->user, false);
     }
     pn_term_writer_free(&r->writer);
     cli_text_fini(&r->text);
-    json_decref((json_t *)(uintptr_t)request->json);
+    json_decref(r->is_line ? r->json : (json_t *)(uintptr_t)request->json);
     free(r);
+}
+
+static void reading_begin(hub_reading *r)
+{
+    cli_hub *hub = r->request.hub;
+
+    r->next = hub->readings;
+    hub->readings = r;
+    r->request.caller->n_pending++;
+    r->request.caller->n_readings++;
+    cli_offload_start(hub->offload, &r->work);
+}
+
+bool hub_reads_line(cli_caller *caller, const char *line, size_t len)
+{
+    cli_hub *hub = caller->hub;
+    hub_reading *r;
+
+    if (len <= LONG_LINE || caller->flow == NULL || hub->offload == NULL) {
+        return false;
+    }
+    r = calloc(1, sizeof(*r));
+    if (r == NULL) {
+        return false;
+    }
+    *r = (hub_reading){.work = {.run = on_run, .done = on_done, .user = r},
+        .request = {.hub = hub, .caller = caller},
+        .is_line = true};
+    r->request.reading = r;
+    pn_term_writer_init(&r->writer, CLI_HUB_NODE_TERM_MAX);
+    cli_text_reserve(&r->text, len + 1);
+    cli_text_add(&r->text, line, len);
+    caller->flow->hold(caller->user, true);
+    reading_begin(r);
+    return true;
 }
 
 bool hub_reads_first(const hub_request *request)
@@ -134,7 +199,6 @@ bool hub_reads_first(const hub_request *request)
         return true;
     }
     *r = (hub_reading){.work = {.run = on_run, .done = on_done, .user = r},
-        .next = hub->readings,
         .request = *request,
         .has_text = has_parts};
     r->request.reading = r;
@@ -145,10 +209,7 @@ bool hub_reads_first(const hub_request *request)
         pn_term_writer_init(
             &r->writer, hub_is_about_node(request) ? CLI_HUB_NODE_TERM_MAX : 0);
     }
-    hub->readings = r;
-    caller->n_pending++;
-    caller->n_readings++;
-    cli_offload_start(hub->offload, &r->work);
+    reading_begin(r);
     return true;
 }
 
@@ -180,17 +241,31 @@ static bool answer_bad_text(
 }
 
 /* w has nothing in it yet. */
-static bool take_read(const hub_request *request, pn_term_writer *w)
+static bool take_writer(hub_reading *r, pn_term_writer *w)
 {
-    hub_reading *r = request->reading;
-
-    if (r->err != PN_OK) {
-        return answer_bad_text(request, r->err, &r->where);
-    }
     pn_term_writer_free(w);
     *w = r->writer;
     r->writer = (pn_term_writer){0};
     return true;
+}
+
+static bool take_read(const hub_request *request, pn_term_writer *w)
+{
+    hub_reading *r = request->reading;
+
+    return r->err != PN_OK ? answer_bad_text(request, r->err, &r->where)
+                           : take_writer(r, w);
+}
+
+static bool take_value(const hub_request *request, pn_term_writer *w)
+{
+    hub_reading *r = request->reading;
+
+    if (r->err != PN_OK) {
+        hub_answer_error(request, "bad-request", "%s", r->error.text);
+        return false;
+    }
+    return take_writer(r, w);
 }
 
 bool hub_value(const hub_request *request, const char *key, pn_term_writer *w)
@@ -202,6 +277,10 @@ bool hub_value(const hub_request *request, const char *key, pn_term_writer *w)
     pn_text_error where = {0, ""};
     pn_err err;
 
+    if (request->reading != NULL && request->reading->has_value
+        && strcmp(key, "value") == 0) {
+        return take_value(request, w);
+    }
     if (request->reading != NULL && request->reading->has_text) {
         return take_read(request, w);
     }

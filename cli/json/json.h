@@ -60,6 +60,10 @@ PN_MUST_USE pn_err cli_json_text_to_term(
 PN_MUST_USE pn_err cli_json_foreign_to_term(
     const char *text, size_t len, pn_term_writer *w, cli_json_error *ret_error);
 
+/* Text from outside as a tree, with the same limit. NULL on error. */
+json_t *cli_json_load_foreign(
+    const char *text, size_t len, cli_json_error *ret_error);
+
 /* How every JSON text is read here: any value at top level, NUL allowed in
  * strings, duplicate keys refused. NULL on error. */
 json_t *cli_json_load(const char *text, size_t len, cli_json_error *ret_error);

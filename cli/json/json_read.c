@@ -495,15 +495,29 @@ static size_t tree_bytes(const char *text, size_t len)
     return bytes;
 }
 
-pn_err cli_json_foreign_to_term(
-    const char *text, size_t len, pn_term_writer *w, cli_json_error *ret_error)
+static bool is_heavy(const char *text, size_t len, cli_json_error *ret_error)
 {
     if (PN_REFUSE_IF(
             cli_json_tree, tree_bytes(text, len) > CLI_JSON_MAX_TREE)) {
         (void)snprintf(ret_error->text, sizeof(ret_error->text),
             "expected fewer values: reading them takes more than %zu MiB",
             CLI_JSON_MAX_TREE >> 20);
-        return PN_LIMIT;
+        return true;
     }
-    return cli_json_text_to_term(text, len, w, ret_error);
+    return false;
+}
+
+json_t *cli_json_load_foreign(
+    const char *text, size_t len, cli_json_error *ret_error)
+{
+    return is_heavy(text, len, ret_error) ? NULL
+                                          : cli_json_load(text, len, ret_error);
+}
+
+pn_err cli_json_foreign_to_term(
+    const char *text, size_t len, pn_term_writer *w, cli_json_error *ret_error)
+{
+    return is_heavy(text, len, ret_error)
+               ? PN_LIMIT
+               : cli_json_text_to_term(text, len, w, ret_error);
 }

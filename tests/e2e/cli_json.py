@@ -163,7 +163,8 @@ def without_a_node():
     run("a", "call", "carol", "echo", "1", status=5)
     run("a", "call", "bob", "echo", "1", "--discovery", "none", "--listen",
         "127.0.0.1:0", status=3)
-    for word in ("send", "rpc", "cast", "chat", "unpair", "monitor"):
+    for word in ("send", "rpc", "cast", "chat", "unpair", "monitor", "serve",
+                 "config"):
         run("a", word, status=2)
     phrase = {"input": "correct horse\n"}
     saved = os.path.join(work, "saved")
@@ -223,6 +224,13 @@ def with_nodes(has_barrel):
     run("a", "rpc", "bob", "Led", "on", "[]", status=1)
     run("a", "cast", "bob", "Led", "on", "[]", status=0)
     run("a", "metrics", status=0)
+    heard = Command("b", "listen", "heard", "--allow", "alice")
+    for _ in range(200):
+        if '"handle":"heard"' in run("b", "status"):
+            break
+    run("a", "call", "bob", "heard", "%{unit: 1}", status=0)
+    ok(heard.says('"request"'), "listen", heard.text())
+    heard.stop()
     c = Command("b", "chat", "alice")
     for _ in range(20):  # until the other end attends
         run("a", "chat", "bob", input="hello\n")

@@ -13,8 +13,9 @@ import shlex
 import socket
 import sys
 import threading
+import time
 
-from cli_lib import ALONE, Command, end_with, ok, run, work
+from cli_lib import ALONE, Command, end_with, ok, run, status, work
 
 at = None
 
@@ -28,6 +29,7 @@ class Program:
         self.socket.connect(path or os.readlink(f"{work}/{who}/control.sock"))
         self.left = b""
         self.events = []
+        self.called = []
 
     def send(self, **message):
         self.socket.sendall(json.dumps(message).encode() + b"\n")
@@ -59,6 +61,22 @@ class Program:
             line = self.events.pop(0) if self.events else self.line()
             if line is None or name in (None, line.get("event")):
                 return line
+
+    def calls(self, *calls):
+        """Sends calls to (handle, argument) of the node, in this order."""
+        for handle, args in calls:
+            self.called.append(handle)
+            self.send(id=1000 + len(self.called), cmd="call", peer="node",
+                      handle=handle, args=args, timeout=60000)
+
+    def answers(self):
+        """(handle, answer) of all calls, in their order."""
+        found = {}
+        while len(found) < len(self.called):
+            line = self.line()
+            if line["id"] > 1000:
+                found[line["id"]] = line
+        return list(zip(self.called, [found[i] for i in sorted(found)]))
 
     def close(self):
         self.socket.close()
@@ -271,6 +289,14 @@ def gone():
         {"$atom": "exit"}, {"$atom": "noproc"}]}]}
     ok(all(a["value"] == reason for a in answers),
        "gone/requests_in_flight_fail_so", answers)
+    p = Program()
+    p.ask(cmd="expose", handle="leaves", allow=["peer"])
+    waits = Call("leaves", "1", is_json=False)
+    p.event("request")
+    p.close()
+    waits.join()
+    ok("went away before it answered" in waits.result.stderr,
+       "gone/a_sentence_says_so", waits.result)
     ok(call("leaves", "1")["value"] == {"$atom": "no_such_handle"},
        "gone/and_the_handle_with_it")
     r = run("node", "status")
@@ -280,7 +306,7 @@ def gone():
 
 def large():
     """An argument of nearly a frame comes in one line; a large reply is sent in
-    parts."""
+    one, or in parts."""
     p = Program()
     p.ask(cmd="expose", handle="large", allow=["peer"])
     text = '"' + "\\x01" * 10 + "é" * 400000 + '"'
@@ -294,6 +320,38 @@ def large():
     answer = p.ask(cmd="reply", request=event["request"], parts=True)
     ok(answer["ok"] and caller.answer()["value"] == "z" * 800000,
        "large/reply_in_parts", answer, caller.result.stdout[:300])
+    caller = Call("large", "-", input=text)
+    event = p.event("request")
+    p.send(cmd="reply", request=event["request"], value=[1, event["args"]])
+    p.send(id=9, cmd="hello")
+    ok(caller.answer()["value"] == [1, event["args"]], "large/reply_in_a_line",
+       caller.result.stdout[:300])
+    ok(p.event(None)["id"] == 9, "large/the_next_line_is_read_too")
+    caller = Call("large", "1")
+    event = p.event("request")
+    answer = p.ask(cmd="reply", request=event["request"], value="x" * 1100000)
+    ok(answer["error"] == "bad-request" and caller.answer()["value"]
+       == {"$atom": "system_limit"}, "large/too_large_a_reply", answer,
+       caller.result.stdout[:300])
+    caller = Call("large", "1")
+    event = p.event("request")
+    answer = p.ask(cmd="reply", request=event["request"],
+                   value={"$nothing": "x" * 100000})
+    ok(answer["error"] == "bad-request", "large/no_term", answer)
+    p.send(cmd="reply", request=event["request"], value=2)
+    ok(caller.answer()["value"] == 2, "large/and_the_call_still_waits")
+    p.socket.sendall(b'{"cmd": "reply", "value": [' + b"1," * 100000 + b'\n')
+    line = p.line()
+    ok(line["error"] == "bad-request" and "JSON" in line["message"],
+       "large/no_json", line)
+    p.socket.sendall(b"[" * 2000000 + b"\n")
+    line = p.line()
+    ok(line["error"] == "bad-request" and "fewer values" in line["message"],
+       "large/too_many_values", line)
+    p.socket.sendall(b" " * ((8 << 20) + 1))
+    line = p.line()
+    ok(line["error"] == "bad-request" and str(8 << 20) in line["message"]
+       and p.line() is None, "large/a_longer_line_ends_the_connection", line)
     p.close()
 
 
@@ -371,6 +429,199 @@ def manual():
     p.close()
 
 
+def script(name, text):
+    path = f"{work}/{name}"
+    with open(path, "w", encoding="utf-8") as out:
+        out.write("#!/bin/sh\n" + text)
+    os.chmod(path, 0o700)
+    return path
+
+
+def is_open(handle):
+    """Waits until the handle is there."""
+    end = time.monotonic() + 30
+    while f'"handle":"{handle}"' not in run("node", "--json", "status").stdout:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def serve():
+    path = script("lines", """
+echo begins >&2
+while read -r line; do
+    case $line in
+    '"wait"') while [ ! -e "$1" ]; do sleep 0.05; done ;;
+    '"bad"') echo 'no json'; continue ;;
+    esac
+    printf '[%s]\\n' "$line"
+done
+""")
+    go = f"{work}/go"
+    served = Command("node", "serve", "lines", "--allow", "peer",
+                     "--", path, go)
+    ok(is_open("lines"), "serve/the_handle_is_open", served.text())
+    feeder = Program("peer")
+    feeder.calls(("lines", "wait"), *[("lines", i) for i in range(20)])
+    feeder.send(id=99, cmd="send", peer="node", handle="lines", args="unheard")
+    feeder.calls(("lines", "last"))
+    open(go, "w").close()
+    values = [a["value"] for _, a in feeder.answers()]
+    ok(values == [["wait"], *[[i] for i in range(20)], ["last"]],
+       "serve/a_line_for_a_line", values)
+    feeder.close()
+    ok(call("lines", '%{a: {1, "\\n"}}')["value"]
+       == [{":a": {"$tuple": [1, "\n"]}}], "serve/terms")
+    ok(call("lines", "-", input='"' + "x" * 900000 + '"')["value"]
+       == ["x" * 900000], "serve/long_lines")
+    ok(call("lines", '"bad"')["value"] == {"$tuple": [
+        {"$atom": "handler_crash"}, {"$tuple": [{"$atom": "exit"},
+                                                {"$atom": "badarg"}]}]}
+       and served.says("expected a line of JSON"), "serve/no_json_is_an_error")
+    ok(len(re.findall("^begins", served.text(), re.M)) == 1,
+       "serve/one_program", served.text())
+    ok(served.end() == 0, "serve/ends")
+    ok(call("lines", "1")["value"] == {"$atom": "no_such_handle"},
+       "serve/and_the_handle_with_it")
+
+
+def serve_again():
+    """Programs that end, each in a way of its own."""
+    path = script("ends", """
+echo begins >&2
+while read -r line; do
+    case $line in
+    '"exit"') exit 3 ;;
+    '"hang"') exec sleep 600 ;;
+    '"kill"') kill -9 $$ ;;
+    '"long"') head -c 9000000 /dev/zero | tr '\\0' x ;;
+    esac
+    printf '[%s]\\n' "$line"
+done
+""")
+    killed = {"$tuple": [{"$atom": "signal"}, 9]}
+    ways = {"exit": (3, "ended with status 3"),
+            "kill": (killed, "ended by signal 9"),
+            "hang": (None, "killed: no line in time"),
+            "long": (killed, "too long")}
+    served = {way: Command("node", "serve", way, "--allow", "peer",
+                           "--timeout", "2000" if way == "hang" else "30000",
+                           "--", path) for way in ways}
+    ok(all(is_open(way) for way in ways), "again/the_handles_are_open")
+    feeder = Program("peer")
+    feeder.calls(*[(way, word) for way in ways for word in
+                   (way, "behind") if way != "hang"], ("hang", "hang"))
+    answers = feeder.answers()
+    for way, (reason, said) in ways.items():
+        failed = {"$tuple": [{"$atom": "handler_crash"},
+                             {"$tuple": [{"$atom": "exit"}, reason]}]}
+        if reason is None:
+            failed = {"$atom": "timeout"}
+        gone = {"$tuple": [{"$atom": "handler_crash"}, {"$tuple": [
+            {"$atom": "exit"}, {"$atom": "noproc"}]}]}
+        first, *behind = [a["value"] for h, a in answers if h == way]
+        ok(first == failed and all(b in (failed, gone) for b in behind),
+           f"again/{way}/calls_in_flight_fail", answers)
+    feeder.close()
+    for way, (_, said) in ways.items():
+        ok(served[way].says("(?s)^begins.*^begins")
+           and said in served[way].text(), f"again/{way}/it_is_started_again",
+           served[way].text())
+        end = time.monotonic() + 60
+        while ((answer := call(way, '"here"')).get("value") != ["here"]
+               and time.monotonic() < end):
+            pass
+        ok(answer.get("value") == ["here"], f"again/{way}/and_answers", answer)
+        ok(served[way].end() == 0, f"again/{way}/ends")
+
+
+def serve_text():
+    path = script("text", 'while read -r line; do echo "<$line>"; done\n')
+    served = Command("node", "serve", "text", "--text", "--allow", "paired",
+                     path)
+    ok(is_open("text"), "text/the_handle_is_open", served.text())
+    for term, seen in (('"hi"', "<hi>"), ("21", "<21>"), (":on", "<on>"),
+                       ("nil", "<>"), ("{1, 2}", "<{1, 2}>")):
+        answer = call("text", term)
+        ok(answer["value"] == seen, f"text/{term}", answer)
+    answer = call("text", '"two\\nlines"')
+    ok(answer["value"] == {"$atom": "badarg"}, "text/a_newline_is_refused",
+       answer)
+    served.process.kill()
+    served.process.wait()
+    ok(call("text", "1")["value"] == {"$atom": "no_such_handle"},
+       "text/a_killed_serve_is_gone")
+
+
+def serve_slow():
+    """A program that does not read, or does not answer, is not fed for ever."""
+    path = script("slow", "exec sleep 600\n")
+    served = Command("node", "serve", "slow", "--allow", "peer", path)
+    ok(is_open("slow"), "slow/the_handle_is_open", served.text())
+    for i in range(4):
+        call("slow", "-", cmd="send", input='"' + "x" * 900000 + '"')
+    answer = call("slow", "1")
+    ok(answer["value"] == {"$atom": "busy"} and served.says("are dropped"),
+       "slow/what_it_does_not_read_is_dropped", answer, served.text())
+    ok(served.end() == 0, "slow/ends")
+    path = script("mute", "while read -r line; do :; done\n")
+    served = Command("node", "serve", "mute", "--allow", "peer", path)
+    ok(is_open("mute"), "mute/the_handle_is_open", served.text())
+    feeder = Program("peer")
+    for i in range(1100):
+        feeder.send(id=i, cmd="send", peer="node", handle="mute", args=i)
+        feeder.line()
+    answer = call("mute", "1")
+    ok(answer["value"] == {"$atom": "busy"},
+       "mute/what_it_does_not_answer_is_dropped", answer)
+    feeder.close()
+    ok(served.end() == 0, "mute/ends")
+
+
+def serve_mistakes():
+    for args, status, said in (
+            (("x", "--", "/no/such/program"), 2, "no/such/program"),
+            (("x", "--", "cat"), 2, "nobody may use 'x'"),
+            (("x",), 2, "PROGRAM"),
+            (("X", "--allow", "peer", "cat"), 2, "a-z"),
+            (("echo", "--allow", "peer", "cat"), 4, "another's handle"),
+            (("x", "--allow", "nobody", "cat"), 5, "nobody")):
+        r = run("node", "serve", *args)
+        ok(r.returncode == status and said in r.stderr,
+           f"mistakes/serve_{'_'.join(args)[:30]}", r)
+    r = run("alone", "serve", "x", "--allow", "peer", "cat")
+    ok(r.returncode == 3 and "peernet run" in r.stderr, "mistakes/no_node", r)
+    r = run("node", "listen", "x")
+    ok(r.returncode == 2 and "nobody may use 'x'" in r.stderr,
+       "mistakes/listen_to_nobody", r)
+    r = run("node", "listen", "x", "--allow", "peer", "--reply", "{")
+    ok(r.returncode == 2, "mistakes/a_reply_that_is_no_term", r)
+
+
+def listen():
+    heard = Command("node", "listen", "heard", "--allow", "peer", "--reply",
+                    "{:ok, 1}", "--count", "3")
+    ok(is_open("heard"), "listen/the_handle_is_open", heard.text())
+    call("heard", '"hi"', cmd="send")
+    ok(call("heard", '%{a: 1}')["value"] == {"$tuple": [{"$atom": "ok"}, 1]},
+       "listen/replies")
+    ok(heard.process.poll() is None, "listen/goes_on")
+    ok(call("heard", '"\\e[31m"')["ok"], "listen/replies_to_the_last")
+    ok(status(heard.process) == 0 and heard.text()
+       == '"hi"\n%{a: 1}\n"\\e[31m"\n', "listen/a_line_each", heard.text())
+    heard = Command("node", "--json", "listen", "heard", "--allow", "peer")
+    ok(is_open("heard"), "listen/again", heard.text())
+    ok(call("heard", "1")["value"] == {"$atom": "ok"}, "listen/replies_ok")
+    call("heard", "2", cmd="send")
+    ok(heard.says('"message"'), "listen/json", heard.text())
+    lines = [json.loads(line) for line in heard.text().splitlines()]
+    ok([(e["event"], e["args"], e["label"]) for e in lines]
+       == [("request", 1, "peer"), ("message", 2, "peer")],
+       "listen/json_has_who", lines)
+    ok(heard.end() == 0, "listen/ends")
+
+
 def main():
     node = set_up()
     hello()
@@ -381,6 +632,12 @@ def main():
     large()
     deaf()
     manual()
+    serve()
+    serve_again()
+    serve_text()
+    serve_slow()
+    serve_mistakes()
+    listen()
     ok(node.end() == 0, "node/ends", node.text())
 
 

@@ -53,7 +53,7 @@ key_of()
     sed -n 's/^key //p' "$work/key.out"
 }
 
-count=34
+count=36
 [ -z "${BARREL-}" ] || count=$((count + 12))
 [ ! -x "$examples/example-nearby" ] || count=$((count + 1))
 echo "1..$count"
@@ -125,8 +125,21 @@ if [ -n "${PEERNET-}" ]; then
     }
     serves thermometer.py "$source/examples/python/thermometer.py" \
         "$work/station" phone
+    serves thermometer.c "$examples/example-thermometer" "$work/station" phone
+    "$PEERNET" -d "$work/station" serve temperature --allow phone -- \
+        "$source/examples/shell/thermometer.sh" &
+    pids+=($!)
+    for _ in $(seq 100); do
+        out=$("$PEERNET" -d "$work/phone" call station temperature \
+            '%{unit: "F"}' 2>/dev/null) && break
+        sleep 0.1
+    done
+    [ "$out" = '{:ok, 70.7}' ]
+    ok $? "thermometer.sh: as a program of serve"
 else
-    ok 0 "python: PEERNET is not set # SKIP"
+    ok 0 "thermometer.py: PEERNET is not set # SKIP"
+    ok 0 "thermometer.c: PEERNET is not set # SKIP"
+    ok 0 "thermometer.sh: PEERNET is not set # SKIP"
 fi
 
 start led "$examples/example-led" "$work/led" "$client"
