@@ -65,6 +65,16 @@ PN_API PN_MUST_USE pn_err pn_beam_dist_ungrant(pn_beam_dist *table,
     const pn_principal *who);
 
 /**
+ * Makes the grants of pn_beam_dist_grant of a function exactly these, as
+ * pn_set_grants does for a handle.
+ * Errors: PN_NOT_FOUND it is not exported; PN_INVALID module, function or one
+ * of who; PN_NOMEM; nothing has changed then. Thread: any.
+ */
+PN_API PN_MUST_USE pn_err pn_beam_dist_set_grants(pn_beam_dist *table,
+    const char *module, const char *function, unsigned arity, bool is_paired,
+    const pn_principal *who, size_t n);
+
+/**
  * Calls apply(Mod, Fun, Args) at a peer and waits. handle NULL: "beam_admin".
  * args is a list. timeout_ms and ownership: as pn_call_term.
  * Errors: PN_INVALID module or function, or args is no list; PN_REMOTE also

@@ -58,7 +58,12 @@ typedef enum pn_log_level {
     X(AUTH_IN_FAILED, "incoming authentication failed")                        \
     X(AUTH_OUT_FAILED, "outgoing authentication failed")                       \
     X(DISTRIBUTION_REFUSED, "distribution refused")                            \
-    X(MESSAGE_TOO_LARGE, "a message was too large")
+    X(MESSAGE_TOO_LARGE, "a message was too large")                            \
+    /* the file of grants */                                                   \
+    X(WOULD_ALLOW, "would allow") /* text: the handle or function, the line */ \
+    X(GRANTS, "grants")           /* text: a sentence */                       \
+    X(GRANTS_NOT_READ, "grants not read: those of the file do not hold")       \
+    X(GRANTS_NOT_WRITTEN, "grants not written")
 
 typedef enum pn_log_what {
 #define PN_LOG_ENUM(name, text) PN_LOG_##name,

@@ -15,6 +15,7 @@
 #define PEERNET_NODE_H
 
 #include <peernet/discovery.h>
+#include <peernet/grants.h>
 #include <peernet/log.h>
 #include <peernet/term.h>
 
@@ -159,6 +160,9 @@ typedef struct pn_node_options {
     const char *interfaces;
     /** PN_EVENT_LABEL_PROPOSED of one peer in a minute; 4, range 1..255. */
     uint32_t label_events_per_minute;
+    /** Lines of the file of grants that count, in its order, without comments
+     * and blank ones; 4096, range 1..65536. */
+    uint32_t max_grants;
 } pn_node_options;
 
 #define pn_node_options_init(options)                                          \
@@ -548,6 +552,50 @@ typedef struct pn_grant_info {
 PN_API PN_MUST_USE pn_err pn_list_grants(
     pn_node *node, pn_grant_info **ret_grants, size_t *ret_n);
 
+/**
+ * Makes the grants of pn_grant of a handle exactly these, in one step: what
+ * both the old and the new ones allow is never refused. is_paired: every paired
+ * PeerNet peer. The file of grants is not touched.
+ * Errors: PN_NOT_FOUND no handle has this name; PN_INVALID a key is zeros or a
+ * family unknown; PN_NOMEM; nothing has changed then. Thread: any.
+ */
+PN_API PN_MUST_USE pn_err pn_set_grants(pn_node *node, const char *name,
+    bool is_paired, const pn_principal *who, size_t n);
+
+/*
+ * The file of grants (peernet/grants.h) of a node that is open. An edit is in
+ * force when the function returns; after one that takes a grant away no new
+ * handler starts for it, as after pn_ungrant.
+ */
+
+/** As pn_store_grant, with max_grants for 4096. Errors: also PN_CLOSED the node
+ * closes. Thread: any; waits up to 10 s for another editor. */
+PN_API PN_MUST_USE pn_err pn_grant_stored(
+    pn_node *node, const pn_stored_grant *grant, pn_why *ret_why);
+/** As pn_store_ungrant. Errors: also PN_CLOSED. Thread: any; waits up to 10 s
+ * for another editor. */
+PN_API PN_MUST_USE pn_err pn_ungrant_stored(
+    pn_node *node, const pn_principal *who, const char *name, pn_why *ret_why);
+/** As pn_store_set_role. Errors: also PN_CLOSED. Thread: any; waits up to 10 s
+ * for another editor. */
+PN_API PN_MUST_USE pn_err pn_set_role(pn_node *node, const char *role,
+    const char *const *names, size_t n, pn_why *ret_why);
+/** As pn_store_list_grants. Errors: also PN_CLOSED. Thread: any. */
+PN_API PN_MUST_USE pn_err pn_list_stored_grants(
+    pn_node *node, pn_stored_line **ret_lines, size_t *ret_n, pn_why *ret_why);
+
+/**
+ * Asks whether a caller may use a handle, or a function such as
+ * "MyApp.Led.set/1", as a request of its would be decided now, and by which
+ * steps. authorize of the handle and its rate are not asked.
+ * *ret_reason: PN_REASON_NONE it may; else why not.
+ * Ownership: *ret_steps, in order, is the caller's to free().
+ * Errors: PN_CLOSED the node closes; PN_NOMEM. Thread: any.
+ */
+PN_API PN_MUST_USE pn_err pn_can(pn_node *node, const pn_principal *who,
+    const char *name, pn_reason *ret_reason, pn_can_step **ret_steps,
+    size_t *ret_n);
+
 /*
  * The functions of a request are called by its handler, on the handler's
  * thread, with the request that it was given; after pn_request_defer from any
@@ -751,7 +799,11 @@ typedef enum pn_event_type {
      * nothing any more. Its own word, and at most label_events_per_minute: the
      * rest is counted in PN_EVENT_SUPPRESSED, and proposed_label of
      * pn_peer_info is always the last. */
-    PN_EVENT_LABEL_PROPOSED
+    PN_EVENT_LABEL_PROPOSED,
+    /* who, label, text = handle or, as in DENIED, function: it was denied, and
+     * a log-only line of the file of grants would allow it. A few a minute for
+     * each peer; the rest is counted in PN_EVENT_SUPPRESSED. */
+    PN_EVENT_WOULD_ALLOW
 } pn_event_type;
 
 /** One event; pointers are valid during the callback. Peer text is escaped. */
@@ -764,7 +816,8 @@ struct pn_event {
     const char *text;        /* never NULL */
     pn_reason reason;
     uint64_t n_suppressed; /* PN_EVENT_SUPPRESSED: how many */
-    /* PN_EVENT_DENIED: text is a function behind a handle, "MyApp.Led.set/1" */
+    /* PN_EVENT_DENIED, PN_EVENT_WOULD_ALLOW: text is a function behind a
+     * handle, "MyApp.Led.set/1" */
     bool is_function;
 };
 

@@ -8,6 +8,7 @@
 #include <peernet/common.h>
 #include <peernet/discovery.h>
 #include <peernet/error.h>
+#include <peernet/grants.h>
 #include <peernet/key.h>
 #include <peernet/log.h>
 #include <peernet/node.h>

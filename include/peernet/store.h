@@ -74,11 +74,15 @@ PN_API PN_MUST_USE pn_err pn_store_pair(pn_store *store,
     pn_why *ret_why);
 
 /**
- * Removes a peer or a pending pairing, and forgets its addresses. This store
- * does not trust the peer any more, also after an error: then the file still
- * lists it, and the next edit that succeeds removes it there. Errors:
- * PN_NOT_FOUND the peer was not paired; those of files. Thread: the store's;
- * waits up to 10 s for another editor.
+ * Removes a peer or a pending pairing, and with it its lines of the file of
+ * grants and its addresses. This store does not trust the peer any more, also
+ * after an error: then trust.bin still lists it, and the next edit that
+ * succeeds removes it there; or the file of grants does, which *ret_why names,
+ * and pairing the peer again removes its lines there. Those of a file that
+ * belongs to root stay, and hold once the peer is paired again; *ret_why says
+ * so with PN_OK.
+ * Errors: PN_NOT_FOUND the peer was not paired; those of files.
+ * Thread: the store's; waits up to 10 s for another editor.
  */
 PN_API PN_MUST_USE pn_err pn_store_unpair(
     pn_store *store, const pn_public_key *key, pn_why *ret_why);

@@ -12,6 +12,7 @@
 
 #include "base/mutant.h"
 #include "base/slice.h"
+#include "link/decide.h"
 #include "link/expose.h"
 #include "link/functions.h"
 #include "link/node_core.h"
@@ -193,6 +194,36 @@ pn_err pn_beam_dist_ungrant(pn_beam_dist *table, const char *module,
     return change_grant(table, module, name, arity, who, false);
 }
 
+pn_err pn_beam_dist_set_grants(pn_beam_dist *table, const char *module,
+    const char *function_name, unsigned arity, bool is_paired,
+    const pn_principal *who, size_t n)
+{
+    pn_grants grants = {.any_paired_peernet = is_paired};
+    char *atom = NULL;
+    pn_function *f;
+    pn_err err = function_name == NULL ? PN_INVALID
+                                       : module_atom(module, &atom);
+
+    for (size_t i = 0; err == PN_OK && i < n; i++) {
+        err = pn_grants_add(&grants, &who[i]);
+    }
+    if (err == PN_OK) {
+        pn_node_lock(table->node);
+        f = pn_functions_find(&table->functions, pn_slice_of(atom),
+            pn_slice_of(function_name), arity);
+        if (f == NULL) {
+            err = PN_NOT_FOUND;
+        } else {
+            pn_grants_swap(&f->grants, &grants);
+            pn_defer_recheck(table->node);
+        }
+        pn_node_unlock(table->node);
+    }
+    pn_grants_fini(&grants);
+    free(atom);
+    return err;
+}
+
 /* ---- serving ----------------------------------------------------------- */
 
 /* Longer arguments are left out of the answer, so that no peer can make it
@@ -258,8 +289,8 @@ static pn_reason decide(pn_beam_dist *table, pn_request *req,
     }
     pn_node_lock(table->node);
     f = pn_functions_find(&table->functions, module, name, op->arity);
-    reason = pn_decide(f == NULL ? NULL : &f->grants, pn_request_caller(req),
-        pn_link_is_paired(req->link));
+    reason = pn_link_decide_function(
+        req->link, f == NULL ? "" : f->shown, f == NULL ? NULL : &f->grants);
     if (f != NULL) {
         *ret_function = *f;
         req->function_grants = &f->grants;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mutant.h"
+#include "link/decide.h"
 #include "link/node_core.h"
 
 /* Handlers run on these; more stack than a handler should need. */
@@ -418,8 +419,7 @@ static bool is_over_rate(pn_link *link, pn_handle *handle)
 
 static pn_reason decide_grant(const pn_request *req)
 {
-    return pn_decide(&req->handle->grants, &req->link->principal,
-        pn_link_is_paired(req->link));
+    return pn_link_decide(req->link, req->handle);
 }
 
 static bool is_authorized(const pn_request *req)

@@ -4,6 +4,7 @@
  * reported at the turn end, without it: an application's callback never runs
  * in the middle of our own work.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ const char *pn_event_name(pn_event_type type)
         [PN_EVENT_WRITABLE] = "writable",
         [PN_EVENT_SUPPRESSED] = "suppressed",
         [PN_EVENT_LABEL_PROPOSED] = "label-proposed",
+        [PN_EVENT_WOULD_ALLOW] = "would-allow",
     };
     const size_t n = sizeof(names) / sizeof(names[0]);
 
@@ -264,6 +266,38 @@ void pn_node_denied(pn_node *node, const pn_principal *who, const char *label,
             note_fill(notes[i], who, label, address,
                 (const char *)subject.name.data, subject.name.len);
         }
+    }
+}
+
+void pn_node_would_allow(
+    pn_node *node, const pn_link *link, pn_subject subject, size_t line)
+{
+    const pn_quiet_cause cause = {.kind = PN_QUIET_WOULD_ALLOW,
+        .id = id_of(&link->principal),
+        .n_lines = PAIRED_LINES};
+    pn_note *event;
+    pn_note *log;
+
+    assert_locked(node);
+    if (PN_REFUSE_IF(would_allow_rate, !is_told(node, &cause))) {
+        return;
+    }
+    event = event_new(node, PN_EVENT_WOULD_ALLOW);
+    log = log_new(node, PN_LOG_WARNING, PN_LOG_WOULD_ALLOW);
+    if (event != NULL) {
+        event->is_function = subject.is_function;
+        note_fill(event, &link->principal, link->label, NULL,
+            (const char *)subject.name.data, subject.name.len);
+    }
+    if (log != NULL) {
+        char text[MAX_TEXT];
+        const int n = snprintf(text, sizeof(text),
+            "line %zu, if it were not log-only: %.*s", line,
+            (int)(subject.name.len < MAX_TEXT ? subject.name.len : MAX_TEXT),
+            (const char *)subject.name.data);
+
+        note_fill(log, &link->principal, link->label, NULL, text,
+            (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
     }
 }
 

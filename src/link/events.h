@@ -28,6 +28,10 @@ PN_CORE void pn_node_event(pn_node *node, pn_event_type type,
  * (T27). who NULL: none is known. */
 void pn_node_denied(pn_node *node, const pn_principal *who, const char *label,
     const pn_address *address, pn_subject subject, pn_reason reason);
+/* Reports, a few times a minute, that a log-only line of the file of grants
+ * would allow what was denied. */
+void pn_node_would_allow(
+    pn_node *node, const pn_link *link, pn_subject subject, size_t line);
 /* True: what a stranger caused is to be told; false: it is counted. id: whose
  * doing it is; each is worth n_lines a minute. */
 bool pn_node_tells(pn_node *node, pn_quiet_kind kind, const pn_public_key *id,

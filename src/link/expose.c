@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing handles, and who may use them. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "base/mutant.h"
 #include "base/slice.h"
 #include "link/expose.h"
@@ -95,10 +97,59 @@ pn_err pn_grant_paired(pn_node *node, const char *name)
     return with_grants(node, name, open_to_paired, NULL);
 }
 
+pn_err pn_set_grants(pn_node *node, const char *name, bool is_paired,
+    const pn_principal *who, size_t n)
+{
+    pn_grants grants = {.any_paired_peernet = is_paired};
+    pn_handle *handle;
+    pn_err err = PN_OK;
+
+    for (size_t i = 0; err == PN_OK && i < n; i++) {
+        err = pn_grants_add(&grants, &who[i]);
+    }
+    pn_node_lock(node);
+    handle = pn_handles_find(&node->handles, pn_slice_of(name));
+    if (err == PN_OK && handle == NULL) {
+        err = PN_NOT_FOUND;
+    }
+    if (err == PN_OK) {
+        pn_grants_swap(&handle->grants, &grants);
+        pn_defer_recheck(node);
+    }
+    pn_node_unlock(node);
+    pn_grants_fini(&grants);
+    return err;
+}
+
 pn_err pn_ungrant(pn_node *node, const char *name, const pn_principal *who)
 {
     return with_grants(
         node, name, who == NULL ? close_to_paired : pn_grants_remove, who);
+}
+
+void pn_forgotten_fini(pn_forgotten *forgotten)
+{
+    free(forgotten->items);
+    *forgotten = (pn_forgotten){0};
+}
+
+/* Lines of the file end now, and are removed from it at the turn's end. Without
+ * memory for that, those of a peer end with its pairing, which removes them;
+ * for a node of the Barrel family nothing but the whole file is left to end. */
+static void forget_stored(pn_node *node, const pn_principal *who)
+{
+    pn_forgotten *f = &node->forgotten;
+
+    if (!pn_grants_file_names(&node->stored_grants, who)) {
+        return;
+    }
+    pn_grants_file_kill(&node->stored_grants, who);
+    if (pn_grow(&f->items, &f->cap, f->n, sizeof(*f->items))) {
+        f->items[f->n++] = *who;
+        f->is_news = true;
+    } else if (who->family == PN_FAMILY_BARREL) {
+        f->is_lost = true;
+    }
 }
 
 void pn_node_forget_grants(pn_node *node, const pn_principal *who)
@@ -106,6 +157,9 @@ void pn_node_forget_grants(pn_node *node, const pn_principal *who)
     assert_locked(node);
     if (PN_SAFEGUARD(grants_of_unpaired)) {
         pn_handles_forget(&node->handles, who);
+    }
+    if (PN_SAFEGUARD(stored_grants_of_unpaired)) {
+        forget_stored(node, who);
     }
     pn_defer_recheck(node);
 }

@@ -52,6 +52,17 @@ typedef struct pn_handle {
     char name[]; /* NUL-terminated */
 } pn_handle;
 
+/* Principals that are not trusted any more, while the file of grants may still
+ * have lines of theirs: those count for nothing. */
+typedef struct pn_forgotten {
+    pn_principal *items;
+    size_t n;
+    size_t cap;
+    bool is_news; /* one was added: the file is to be edited */
+    bool is_lost; /* one could not be kept: the whole file counts for nothing */
+} pn_forgotten;
+void pn_forgotten_fini(pn_forgotten *forgotten);
+
 /* Sorted by name; zero-filled is empty. */
 typedef struct pn_handles {
     pn_handle **items;

@@ -76,6 +76,8 @@ struct pn_node {
     pn_node_closing closing;
     pn_node_links links;
     pn_handles handles;
+    pn_grants_file stored_grants; /* as it was last read */
+    pn_forgotten forgotten;
     pn_term_limits term_limits; /* of what handlers are shown */
     pn_node_workers workers;
     pn_node_requests requests;
@@ -110,6 +112,11 @@ static inline void pn_node_lock(pn_node *node)
 static inline void pn_node_unlock(pn_node *node)
 {
     pn_lock_release(&node->lock);
+}
+/* The file of grants that decisions are made by; NULL: none. */
+static inline const pn_grants_file *pn_node_stored_grants(const pn_node *node)
+{
+    return node->forgotten.is_lost ? NULL : &node->stored_grants;
 }
 static inline void pn_node_ref(pn_node *node)
 {

@@ -120,6 +120,7 @@ const char *pn_quiet_name(pn_quiet_kind kind)
         [PN_QUIET_DIAL_FAILED] = "dial-failed",
         [PN_QUIET_LOG] = "log",
         [PN_QUIET_LABEL] = "label-proposed",
+        [PN_QUIET_WOULD_ALLOW] = "would-allow",
         [PN_QUIET_LOST] = "lost",
     };
 

@@ -24,7 +24,8 @@ typedef enum pn_quiet_kind {
     PN_QUIET_DIAL_FAILED,
     PN_QUIET_LOG,
     PN_QUIET_LABEL, /* of what peers call themselves */
-    PN_QUIET_LOST,  /* not kept for want of room: counted only */
+    PN_QUIET_WOULD_ALLOW,
+    PN_QUIET_LOST, /* not kept for want of room: counted only */
     PN_N_QUIET
 } pn_quiet_kind;
 

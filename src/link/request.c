@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mutant.h"
+#include "link/decide.h"
 #include "link/node_core.h"
 #include "link/reasons.h"
 
@@ -87,14 +88,13 @@ pn_reason pn_request_decide(const pn_request *req)
     if (PN_REFUSE_IF(revoke_waiting, handle->is_revoked)) {
         return PN_REASON_NO_SUCH_HANDLE;
     }
-    reason = pn_decide(
-        &handle->grants, &link->principal, pn_link_is_paired(link));
+    reason = pn_link_decide(req->link, handle);
     if (PN_REFUSE_IF(grant_at_start, reason != PN_REASON_NONE)) {
         return reason;
     }
     if (req->function_grants != NULL) {
-        reason = pn_decide(
-            req->function_grants, &link->principal, pn_link_is_paired(link));
+        reason = pn_link_decide_function(
+            req->link, req->function_name, req->function_grants);
     }
     return PN_REFUSE_IF(function_at_start,
                req->function_grants != NULL && reason != PN_REASON_NONE)

@@ -24,6 +24,8 @@ static void node_arm(pn_node *node)
     assert_on_loop(node);
     assert_locked(node);
     deadline = pn_sooner(deadline, node->quiet.due_us);
+    deadline = pn_sooner(
+        deadline, pn_node_grants_due(&pn_full(node)->trust.grants));
     deadline = pn_sooner(deadline, c->look_at_us);
     if (!c->is_asked) {
         deadline = pn_sooner(deadline, pn_full(node)->lookups.due_us);
@@ -124,6 +126,7 @@ static void on_turn_end(void *user)
         pn_guarded_watch_reload(&pn_full(node)->trust.watch, true);
         pn_node_lock(node);
     }
+    pn_node_grants_turn(node);
     pn_node_net_turn(node);
     pn_node_lookup_turn(node);
     if (node->closing.is_asked && !node->closing.is_begun) {
@@ -170,6 +173,7 @@ static void on_timer(void *user)
     pn_registry_tick(pn_full(node)->registry, now);
     pn_dispatch_expire(node, now);
     pn_node_tell_counts(node, now);
+    pn_node_grants_tick(node, now);
     pn_node_unlock(node);
 }
 
@@ -241,6 +245,7 @@ static pn_err open_store(pn_node *node, pn_why *ret_why)
         &pn_full(node)->trust.store, ret_why, &warning);
 
     if (err == PN_OK) {
+        pn_store_limit_grants(pn_full(node)->trust.store, node->opt.max_grants);
         err = pn_store_lock_node(pn_full(node)->trust.store, ret_why);
     }
     if (err != PN_OK) {
@@ -399,6 +404,8 @@ static void node_free(pn_node *node)
     node->turn.waker = NULL;
     pn_quiet_fini(&node->quiet);
     pn_handles_fini(&node->handles);
+    pn_grants_file_fini(&node->stored_grants);
+    pn_forgotten_fini(&node->forgotten);
     pn_node_drop_notes(node);
     pn_registry_free(pn_full(node)->registry);
     pn_full(node)->registry = NULL;

@@ -46,6 +46,7 @@ static const pn_range ranges[] = {
     RANGE(max_stranger_events, 256, 1, 65536),
     RANGE(stranger_events_per_minute, 6, 1, 1000000),
     RANGE(label_events_per_minute, 4, 1, 255),
+    RANGE(max_grants, 4096, 1, 65536),
 };
 enum { N_RANGES = sizeof(ranges) / sizeof(ranges[0]) };
 

@@ -249,6 +249,9 @@ pn_err pn_node_load_peers(pn_node *node)
     pn_node_lock(node);
     err = peers_sync(node, false);
     pn_node_unlock(node);
+    if (err == PN_OK) {
+        pn_node_reload_grants(node);
+    }
     return err;
 }
 
@@ -262,8 +265,7 @@ void pn_node_peers_fini(pn_node *node)
     pn_full(node)->peers.n = 0;
 }
 
-/* Lets the loop do what it could not while the store was busy. */
-static void store_unlock(pn_node *node)
+void pn_node_store_unlock(pn_node *node)
 {
     (void)pthread_mutex_unlock(&pn_full(node)->trust.lock);
     pn_node_lock(node);
@@ -298,6 +300,9 @@ static void reload_locked(pn_node *node)
     pn_why why = {0};
     pn_err err = pn_store_reload(pn_full(node)->trust.store, NULL, &why);
 
+    /* Behind the trust list and before its peers count: who pairs removes old
+     * grants of the key first. */
+    pn_node_reload_grants(node);
     pn_node_lock(node);
     pn_full(node)->trust.is_reload_due = false;
     /* With a list that cannot be read no new peer is admitted; links that are
@@ -328,7 +333,8 @@ static bool on_reload(void *user, bool is_edit)
         (void)pthread_mutex_unlock(&pn_full(node)->trust.lock);
     }
     pn_node_lock(node);
-    is_read = pn_full(node)->trust.reload_err == PN_OK;
+    is_read = pn_full(node)->trust.reload_err == PN_OK
+              && pn_full(node)->trust.grants.read_err == PN_OK;
     pn_node_unlock(node);
     return is_read;
 }
@@ -359,9 +365,7 @@ pn_err pn_node_watch_trust(pn_node *node)
 
 /* ---- pairing ----------------------------------------------------------- */
 
-/* The sentence of a failed edit goes to the log: the functions return a code
- * only. Both locks held. */
-static void log_store_error(
+void pn_node_log_store_error(
     pn_node *node, pn_log_what what, pn_err err, const pn_why *why)
 {
     if (why->text[0] != '\0') {
@@ -386,8 +390,7 @@ static pn_err store_lock(pn_node *node)
     return PN_OK;
 }
 
-/* store_lock, and the reference. */
-static pn_err store_enter(pn_node *node)
+pn_err pn_node_store_enter(pn_node *node)
 {
     pn_err err = pn_node_enter(node);
 
@@ -401,9 +404,9 @@ static pn_err store_enter(pn_node *node)
     return err;
 }
 
-static void store_leave(pn_node *node)
+void pn_node_store_leave(pn_node *node)
 {
-    store_unlock(node);
+    pn_node_store_unlock(node);
     pn_node_leave(node);
 }
 
@@ -411,22 +414,23 @@ pn_err pn_pair_at(pn_node *node, const pn_public_key *key, const char *label,
     const char *address)
 {
     pn_why why = {0};
-    pn_err err = store_enter(node);
+    pn_err err = pn_node_store_enter(node);
 
     if (err != PN_OK) {
         return err;
     }
     err = pn_store_pair(pn_full(node)->trust.store, key, label, address, &why);
+    pn_node_reload_grants(node);
     pn_node_lock(node);
     if (err == PN_OK || err == PN_EXISTS) {
         pn_err synced = peers_sync(node, true);
 
         err = synced == PN_OK ? err : synced;
     } else {
-        log_store_error(node, PN_LOG_NOT_PAIRED, err, &why);
+        pn_node_log_store_error(node, PN_LOG_NOT_PAIRED, err, &why);
     }
     pn_node_unlock(node);
-    store_leave(node);
+    pn_node_store_leave(node);
     return err;
 }
 
@@ -464,12 +468,13 @@ pn_err pn_unpair(pn_node *node, const pn_public_key *key)
     }
     err = pn_store_unpair(pn_full(node)->trust.store, key, &why);
     pn_node_lock(node);
-    if (err != PN_OK && err != PN_NOT_FOUND) {
-        log_store_error(node, PN_LOG_TRUST_LIST_NOT_WRITTEN, err, &why);
+    if (err != PN_NOT_FOUND) {
+        pn_node_log_store_error(node, PN_LOG_TRUST_LIST_NOT_WRITTEN, err, &why);
     }
     (void)peers_sync(node, true);
     pn_node_unlock(node);
-    store_leave(node);
+    pn_node_reload_grants(node);
+    pn_node_store_leave(node);
     return err;
 }
 
@@ -490,14 +495,15 @@ static void on_complete(pn_node *node, pn_job *job)
     err = store_lock(node);
     if (err == PN_OK) {
         err = pn_store_complete(pn_full(node)->trust.store, &c->key, &why);
+        pn_node_reload_grants(node);
         pn_node_lock(node);
         if (err == PN_OK) {
             (void)!peers_sync(node, true);
         } else {
-            log_store_error(node, PN_LOG_NOT_PAIRED, err, &why);
+            pn_node_log_store_error(node, PN_LOG_NOT_PAIRED, err, &why);
         }
         pn_node_unlock(node);
-        store_unlock(node);
+        pn_node_store_unlock(node);
     }
     pn_node_lock(node);
     free(c);
@@ -545,7 +551,7 @@ static void on_remember(pn_node *node, pn_job *job)
     if (pthread_mutex_trylock(&pn_full(node)->trust.lock) == 0) {
         err = pn_store_remember(
             pn_full(node)->trust.store, &r->key, r->address);
-        store_unlock(node);
+        pn_node_store_unlock(node);
     }
     pn_node_lock(node);
     peer = err == PN_OK ? NULL : pn_node_find_peer(node, &r->key);

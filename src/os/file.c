@@ -256,15 +256,22 @@ void pn_dir_clean(int dir_fd)
 
 /* ---- reading ----------------------------------------------------------- */
 
-static pn_err check_file(int fd, struct stat *st, int *ret_errno)
+/* Whose files are read. */
+typedef enum owner { OWNER_US, OWNER_US_OR_ROOT } owner;
+
+static pn_err check_file(int fd, owner of, struct stat *st, int *ret_errno)
 {
+    bool is_ours;
+
     if (fstat(fd, st) != 0) {
         return sys_error(ret_errno);
     }
     if (PN_REFUSE_IF(file_regular, !S_ISREG(st->st_mode))) {
         return refuse(EISDIR, ret_errno);
     }
-    if (PN_REFUSE_IF(file_owner, st->st_uid != geteuid())) {
+    is_ours = st->st_uid == geteuid()
+              || (of == OWNER_US_OR_ROOT && st->st_uid == 0);
+    if (PN_REFUSE_IF(file_owner, !is_ours)) {
         return refuse(EPERM, ret_errno);
     }
     return PN_OK;
@@ -272,8 +279,8 @@ static pn_err check_file(int fd, struct stat *st, int *ret_errno)
 
 /* Opens a regular file of ours. The open is non-blocking, because that of a
  * FIFO would wait for a writer; it makes no difference for regular files. */
-static pn_err open_file(int dir_fd, const char *name, int flags, int *ret_fd,
-    struct stat *st, int *ret_errno)
+static pn_err open_file(int dir_fd, const char *name, int flags, owner of,
+    int *ret_fd, struct stat *st, int *ret_errno)
 {
     int fd = openat(dir_fd, name,
         flags | NO_FOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
@@ -293,7 +300,7 @@ static pn_err open_file(int dir_fd, const char *name, int flags, int *ret_fd,
             return sys_error(ret_errno);
         }
     }
-    err = check_file(fd, st, ret_errno);
+    err = check_file(fd, of, st, ret_errno);
     if (err != PN_OK) {
         (void)close(fd);
         return err;
@@ -351,8 +358,8 @@ pn_err pn_file_read_fd(int fd, size_t max, pn_buf *out, int *ret_errno)
 }
 
 /* ret_tightened NULL: others may read it, and its mode is left alone. */
-static pn_err read_file(int dir_fd, const char *name, size_t max, pn_buf *out,
-    bool *ret_tightened, int *ret_errno)
+static pn_err read_file(int dir_fd, const char *name, owner of, size_t max,
+    pn_buf *out, bool *ret_tightened, int *ret_errno)
 {
     struct stat st;
     bool is_loose;
@@ -360,7 +367,7 @@ static pn_err read_file(int dir_fd, const char *name, size_t max, pn_buf *out,
     pn_err err;
 
     *ret_errno = 0;
-    err = open_file(dir_fd, name, O_RDONLY, &fd, &st, ret_errno);
+    err = open_file(dir_fd, name, O_RDONLY, of, &fd, &st, ret_errno);
     if (err != PN_OK) {
         return err;
     }
@@ -386,13 +393,29 @@ static pn_err read_file(int dir_fd, const char *name, size_t max, pn_buf *out,
 pn_err pn_file_read(int dir_fd, const char *name, size_t max, pn_buf *out,
     bool *ret_tightened, int *ret_errno)
 {
-    return read_file(dir_fd, name, max, out, ret_tightened, ret_errno);
+    return read_file(
+        dir_fd, name, OWNER_US, max, out, ret_tightened, ret_errno);
 }
 
 pn_err pn_file_read_public(
     int dir_fd, const char *name, size_t max, pn_buf *out, int *ret_errno)
 {
-    return read_file(dir_fd, name, max, out, NULL, ret_errno);
+    return read_file(dir_fd, name, OWNER_US, max, out, NULL, ret_errno);
+}
+
+pn_err pn_file_read_ours_or_roots(
+    int dir_fd, const char *name, size_t max, pn_buf *out, int *ret_errno)
+{
+    return read_file(dir_fd, name, OWNER_US_OR_ROOT, max, out, NULL, ret_errno);
+}
+
+bool pn_file_is_roots(int dir_fd, const char *name)
+{
+    struct stat st;
+
+    return geteuid() != 0
+           && fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0
+           && st.st_uid == 0;
 }
 
 /* ---- writing ----------------------------------------------------------- */
@@ -723,7 +746,8 @@ pn_err pn_file_lock(
     pn_err err;
 
     *ret_errno = 0;
-    err = open_file(dir_fd, name, O_RDWR | O_CREAT, &fd, &st, ret_errno);
+    err = open_file(
+        dir_fd, name, O_RDWR | O_CREAT, OWNER_US, &fd, &st, ret_errno);
     if (err != PN_OK) {
         return err == PN_NOT_FOUND ? PN_SYS : err;
     }
@@ -772,7 +796,7 @@ pn_err pn_file_lock_holder(
     pn_err err;
 
     *ret_errno = 0;
-    err = open_file(dir_fd, name, O_RDONLY, &fd, &st, ret_errno);
+    err = open_file(dir_fd, name, O_RDONLY, OWNER_US, &fd, &st, ret_errno);
     if (err != PN_OK) {
         return err;
     }

@@ -44,6 +44,12 @@ PN_MUST_USE pn_err pn_file_read(int dir_fd, const char *name, size_t max,
 PN_MUST_USE pn_err pn_file_read_public(
     int dir_fd, const char *name, size_t max, pn_buf *out, int *ret_errno);
 
+/* The same for a public file that may belong to root instead; and whether it
+ * does, and we are not root. */
+PN_MUST_USE pn_err pn_file_read_ours_or_roots(
+    int dir_fd, const char *name, size_t max, pn_buf *out, int *ret_errno);
+bool pn_file_is_roots(int dir_fd, const char *name);
+
 /* The same for what is open. Errors: PN_LIMIT, PN_SYS, PN_NOMEM. */
 PN_MUST_USE pn_err pn_file_read_fd(
     int fd, size_t max, pn_buf *out, int *ret_errno);

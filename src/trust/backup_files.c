@@ -34,6 +34,7 @@ static const row rows[] = {
     {"", IDENTITY, false, PN_GUARDED_OURS_OR_MOUNTED, 0600, SMALL_MAX},
     {"", TRUST, false, PN_GUARDED_OURS, 0600, LIST_MAX},
     {"", "addresses", false, PN_GUARDED_OURS, 0600, LIST_MAX},
+    {"", "grants", false, PN_GUARDED_OURS_OR_ROOTS, 0644, LIST_MAX},
     {"barrel/keys", "node.key", false, PN_GUARDED_OURS_OR_MOUNTED, 0600,
         SMALL_MAX},
     {"barrel/keys", "node.pub", false, PN_GUARDED_PUBLIC, 0644, SMALL_MAX},

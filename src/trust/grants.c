@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The one decision; see grants.h. Default deny: every return of pn_decide but
- * the last refuses.
- */
+/* The one decision; see grants.h. */
 #include <stdlib.h>
 
 #include "base/mutant.h"
@@ -65,32 +62,107 @@ pn_err pn_grants_remove(pn_grants *g, const pn_principal *who)
     return PN_OK;
 }
 
-pn_reason pn_decide(
-    const pn_grants *grants, const pn_principal *caller, bool is_paired)
-{
-    bool is_granted;
+/* ---- the decision -------------------------------------------------------- */
 
-    if (grants == NULL) {
+/* One decision under way. */
+typedef struct decision {
+    const pn_question *q;
+    const pn_grants_line *log_only;
+} decision;
+
+static bool told(const pn_question *q, pn_can_what what, bool is_passed,
+    const pn_grants_line *line)
+{
+    if (q->tell != NULL) {
+        q->tell(q->user, what, is_passed, line);
+    }
+    return is_passed;
+}
+
+/* Does a line that grants the caller this count now? */
+static bool does_count(void *user, const pn_grants_line *line)
+{
+    decision *d = user;
+    const pn_question *q = d->q;
+
+    if (PN_REFUSE_IF(decide_dead, line->is_dead)) {
+        return false;
+    }
+    if (PN_REFUSE_IF(decide_until, line->until_us <= q->now_us)) {
+        return told(q, PN_CAN_LINE_ENDED, false, line);
+    }
+    if (PN_REFUSE_IF(decide_log_only, line->is_log_only)) {
+        d->log_only = line;
+        return told(q, PN_CAN_LINE_LOG_ONLY, false, line);
+    }
+    return told(q, PN_CAN_LINE, true, line);
+}
+
+static bool is_granted_by_file(decision *d)
+{
+    const pn_question *q = d->q;
+    const pn_name_kind kind = q->asked == PN_ASKED_FUNCTION ? PN_NAME_FUNCTION
+                                                            : PN_NAME_HANDLE;
+    bool is_granted = q->file != NULL
+                      && pn_grants_file_each(
+                          q->file, q->caller, kind, q->name, does_count, d);
+
+    if (!is_granted && q->file != NULL && q->asked == PN_ASKED_TABLE) {
+        is_granted = pn_grants_file_each(
+            q->file, q->caller, PN_NAME_FUNCTION, (pn_slice){0}, does_count, d);
+    }
+    return is_granted || told(q, PN_CAN_NO_LINE, false, NULL);
+}
+
+static bool is_granted_by_program(const pn_question *q)
+{
+    const pn_grants *g = q->fixed;
+    const bool is_open = g->any_paired_peernet
+                         && !PN_REFUSE_IF(decide_barrel,
+                             q->caller->family != PN_FAMILY_PEERNET);
+
+    return told(q, PN_CAN_OPEN, is_open, NULL)
+           || told(
+               q, PN_CAN_FIXED, index_of(g, q->caller) < g->n_principals, NULL);
+}
+
+/* Default deny: only the last return allows. */
+static pn_reason decide(decision *d)
+{
+    const pn_question *q = d->q;
+    const pn_principal *caller = q->caller;
+
+    if (!told(q, PN_CAN_EXPOSED, q->fixed != NULL, NULL)) {
         return PN_REASON_NO_SUCH_HANDLE;
     }
     if (PN_REFUSE_IF(decide_family, !is_known_family(caller->family))) {
         return PN_REASON_FORBIDDEN;
     }
-    if (PN_REFUSE_IF(decide_nobody, !pn_principal_has_key(caller))) {
+    if (PN_REFUSE_IF(decide_nobody,
+            !told(q, PN_CAN_KEY, pn_principal_has_key(caller), NULL))) {
         return PN_REASON_FORBIDDEN;
     }
     /* A grant may have been given before the key was paired; it must not
      * outweigh the trust list. */
-    if (PN_REFUSE_IF(
-            decide_paired, caller->family == PN_FAMILY_PEERNET && !is_paired)) {
+    if (PN_REFUSE_IF(decide_paired,
+            caller->family == PN_FAMILY_PEERNET
+                && !told(q, PN_CAN_PAIRED, q->is_paired, NULL))) {
         return PN_REASON_FORBIDDEN;
     }
-    is_granted = (grants->any_paired_peernet
-                     && !PN_REFUSE_IF(
-                         decide_barrel, caller->family != PN_FAMILY_PEERNET))
-                 || index_of(grants, caller) < grants->n_principals;
-    if (PN_REFUSE_IF(decide_granted, !is_granted)) {
+    if (PN_REFUSE_IF(decide_granted,
+            !is_granted_by_program(q) && !is_granted_by_file(d))) {
         return PN_REASON_FORBIDDEN;
     }
     return PN_REASON_NONE;
+}
+
+pn_reason pn_decide(const pn_question *q, const pn_grants_line **ret_log_only)
+{
+    decision d = {.q = q};
+    const pn_reason reason = decide(&d);
+
+    if (ret_log_only != NULL) {
+        *ret_log_only = reason == PN_REASON_NONE ? NULL : d.log_only;
+    }
+    return reason;
 }

@@ -120,6 +120,8 @@ pn_err pn_guarded_read(const pn_guarded_dir *dir, const char *name,
     }
     if (is_secret) {
         err = pn_secret_read(dir->fd, name, max, out, &sys_errno, &why);
+    } else if (access == PN_GUARDED_OURS_OR_ROOTS) {
+        err = pn_file_read_ours_or_roots(dir->fd, name, max, out, &sys_errno);
     } else if (access == PN_GUARDED_PUBLIC) {
         err = pn_file_read_public(dir->fd, name, max, out, &sys_errno);
     } else {

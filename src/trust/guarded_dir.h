@@ -58,7 +58,8 @@ typedef struct pn_guarded_dir {
 /* Who may do what with a file. Each must be a regular file of ours. */
 typedef enum pn_guarded_access {
     PN_GUARDED_OURS, /* a looser mode than 0600 is tightened, with a warning */
-    PN_GUARDED_PUBLIC, /* anybody may read it; the mode is left alone */
+    PN_GUARDED_PUBLIC,        /* anybody may read it; the mode is left alone */
+    PN_GUARDED_OURS_OR_ROOTS, /* the same, and it may belong to root */
     PN_GUARDED_SECRET, /* may be mounted through links; judged as os/secret.h
                           says, and refused rather than tightened */
     PN_GUARDED_OURS_OR_MOUNTED /* SECRET when it is a link, else OURS */

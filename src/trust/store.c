@@ -323,6 +323,7 @@ pn_err pn_store_open_limited(const char *data_dir, size_t max_peers,
     }
     store->node_fd = -1;
     store->max_peers = max_peers;
+    store->max_grants = PN_STORE_MAX_GRANTS;
     store->identity = pn_secure_alloc(sizeof(*store->identity));
     if (store->identity != NULL) {
         err = load(store, data_dir, ret_why, ret_warning);
@@ -527,5 +528,6 @@ bool pn_store_is_watched(const char *name)
 {
     return strcmp(name, PN_STORE_TRUST) == 0
            || strcmp(name, PN_STORE_ADDRESSES) == 0
-           || strcmp(name, PN_STORE_PENDING) == 0;
+           || strcmp(name, PN_STORE_PENDING) == 0
+           || strcmp(name, PN_STORE_GRANTS) == 0;
 }

@@ -6,10 +6,10 @@
  *
  * One thread at a time uses a store; the node's lock or loop ensures that.
  *
- * Files: identity.keys and trust.bin in the originals' formats; addresses and
- * pending, of our own; node.lock, held by the node that speaks with the
- * identity; edit.lock, held for the milliseconds of an edit. FILE.bak is the
- * state before the last edit.
+ * Files: identity.keys and trust.bin in the originals' formats; addresses,
+ * pending and grants, of our own; node.lock, held by the node that speaks with
+ * the identity; edit.lock, held for the milliseconds of an edit. FILE.bak is
+ * the state before the last edit.
  */
 #ifndef PN_TRUST_STORE_H
 #define PN_TRUST_STORE_H
@@ -18,11 +18,13 @@
 
 #include "crypto/crypto.h"
 #include "trust/addresses.h"
+#include "trust/grants_file.h"
 #include "trust/guarded_watch.h"
 #include "trust/pending.h"
 #include "trust/trust_list.h"
 
 #define PN_STORE_MAX_PEERS 1024
+#define PN_STORE_MAX_GRANTS 4096
 
 /*
  * As pn_store_open with a limit of its own: how many peers trust.bin may list,
@@ -71,7 +73,7 @@ PN_MUST_USE pn_err pn_store_reload(
     pn_store *store, bool *ret_changed, pn_why *ret_why);
 
 /* For trust/guarded_watch.h: the directory, owned by the store, and whether a
- * file of this name is trust.bin, addresses or pending. */
+ * file of this name is trust.bin, addresses, pending or grants. */
 pn_guarded_dir *pn_store_dir(pn_store *store);
 bool pn_store_is_watched(const char *name);
 
@@ -109,5 +111,25 @@ PN_MUST_USE pn_err pn_store_unpend(
  * PN_NOT_FOUND there is none, or its time is over; those of pn_store_pair. */
 PN_MUST_USE pn_err pn_store_complete(
     pn_store *store, const pn_public_key *key, pn_why *ret_why);
+
+/* How many lines of the file of grants count, instead of
+ * PN_STORE_MAX_GRANTS. */
+void pn_store_limit_grants(pn_store *store, size_t max_grants);
+
+/*
+ * Reads the file of grants; one that is not there is empty. Ownership:
+ * pn_grants_file_fini. Errors: PN_PERMISSION, PN_LIMIT, PN_SYS, PN_NOMEM;
+ * *ret_file is zero-filled then, and grants nothing.
+ */
+PN_MUST_USE pn_err pn_store_read_grants(
+    const pn_store *store, pn_grants_file *ret_file, pn_why *ret_why);
+
+/*
+ * Removes the grants to a principal whose trust was taken back, unless it is a
+ * peer that is paired again by now. Errors: as pn_store_ungrant but
+ * PN_NOT_FOUND.
+ */
+PN_MUST_USE pn_err pn_store_forget_grants(
+    pn_store *store, const pn_principal *who, pn_why *ret_why);
 
 #endif

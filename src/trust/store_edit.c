@@ -213,6 +213,23 @@ static pn_err rename_peer(pn_store *store, edit *e, const pn_public_key *key,
     return PN_OK;
 }
 
+/* Grants to a key that was not paired are those of an earlier pairing, whose
+ * end could not be written or was written by another program: they must not
+ * come back with this one. A file that cannot be read grants nothing. */
+static pn_err drop_old_grants(
+    pn_store *store, const pn_public_key *key, pn_why *ret_why)
+{
+    const pn_principal who = pn_peernet_principal(key);
+    pn_why why = {0};
+    pn_err err = PN_SAFEGUARD(store_pair_grants)
+                     ? pn_store_drop_grants(store, &who, &why)
+                     : PN_OK;
+
+    return err == PN_OK || err == PN_PERMISSION || err == PN_LIMIT
+               ? PN_OK
+               : pn_why_fail(ret_why, err, "%s", why.text);
+}
+
 /* Adds a peer to the list of the edit, or renames the one that is there. */
 static pn_err add_peer(pn_store *store, edit *e, const pn_public_key *key,
     const char *label, pn_why *ret_why)
@@ -226,6 +243,10 @@ static pn_err add_peer(pn_store *store, edit *e, const pn_public_key *key,
         return pn_guarded_fail(&store->dir, ret_why, PN_FULL, PN_STORE_TRUST,
             "lists as many peers as max_peers allows, expected fewer; unpair "
             "one, or raise max_peers");
+    }
+    err = drop_old_grants(store, key, ret_why);
+    if (err != PN_OK) {
+        return err;
     }
     err = pn_trust_list_add(&e->now, key, label, pn_wall_now_us());
     if (err != PN_OK) {
@@ -297,23 +318,32 @@ static pn_err cut_off(pn_store *store, const pn_public_key *key)
     return PN_OK;
 }
 
-/* Removes a peer from the list on disk. Errors: PN_NOT_FOUND, without a
- * sentence, when it was not there. */
-static pn_err remove_on_disk(
-    pn_store *store, const pn_public_key *key, pn_why *ret_why)
+/* Removes a peer, and the grants to it, on disk. Errors: PN_NOT_FOUND, without
+ * a sentence, when it was not there; *ret_kept: only grants could not be
+ * removed, for that. */
+static pn_err remove_on_disk(pn_store *store, const pn_public_key *key,
+    pn_err *ret_kept, pn_why *ret_why)
 {
+    const pn_principal who = pn_peernet_principal(key);
     edit e = {0};
     bool was_there;
+    pn_why why_kept = {0};
     pn_err err = edit_begin(store, &e, ret_why);
 
     if (err != PN_OK) {
         return err;
+    }
+    /* The grants first: a peer without grants is less than it was, grants
+     * without a peer would wait for it to be paired again. */
+    if (PN_SAFEGUARD(store_unpair_grants)) {
+        *ret_kept = pn_store_drop_grants(store, &who, &why_kept);
     }
     was_there = pn_trust_list_remove(&e.now, key) == PN_OK;
     e.is_dirty = e.is_dirty || was_there;
     err = edit_commit(store, &e, ret_why);
     if (err == PN_OK) {
         forget_addresses(store, key);
+        pn_why_set(ret_why, PN_REASON_NONE, "%s", why_kept.text);
     }
     edit_end(&e);
     return err == PN_OK && !was_there ? PN_NOT_FOUND : err;
@@ -324,16 +354,17 @@ pn_err pn_store_unpair(
 {
     const bool was_known = is_cut(store, key)
                            || pn_trust_list_find(&store->trust, key) != NULL;
+    pn_err kept = PN_OK;
     bool was_pending;
     pn_err err;
 
     pn_why_clear(ret_why);
     was_pending = PN_SAFEGUARD(pending_unpair)
                   && pn_store_unpend(store, key, NULL) == PN_OK;
-    err = remove_on_disk(store, key, ret_why);
+    err = remove_on_disk(store, key, &kept, ret_why);
     if (err == PN_NOT_FOUND) {
         return was_known || was_pending
-                   ? PN_OK
+                   ? kept
                    : pn_guarded_fail(&store->dir, ret_why, PN_NOT_FOUND, "",
                        "this peer is not paired");
     }
@@ -342,7 +373,7 @@ pn_err pn_store_unpair(
         && cut_off(store, key) != PN_OK) {
         return PN_NOMEM;
     }
-    return err;
+    return err == PN_OK ? kept : err;
 }
 
 /* ---- pending pairings -----------------------------------------------------

@@ -10,11 +10,13 @@
 #define PN_STORE_TRUST "trust.bin"
 #define PN_STORE_ADDRESSES "addresses"
 #define PN_STORE_PENDING "pending"
+#define PN_STORE_GRANTS "grants"
 
 struct pn_store {
     pn_guarded_dir dir;
     int node_fd; /* node.lock; -1: not held */
     size_t max_peers;
+    size_t max_grants;
     pn_key_pair *identity; /* secure memory */
 
     /* Memory equals the disk (T23), except for peers that were removed although
@@ -57,5 +59,11 @@ PN_MUST_USE pn_err pn_store_write_pending(
     pn_store *store, pn_pending_list *list, pn_why *ret_why);
 /* Into memory; a damaged file is an empty list. */
 void pn_store_load_pending(pn_store *store);
+
+/* Under edit.lock: removes the grants to a principal, if there are any. A file
+ * of root is left as it is, with a sentence in ret_why. Errors: as reading and
+ * replacing it. */
+PN_MUST_USE pn_err pn_store_drop_grants(
+    const pn_store *store, const pn_principal *who, pn_why *ret_why);
 
 #endif

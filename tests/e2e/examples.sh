@@ -53,7 +53,7 @@ key_of()
     sed -n 's/^key //p' "$work/key.out"
 }
 
-count=36
+count=37
 [ -z "${BARREL-}" ] || count=$((count + 12))
 [ ! -x "$examples/example-nearby" ] || count=$((count + 1))
 echo "1..$count"
@@ -261,6 +261,17 @@ ok $? "backup: and loaded"
 "$backup" "$work/third" load "$work/owner.pn" <<<"wrong horse" 2>"$work/backup.err"
 [ $? -eq 1 ] && grep -q '^AUTH' "$work/backup.err" && [ ! -e "$work/third" ]
 ok $? "backup: a wrong passphrase makes nothing"
+
+out=$(timeout 20 "$examples/example-grants" "$work/lamps" "$client" 2>&1)
+[ "$out" = "at first: no
+granted: yes, by line 2, lamp
+by a role: yes, by line 3, role:lights
+3 entries
+taken back: no
+by the program: yes
+in the files: yes, by line 3, lamp
+0 entries are left" ]
+ok $? "grants: given and taken back, in a node and in its files"
 
 "$examples/example-terms" >"$work/terms.out" 2>&1
 cat >"$work/want" <<'END'

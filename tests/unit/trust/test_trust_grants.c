@@ -15,6 +15,18 @@ static pn_principal principal(pn_family family, unsigned n)
     return who;
 }
 
+/* By the program's grants alone; NULL: there is no such subject. */
+static pn_reason decide(
+    const pn_grants *fixed, const pn_principal *caller, bool is_paired)
+{
+    const pn_question question = {.name = {(const uint8_t *)"led", 3},
+        .fixed = fixed,
+        .caller = caller,
+        .is_paired = is_paired};
+
+    return pn_decide(&question, NULL);
+}
+
 /* How a subject is granted. */
 typedef enum grant_kind {
     GRANT_NO_SUBJECT,
@@ -90,8 +102,8 @@ static void test_trust_grants_decide(void **state)
     pn_grants g = {0};
 
     add_grants(&g, row);
-    assert_int_equal(pn_decide(row->kind == GRANT_NO_SUBJECT ? NULL : &g,
-                         &caller, row->is_paired),
+    assert_int_equal(decide(row->kind == GRANT_NO_SUBJECT ? NULL : &g, &caller,
+                         row->is_paired),
         expected(row));
     pn_grants_fini(&g);
 }
@@ -106,8 +118,8 @@ static void test_trust_grants_nobody_matches_nothing(void **state)
         .any_paired_peernet = true, .principals = zero, .n_principals = 2};
 
     (void)state;
-    assert_int_equal(pn_decide(&g, &zero[0], true), PN_REASON_FORBIDDEN);
-    assert_int_equal(pn_decide(&g, &zero[1], true), PN_REASON_FORBIDDEN);
+    assert_int_equal(decide(&g, &zero[0], true), PN_REASON_FORBIDDEN);
+    assert_int_equal(decide(&g, &zero[1], true), PN_REASON_FORBIDDEN);
 }
 
 static void test_trust_grants_unknown_family(void **state)
@@ -117,7 +129,7 @@ static void test_trust_grants_unknown_family(void **state)
         .any_paired_peernet = true, .principals = &odd, .n_principals = 1};
 
     (void)state;
-    assert_int_equal(pn_decide(&g, &odd, true), PN_REASON_FORBIDDEN);
+    assert_int_equal(decide(&g, &odd, true), PN_REASON_FORBIDDEN);
     g = (pn_grants){0};
     assert_int_equal(pn_grants_add(&g, &odd), PN_INVALID);
     assert_int_equal(g.n_principals, 0);
@@ -146,9 +158,9 @@ static void test_trust_grants_one_bit_off(void **state)
         pn_principal near = who;
 
         near.key.x25519.bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
-        assert_int_equal(pn_decide(&g, &near, true), PN_REASON_FORBIDDEN);
+        assert_int_equal(decide(&g, &near, true), PN_REASON_FORBIDDEN);
     }
-    assert_int_equal(pn_decide(&g, &who, true), PN_REASON_NONE);
+    assert_int_equal(decide(&g, &who, true), PN_REASON_NONE);
     pn_grants_fini(&g);
 }
 
@@ -165,7 +177,7 @@ static void test_trust_grants_remove_denies(void **state)
     for (unsigned i = 0; i < N_KEYS; i++) {
         assert_int_equal(pn_grants_remove(&g, &who[i]), PN_OK);
         for (unsigned k = 0; k < N_KEYS; k++) {
-            assert_int_equal(pn_decide(&g, &who[k], true),
+            assert_int_equal(decide(&g, &who[k], true),
                 k <= i ? PN_REASON_FORBIDDEN : PN_REASON_NONE);
         }
         assert_int_equal(pn_grants_remove(&g, &who[i]), PN_NOT_FOUND);
@@ -184,7 +196,7 @@ static void test_trust_grants_add_twice_is_once(void **state)
     assert_int_equal(pn_grants_add(&g, &who), PN_OK);
     assert_int_equal(g.n_principals, 1);
     assert_int_equal(pn_grants_remove(&g, &who), PN_OK);
-    assert_int_equal(pn_decide(&g, &who, true), PN_REASON_FORBIDDEN);
+    assert_int_equal(decide(&g, &who, true), PN_REASON_FORBIDDEN);
     pn_grants_fini(&g);
 }
 
