@@ -120,6 +120,9 @@ static const char *other_meaning(const char *label)
     if (strcasecmp(label, "paired") == 0) {
         return "means every paired peer after '--allow'";
     }
+    if (strcasecmp(label, "granted") == 0) {
+        return "means those of the file of grants after '--allow'";
+    }
     if (pn_key_parse(label, &key) == PN_OK) {
         return "is a key";
     }

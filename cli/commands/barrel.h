@@ -50,6 +50,11 @@ static inline void cli_barrel_wipe(cli_barrel_setup *setup)
     explicit_bzero(setup->cookie, sizeof(setup->cookie));
 }
 
+/* The key that is pinned for a node, in the key directory. CLI_OK; CLI_USAGE,
+ * CLI_NO_PEER or CLI_LOCAL, which was reported. */
+cli_exit cli_barrel_find_pin(
+    const cli_app *app, const char *node, pn_principal *ret_who);
+
 /* A session that has a Barrel link: with the running node, or with one of our
  * own, which listens on any port and writes no endpoint file. */
 cli_exit cli_barrel_session(const cli_app *app, cli_session **ret_session);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -181,12 +182,72 @@ static cli_exit fail_not_pinned(
     return cli_fail_text(app, CLI_NO_PEER, &t);
 }
 
+/* The key of node. PN_NOT_FOUND: it is not pinned. */
+static pn_err key_of_pin(
+    pn_barrel_store *store, const char *node, pn_ed25519_key *ret_key)
+{
+    pn_barrel_pin *pins = NULL;
+    size_t n = 0;
+    pn_err err = pn_barrel_store_pins(store, &pins, &n);
+
+    if (err == PN_OK) {
+        err = PN_NOT_FOUND;
+    }
+    for (size_t i = 0; i < n && err == PN_NOT_FOUND; i++) {
+        if (strcmp(pins[i].name, node) == 0) {
+            *ret_key = pins[i].key;
+            err = PN_OK;
+        }
+    }
+    free(pins);
+    return err;
+}
+
+static bool is_pinned_key(pn_barrel_store *store, const pn_ed25519_key *key)
+{
+    pn_barrel_pin *pins = NULL;
+    size_t n = 0;
+    bool is_pinned = pn_barrel_store_pins(store, &pins, &n) != PN_OK;
+
+    for (size_t i = 0; i < n; i++) {
+        is_pinned = is_pinned || pn_ed25519_key_equal(&pins[i].key, key);
+    }
+    free(pins);
+    return is_pinned;
+}
+
+/* Grants in the file end with the last pin of their key. A node that runs does
+ * the same. */
+static cli_exit drop_grants(const cli_app *app, const pn_ed25519_key *key)
+{
+    const pn_principal who = pn_barrel_principal(key);
+    char path[PATH_MAX + 8];
+    pn_store *store = NULL;
+    pn_why why = {0};
+    pn_err err;
+
+    (void)snprintf(path, sizeof(path), "%s/grants", app->data_dir);
+    if (access(path, F_OK) != 0) {
+        return CLI_OK;
+    }
+    err = pn_store_open(app->data_dir, &store, &why, NULL);
+    if (err == PN_OK) {
+        err = pn_store_ungrant(store, &who, NULL, &why);
+    }
+    pn_store_close(store);
+    return err == PN_OK || err == PN_NOT_FOUND ? CLI_OK
+                                               : cli_fail_store(app, err, &why);
+}
+
 static cli_exit unpin(
     const cli_app *app, pn_barrel_store *store, const void *what)
 {
     const char *node = app->args->positional[1];
+    pn_ed25519_key key = {{0}};
     pn_why why = {0};
+    const bool had_key = key_of_pin(store, node, &key) == PN_OK;
     pn_err err = pn_barrel_store_unpin(store, node, &why);
+    cli_exit status;
 
     (void)what;
     if (err == PN_NOT_FOUND) {
@@ -195,8 +256,40 @@ static cli_exit unpin(
     if (err != PN_OK) {
         return cli_fail_store(app, err, &why);
     }
+    status = had_key && !is_pinned_key(store, &key) ? drop_grants(app, &key)
+                                                    : CLI_OK;
+    if (status != CLI_OK) {
+        return status;
+    }
     print_done(app, "unpinned", node, NULL);
     return CLI_OK;
+}
+
+typedef struct search {
+    const char *node;
+    pn_principal *who;
+} search;
+
+static cli_exit find_pin(
+    const cli_app *app, pn_barrel_store *store, const void *what)
+{
+    const search *s = what;
+    pn_ed25519_key key;
+
+    if (key_of_pin(store, s->node, &key) != PN_OK) {
+        return fail_not_pinned(app, store, s->node);
+    }
+    *s->who = pn_barrel_principal(&key);
+    return CLI_OK;
+}
+
+cli_exit cli_barrel_find_pin(
+    const cli_app *app, const char *node, pn_principal *ret_who)
+{
+    const search s = {node, ret_who};
+    cli_exit status = cli_check_node(app, node);
+
+    return status == CLI_OK ? run_in_store(app, find_pin, &s) : status;
 }
 
 static cli_exit barrel_unpin(const cli_app *app)

@@ -65,6 +65,9 @@ static pn_err grant_to(
     pn_err err = a->function != NULL ? cli_handlers_serve(r->handlers, 0)
                                      : PN_OK;
 
+    if (err != PN_OK || a->is_stored) {
+        return err;
+    }
     if (err == PN_OK) {
         err = who == NULL ? pn_grant_paired(node, handle)
                           : pn_grant(node, handle, who);

@@ -84,6 +84,31 @@ const cli_command cli_commands[] = {
     {"peers", cli_cmd_peers, "", 0, 0, "list paired peers",
         "With live state, address and round-trip time while a node runs.",
         TABLES(peers_options)},
+    {"grant", cli_cmd_grant, "PEER NAME ...", 2, CLI_MAX_POSITIONAL,
+        "let a peer use a handle, a function or a role",
+        "NAME is a handle, a function such as MyApp.Led.set/1, or role:ROLE;\n"
+        "PEER may be 'paired', which is every paired peer. The grant is a "
+        "line\n"
+        "of the file 'grants' in the data directory, and ends with its peer. "
+        "A\n"
+        "running node has it at once.",
+        TABLES(cli_grant_option_table)},
+    {"ungrant", cli_cmd_ungrant, "PEER [NAME ...]", 1, CLI_MAX_POSITIONAL,
+        "take grants back", "Calls that wait are refused at once.",
+        TABLES(cli_ungrant_option_table)},
+    {"grants", cli_cmd_grants, "[PEER]", 0, 1,
+        "list the file of grants, and what is wrong with it",
+        "With PEER, its own and those of every paired peer. Grants of the\n"
+        "program itself and of 'run --allow' are in 'status'.",
+        NO_TABLES},
+    {"role", cli_cmd_role, "[ROLE [NAME ...]]", 0, CLI_MAX_POSITIONAL,
+        "show or set what a role may use",
+        "NAMEs are handles and functions, in place of those it had.",
+        TABLES(cli_role_option_table)},
+    {"can", cli_cmd_can, "PEER NAME", 2, 2,
+        "say whether a peer may use a handle or function, and why",
+        "Ends with 0 if it may, and with 5 if not.",
+        TABLES(cli_can_option_table)},
     {"status", cli_cmd_status, "", 0, 0, "show what the running node does",
         "Where it listens, how it finds peers, what it refused and what it\n"
         "exposes. Ends with 0 if a node runs, with 3 if none does and with 4\n"

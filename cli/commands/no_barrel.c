@@ -83,3 +83,15 @@ pn_err cli_hub_pinned(cli_hub *hub, const char *node, pn_principal *ret_who)
 void cli_hub_suggest_node(cli_hub *hub, const char *node, cli_text *t)
 {
 }
+
+void hub_pins(const cli_hub *hub, pn_barrel_pin **ret_pins, size_t *ret_n)
+{
+    *ret_pins = NULL;
+    *ret_n = 0;
+}
+
+cli_exit cli_barrel_find_pin(
+    const cli_app *app, const char *node, pn_principal *ret_who)
+{
+    return refuse(app);
+}

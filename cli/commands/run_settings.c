@@ -504,11 +504,12 @@ static void resolve(cli_settings *s, cli_hub *hub, run_allowance *a)
 
     s->faults.at = a->given;
     a->is_all = strcmp(a->peer, "paired") == 0;
+    a->is_stored = strcmp(a->peer, "granted") == 0;
     if (cli_name_check(node, a->peer, &why) != PN_OK) {
         (void)cli_fail_text(&s->app, CLI_NO_PEER, &why);
         return;
     }
-    if (a->is_all) {
+    if (a->is_all || a->is_stored) {
         return;
     }
     if (cli_is_node(a->peer)) {

@@ -48,7 +48,8 @@ typedef struct run_allowance {
     const char *peer;
     const cli_function *function; /* NULL: a handle */
     /* What cli_settings_resolve finds. */
-    bool is_all; /* every paired peer */
+    bool is_all;    /* every paired peer */
+    bool is_stored; /* whoever the file of grants names */
     pn_principal who;
 } run_allowance;
 

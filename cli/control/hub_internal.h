@@ -177,6 +177,14 @@ hub_command hub_pair;
 hub_command hub_unpair;
 hub_command hub_discovered;
 
+/* ---- the file of grants (hub_grants.c) ---------------------------------- */
+
+hub_command hub_grant;
+hub_command hub_ungrant;
+hub_command hub_grants;
+hub_command hub_role;
+hub_command hub_can;
+
 /* ---- counters (hub_metrics.c) ------------------------------------------- */
 
 hub_command hub_metrics;
@@ -220,6 +228,8 @@ void hub_write_module(pn_term_writer *w, const char *module);
 /* False after an answer: nodes cannot be reached. */
 bool hub_has_nodes(const hub_request *request);
 hub_command hub_nodes;
+/* The pins of the Barrel node, if there is one; *ret_pins is for free(). */
+void hub_pins(const cli_hub *hub, pn_barrel_pin **ret_pins, size_t *ret_n);
 /* Errors: as pn_barrel_open. */
 PN_MUST_USE pn_err hub_barrel_open(
     cli_hub *hub, const pn_barrel_options *options, pn_why *ret_why);

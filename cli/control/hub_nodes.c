@@ -130,3 +130,12 @@ void hub_nodes(const hub_request *request)
     free(nodes);
     hub_answer_end(request->caller, &t);
 }
+
+void hub_pins(const cli_hub *hub, pn_barrel_pin **ret_pins, size_t *ret_n)
+{
+    if (hub->barrel == NULL
+        || pn_barrel_pins(hub->barrel, ret_pins, ret_n) != PN_OK) {
+        *ret_pins = NULL;
+        *ret_n = 0;
+    }
+}

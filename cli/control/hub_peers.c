@@ -143,8 +143,8 @@ void hub_unpair(const hub_request *request)
     err = pn_unpair(request->hub->node, &key);
     if (err != PN_OK) {
         hub_answer_error(request, hub_error_name(err),
-            "the peer is cut off, but the trust list could not be "
-            "written: %s",
+            "the peer is cut off, but not all of it could be removed from "
+            "the data directory: %s",
             pn_strerror(err));
         return;
     }

@@ -158,12 +158,22 @@ def without_a_node():
     run("a", "pair", bob, "--label", "bob")
     run("a", "pair", bob, "--label", "paired", status=2)
     run("a", "peers", status=0)
+    run("a", "grant", "--until", "2h", "bob", "echo", "role:r", status=0)
+    run("a", "grant", "paired", "led", "--log-only", status=0)
+    run("a", "role", "r", "lamp", "Led.on/0", status=0)
+    run("a", "can", "bob", "echo", status=0)
+    run("a", "can", "bob", "led", "--trace", status=5)
+    with open(os.path.join(work, "a", "grants"), "a") as f:
+        f.write("nonsense\n")
+    run("a", "grants", status=0)
+    run("a", "role", "r", "--none", status=0)
+    run("a", "ungrant", "bob", "echo", "role:r", status=0)
     run("a", "metrics", "--discovery", "none", "--listen", "127.0.0.1:0",
         status=0)
     run("a", "call", "carol", "echo", "1", status=5)
     run("a", "call", "bob", "echo", "1", "--discovery", "none", "--listen",
         "127.0.0.1:0", status=3)
-    for word in ("send", "rpc", "cast", "chat", "unpair", "monitor", "serve",
+    for word in ("grant", "ungrant", "can", "send", "rpc", "cast", "chat", "unpair", "monitor", "serve",
                  "config"):
         run("a", word, status=2)
     phrase = {"input": "correct horse\n"}
