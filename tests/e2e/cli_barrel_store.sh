@@ -97,7 +97,13 @@ ok $? pins
 a --json barrel pins
 is_json pins_json "[p['node'] for p in lines] == ['b@h', 'd@h', 'e@h'] \
 and o['hex'] == '$b'"
+# A grant ends with the last pin of its key.
+row 5 "is not pinned" grant_unpinned grant x@h led
+row 0 "granted lamp to" grant_pinned grant d@h lamp
+row 0 "granted led to" grant_other grant e@h led
+row 0 "lamp, allows it" can_pinned can b@h lamp
 row 0 "unpinned d@h" unpin barrel unpin d@h
+row 0 "lamp" unpin_of_two_keeps_the_grant grants
 row 5 "d@h is not pinned" unpin_again barrel unpin d@h
 row 5 "ee@h is not pinned: did you mean 'e@h'" unpin_typo barrel unpin ee@h
 row 5 '"error":"no-such-peer"' unpin_again_json --json barrel unpin d@h
@@ -106,6 +112,9 @@ row 2 "expected NAME@HOST" unpin_word barrel unpin d
 ok $? unpin_removes_the_file
 a --json barrel unpin e@h
 is_json unpin_json "o['ok'] and o['node'] == 'e@h'"
+a grants
+[ "$status" -eq 0 ] && has "$out" lamp && ! has "$out" led
+ok $? unpin_drops_the_grant
 row 0 "trusted b@h" unpin_then_another \
     barrel trust b@h "$work/b.pub" --key-dir "$work/upstream"
 row 3 "no node runs" nodes_without_a_node barrel nodes
