@@ -9,6 +9,7 @@
 #include "program/handlers.h"
 #include "run_service.h"
 #include "run_settings.h"
+#include "service/sockets.h"
 #include "json/jsonout.h"
 
 typedef struct running {
@@ -22,6 +23,7 @@ typedef struct running {
     const cli_program **table; /* of the starter */
     cli_handlers *handlers;
     cli_run_service service;
+    cli_sockets sockets; /* that systemd holds for us */
 } running;
 
 static cli_exit fail_err(const running *r, const char *what, pn_err err)
@@ -226,6 +228,8 @@ static cli_exit open_control(running *r)
             r->app, CLI_LOCAL, "%s: %s", r->app->data_dir, strerror(errno));
     }
     cli_runtime_places(r->canonical_dir, &runtime);
+    runtime.has_socket = r->sockets.control >= 0;
+    runtime.socket_fd = r->sockets.control;
     if (cli_control_open(
             &r->session->loop, &runtime, &callbacks, &r->control, &error)
         == PN_OK) {
@@ -274,13 +278,40 @@ static void print_ready(const running *r)
     cli_print_event(&t);
 }
 
+static cli_exit take_sockets(running *r)
+{
+    cli_text why = {0};
+
+    return cli_sockets_take(&r->sockets, &why)
+               ? CLI_OK
+               : cli_fail_text(r->app, CLI_LOCAL, &why);
+}
+
+/* Those that systemd holds are instead of --listen. */
+static void use_sockets(running *r, pn_node_options *node)
+{
+    if (r->sockets.n_link == 0) {
+        return;
+    }
+    if (node->listen_address != NULL) {
+        cli_warn("warning: --listen is not used: systemd holds the port, see "
+                 "peernet.socket");
+    }
+    node->listen_fds = r->sockets.link;
+    node->n_listen_fds = r->sockets.n_link;
+}
+
 static cli_exit open_session(running *r)
 {
     cli_session_options options = {.data_dir = r->app->data_dir,
         .must_open = true,
         .hub = r->settings->hub};
-    cli_exit status = cli_app_open_session(r->app, &options, &r->session);
+    cli_exit status = take_sockets(r);
 
+    if (status == CLI_OK) {
+        use_sockets(r, &options.hub.node);
+        status = cli_app_open_session(r->app, &options, &r->session);
+    }
     cli_barrel_wipe(&r->settings->barrel);
     return status;
 }
@@ -317,7 +348,7 @@ static void close_all(running *r)
     if (r->session != NULL) {
         cli_end_signals_stop(&r->session->signals);
     }
-    if (r->control != NULL) {
+    if (r->control != NULL && !cli_control_is_lent(r->control)) {
         cli_runtime_write_link(r->canonical_dir, NULL);
     }
     cli_control_close(r->control);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/mutant.h"
@@ -38,6 +39,7 @@ struct cli_control {
     unsigned n_clients;
     char path[CLI_SOCKET_PATH_MAX + 1];
     struct stat made; /* what is at path */
+    bool is_lent;
 };
 
 /* ---- sent lines --------------------------------------------------------- */
@@ -382,7 +384,8 @@ static int bind_at(uv_pipe_t *pipe, const char *path)
     return error;
 }
 
-static int listen_at(cli_control *control, const char *path)
+/* fd: a socket that is bound to path; -1: there is none yet. */
+static int listen_at(cli_control *control, const char *path, int fd)
 {
     uv_pipe_t *pipe = calloc(1, sizeof(*pipe));
     int error;
@@ -392,7 +395,7 @@ static int listen_at(cli_control *control, const char *path)
     }
     (void)uv_pipe_init(control->timer.loop, pipe, 0);
     pipe->data = control;
-    error = bind_at(pipe, path);
+    error = fd < 0 ? bind_at(pipe, path) : uv_pipe_open(pipe, fd);
     if (error == 0) {
         error = uv_listen(
             (uv_stream_t *)pipe, CLI_CONTROL_MAX_CLIENTS, on_connection);
@@ -405,6 +408,7 @@ static int listen_at(cli_control *control, const char *path)
         return error;
     }
     control->pipe = pipe;
+    control->is_lent = fd >= 0;
     (void)snprintf(control->path, sizeof(control->path), "%s", path);
     return 0;
 }
@@ -454,20 +458,70 @@ static void on_look(uv_timer_t *timer)
     stop_listening(control);
     path = usable_place(&control->runtime, &error);
     cli_text_fini(&error);
-    if (path != NULL && listen_at(control, path) == 0
+    if (path != NULL && listen_at(control, path, -1) == 0
         && callbacks->on_made_again != NULL) {
         callbacks->on_made_again(callbacks->user, path);
     }
+}
+
+static bool option_is(int fd, int name, int value)
+{
+    int found = 0;
+    socklen_t len = sizeof(found);
+
+    return getsockopt(fd, SOL_SOCKET, name, &found, &len) == 0
+           && found == value;
+}
+
+/* The path of a socket that listens already, in a folder that is private to us
+ * as our own would be; false with a sentence. */
+static bool lent_place(
+    int fd, char ret_path[static CLI_SOCKET_PATH_MAX + 1], cli_text *ret_error)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNSPEC};
+    socklen_t len = sizeof(at) - 1;
+    char folder[CLI_SOCKET_PATH_MAX + 1];
+    char *slash;
+
+    if (!option_is(fd, SO_DOMAIN, AF_UNIX)
+        || !option_is(fd, SO_TYPE, SOCK_STREAM)
+        || !option_is(fd, SO_ACCEPTCONN, 1)
+        || getsockname(fd, (struct sockaddr *)&at, &len) != 0
+        || at.sun_path[0] != '/') {
+        cli_text_puts(ret_error,
+            "the socket 'control' of systemd: expected ListenStream= with a "
+            "path");
+        return false;
+    }
+    (void)snprintf(ret_path, CLI_SOCKET_PATH_MAX + 1, "%s", at.sun_path);
+    (void)snprintf(folder, sizeof(folder), "%s", at.sun_path);
+    slash = strrchr(folder, '/');
+    *slash = '\0';
+    if (PN_REFUSE_IF(
+            cli_control_lent, !cli_runtime_folder_is_safe(folder, false))) {
+        cli_text_printf(ret_error,
+            "%s, where the socket 'control' of systemd is: expected a "
+            "directory of ours with mode 0700",
+            folder);
+        return false;
+    }
+    return true;
 }
 
 pn_err cli_control_open(uv_loop_t *loop, const cli_runtime *runtime,
     const cli_control_callbacks *callbacks, cli_control **ret_control,
     cli_text *ret_error)
 {
-    const char *path = usable_place(runtime, ret_error);
+    char lent[CLI_SOCKET_PATH_MAX + 1];
+    const char *path = lent;
     cli_control *control;
     int error;
 
+    if (!runtime->has_socket) {
+        path = usable_place(runtime, ret_error);
+    } else if (!lent_place(runtime->socket_fd, lent, ret_error)) {
+        path = NULL;
+    }
     if (path == NULL) {
         return PN_PERMISSION;
     }
@@ -479,7 +533,8 @@ pn_err cli_control_open(uv_loop_t *loop, const cli_runtime *runtime,
     control->runtime = *runtime;
     (void)uv_timer_init(loop, &control->timer);
     control->timer.data = control;
-    error = listen_at(control, path);
+    error = listen_at(
+        control, path, runtime->has_socket ? runtime->socket_fd : -1);
     if (error != 0) {
         cli_text_clear(ret_error);
         cli_text_printf(ret_error, "%s: %s", path, uv_strerror(error));
@@ -502,6 +557,11 @@ void cli_control_close(cli_control *control)
     }
     stop_listening(control);
     uv_close((uv_handle_t *)&control->timer, on_control_closed);
+}
+
+bool cli_control_is_lent(const cli_control *control)
+{
+    return control->is_lent;
 }
 
 const char *cli_control_path(const cli_control *control)

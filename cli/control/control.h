@@ -39,15 +39,18 @@ typedef struct cli_control_callbacks {
 } cli_control_callbacks;
 
 /*
- * Listens at the first usable place. The caller holds the data directory, so an
- * existing socket is a stale one and is replaced. Errors: PN_SYS, PN_PERMISSION
- * no folder is private to us, PN_NOMEM; *ret_error says so in a sentence.
+ * Listens at the socket of runtime, or at the first usable place. The caller
+ * holds the data directory, so an existing socket is a stale one and is
+ * replaced. Errors: PN_SYS, PN_PERMISSION no folder is private to us, PN_NOMEM;
+ * *ret_error says so in a sentence.
  */
 PN_MUST_USE pn_err cli_control_open(uv_loop_t *loop, const cli_runtime *runtime,
     const cli_control_callbacks *callbacks, cli_control **ret_control,
     cli_text *ret_error);
 /* Ends all clients, removes the socket; frees itself on the loop. */
 void cli_control_close(cli_control *control);
+/* True when it listens at a socket that it was given, which stays. */
+bool cli_control_is_lent(const cli_control *control);
 /* Where it listens. */
 const char *cli_control_path(const cli_control *control);
 

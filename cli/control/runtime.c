@@ -68,6 +68,7 @@ void cli_runtime_places(const char *canonical_dir, cli_runtime *ret_runtime)
     char path[64];
 
     ret_runtime->n_places = 0;
+    ret_runtime->has_socket = false;
     (void)snprintf(
         name, sizeof(name), "%016" PRIx64 ".sock", path_hash(canonical_dir));
     if (given != NULL) {

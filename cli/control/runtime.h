@@ -21,6 +21,9 @@ typedef struct cli_runtime {
         char folder[CLI_SOCKET_PATH_MAX + 1];
         char socket[CLI_SOCKET_PATH_MAX + 1];
     } places[CLI_RUNTIME_MAX_PLACES];
+    /* A node is given this socket, which listens already, instead of them. */
+    bool has_socket;
+    int socket_fd;
 } cli_runtime;
 
 /*

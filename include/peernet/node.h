@@ -163,6 +163,13 @@ typedef struct pn_node_options {
     /** Lines of the file of grants that count, in its order, without comments
      * and blank ones; 4096, range 1..65536. */
     uint32_t max_grants;
+    /** n_listen_fds descriptors, at most 8, of TCP sockets that listen already,
+     * as systemd or another parent hands them over: the node accepts from
+     * duplicates of them, in place of listen_address and listen_port, and
+     * announces the port of the first. They become non-blocking and remain the
+     * caller's. Default NULL and 0. */
+    const int *listen_fds;
+    size_t n_listen_fds;
 } pn_node_options;
 
 #define pn_node_options_init(options)                                          \

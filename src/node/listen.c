@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listening: the addresses of a list, or all of them over IPv6 and IPv4. */
+/* Listening: the addresses of a list, or all of them over IPv6 and IPv4, or
+ * sockets that the application has. */
 #include <stdio.h>
 #include <string.h>
 
@@ -21,16 +22,61 @@ bool pn_address_list_next(const char **at, int port, pn_address *ret_address,
     return true;
 }
 
+/* The last of the list is new. */
+static void note_listener(pn_node *node)
+{
+    pn_address at;
+
+    pn_full(node)->transport->listener_address(
+        pn_full(node)->listen.list[pn_full(node)->listen.n], &at);
+    if (pn_full(node)->listen.n++ == 0) {
+        pn_full(node)->listen.port = pn_address_port(&at);
+    }
+    pn_node_event(
+        node, PN_EVENT_LISTENING, NULL, NULL, &at, NULL, 0, PN_REASON_NONE);
+}
+
+static pn_err check_room(const pn_node *node, const char *what, pn_why *ret_why)
+{
+    return pn_full(node)->listen.n < PN_MAX_LISTENERS
+               ? PN_OK
+               : pn_why_fail(ret_why, PN_INVALID,
+                   "%s has more than %d, expected at most that", what,
+                   PN_MAX_LISTENERS);
+}
+
+static pn_err listen_on_fd(pn_node *node, int fd, pn_why *ret_why)
+{
+    int sys_errno = 0;
+    pn_err err = check_room(node, "listen_fds", ret_why);
+
+    if (err != PN_OK) {
+        return err;
+    }
+    err = pn_full(node)->transport->listen_fd(node->turn.loop, fd,
+        &pn_link_listener_callbacks, node,
+        &pn_full(node)->listen.list[pn_full(node)->listen.n], &sys_errno);
+    if (err == PN_INVALID) {
+        return pn_why_fail(ret_why, err,
+            "listen_fds has descriptor %d, expected a listening TCP socket",
+            fd);
+    }
+    if (err != PN_OK) {
+        return pn_why_fail(ret_why, err, "cannot listen on descriptor %d: %s",
+            fd, sys_errno == 0 ? pn_strerror(err) : strerror(sys_errno));
+    }
+    note_listener(node);
+    return PN_OK;
+}
+
 static pn_err listen_on(
     pn_node *node, pn_address *at, const char *text, pn_why *ret_why)
 {
     int sys_errno = 0;
-    pn_err err;
+    pn_err err = check_room(node, "listen_address", ret_why);
 
-    if (pn_full(node)->listen.n == PN_MAX_LISTENERS) {
-        return pn_why_fail(ret_why, PN_INVALID,
-            "listen_address has more addresses than %d, expected at most that",
-            PN_MAX_LISTENERS);
+    if (err != PN_OK) {
+        return err;
     }
     /* One port is announced, so addresses that ask for any share it. */
     if (pn_address_port(at) == 0) {
@@ -44,13 +90,7 @@ static pn_err listen_on(
             text, (int)pn_address_port(at),
             sys_errno == 0 ? pn_strerror(err) : strerror(sys_errno));
     }
-    pn_full(node)->transport->listener_address(
-        pn_full(node)->listen.list[pn_full(node)->listen.n], at);
-    if (pn_full(node)->listen.n++ == 0) {
-        pn_full(node)->listen.port = pn_address_port(at);
-    }
-    pn_node_event(
-        node, PN_EVENT_LISTENING, NULL, NULL, at, NULL, 0, PN_REASON_NONE);
+    note_listener(node);
     return PN_OK;
 }
 
@@ -63,8 +103,11 @@ pn_err pn_node_listen_begin(pn_node *node, pn_why *ret_why)
     pn_address at;
     pn_err err = PN_OK;
 
-    if (node->opt.listen_port == PN_PORT_NONE) {
-        return PN_OK;
+    for (size_t i = 0; err == PN_OK && i < node->opt.n_listen_fds; i++) {
+        err = listen_on_fd(node, node->opt.listen_fds[i], ret_why);
+    }
+    if (node->opt.listen_port == PN_PORT_NONE || node->opt.n_listen_fds > 0) {
+        return err;
     }
     while (err == PN_OK
            && pn_address_list_next(

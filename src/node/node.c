@@ -462,6 +462,7 @@ pn_err pn_node_open_over(const pn_node_options *options,
     /* Borrowed until here. */
     node->opt.data_dir = NULL;
     node->opt.listen_address = NULL;
+    node->opt.listen_fds = NULL;
     node->opt.discovery_address = NULL;
     node->opt.announce_to = NULL;
     node->opt.interfaces = NULL;

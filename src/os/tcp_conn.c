@@ -571,6 +571,7 @@ static void tcp_close(pn_conn *conn)
 const pn_transport_ops pn_transport_tcp = {
     .name = "tcp",
     .listen = pn_tcp_listen,
+    .listen_fd = pn_tcp_listen_fd,
     .listener_address = pn_tcp_listener_address,
     .listener_pause = pn_tcp_listener_pause,
     .listener_close = pn_tcp_listener_close,

@@ -29,6 +29,9 @@ PN_MUST_USE pn_err pn_tcp_conn_accepted(
 PN_MUST_USE pn_err pn_tcp_listen(pn_loop *loop, const pn_address *at,
     const pn_listener_callbacks *callbacks, void *user,
     pn_listener **ret_listener, int *ret_errno);
+PN_MUST_USE pn_err pn_tcp_listen_fd(pn_loop *loop, int fd,
+    const pn_listener_callbacks *callbacks, void *user,
+    pn_listener **ret_listener, int *ret_errno);
 void pn_tcp_listener_address(
     const pn_listener *listener, pn_address *ret_address);
 void pn_tcp_listener_pause(pn_listener *listener);

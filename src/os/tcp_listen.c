@@ -215,24 +215,26 @@ static pn_err listener_init(pn_listener *l, pn_loop *loop)
     return PN_OK;
 }
 
-pn_err pn_tcp_listen(pn_loop *loop, const pn_address *at,
+/* fd: the listener's, closed if there is none; -1 with errno. */
+static pn_err listener_new(pn_loop *loop, int fd,
     const pn_listener_callbacks *callbacks, void *user,
     pn_listener **ret_listener, int *ret_errno)
 {
-    pn_listener *l = calloc(1, sizeof(*l));
+    pn_listener *l;
     pn_err err;
 
+    if (fd < 0) {
+        *ret_errno = errno;
+        return PN_SYS;
+    }
+    l = calloc(1, sizeof(*l));
     if (l == NULL) {
+        (void)close(fd);
         return PN_NOMEM;
     }
     l->callbacks = callbacks;
     l->user = user;
-    l->fd = open_socket(at);
-    if (l->fd < 0) {
-        *ret_errno = errno;
-        free(l);
-        return PN_SYS;
-    }
+    l->fd = fd;
     err = listener_init(l, loop);
     if (err != PN_OK) {
         *ret_errno = errno;
@@ -242,6 +244,51 @@ pn_err pn_tcp_listen(pn_loop *loop, const pn_address *at,
     }
     *ret_listener = l;
     return PN_OK;
+}
+
+pn_err pn_tcp_listen(pn_loop *loop, const pn_address *at,
+    const pn_listener_callbacks *callbacks, void *user,
+    pn_listener **ret_listener, int *ret_errno)
+{
+    return listener_new(
+        loop, open_socket(at), callbacks, user, ret_listener, ret_errno);
+}
+
+static bool option_is(int fd, int name, int value)
+{
+    int found = 0;
+    socklen_t len = sizeof(found);
+
+    return getsockopt(fd, SOL_SOCKET, name, &found, &len) == 0
+           && found == value;
+}
+
+static bool is_listening_tcp(int fd)
+{
+    return option_is(fd, SO_TYPE, SOCK_STREAM)
+           && option_is(fd, SO_PROTOCOL, IPPROTO_TCP)
+           && option_is(fd, SO_ACCEPTCONN, 1);
+}
+
+/* The duplicate shares its flags with the caller's, which is not read. */
+static int duplicate(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0
+               ? -1
+               : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+pn_err pn_tcp_listen_fd(pn_loop *loop, int fd,
+    const pn_listener_callbacks *callbacks, void *user,
+    pn_listener **ret_listener, int *ret_errno)
+{
+    if (PN_REFUSE_IF(tcp_listen_fd, !is_listening_tcp(fd))) {
+        return PN_INVALID;
+    }
+    return listener_new(
+        loop, duplicate(fd), callbacks, user, ret_listener, ret_errno);
 }
 
 void pn_tcp_listener_address(

@@ -66,6 +66,12 @@ typedef struct pn_transport_ops {
     pn_err (*listen)(pn_loop *loop, const pn_address *at,
         const pn_listener_callbacks *callbacks, void *user,
         pn_listener **ret_listener, int *ret_errno);
+    /* Listens on a duplicate of fd, a socket that listens already and that the
+     * caller keeps. NULL: this transport has no descriptors. Errors: PN_INVALID
+     * it is none of this transport; PN_NOMEM; PN_SYS with *ret_errno. */
+    pn_err (*listen_fd)(pn_loop *loop, int fd,
+        const pn_listener_callbacks *callbacks, void *user,
+        pn_listener **ret_listener, int *ret_errno);
     void (*listener_address)(
         const pn_listener *listener, pn_address *ret_address);
     /* Keeps the port open but accepts no more connections: for a dialling peer

@@ -56,6 +56,8 @@ if [ -x "$build/cli/peernet" ]; then
     has "completion for zsh" 'zsh/vendor-completions/_peernet'
     if "$build/cli/peernet" --version | grep -q systemd; then
         has "the service" 'system/peernet.service'
+        has "its socket" 'system/peernet.socket'
+        has "its control socket" 'system/peernet-control.socket'
         has "the user's service" 'user/peernet.service'
         has "sysusers" 'sysusers.d/peernet.conf'
         has "tmpfiles" 'tmpfiles.d/peernet.conf'

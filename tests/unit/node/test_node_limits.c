@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Options and their ranges; limits of a node that are reached on purpose. */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "two_nodes.h"
@@ -145,6 +148,114 @@ static void test_listen_address_refused(void **state)
     opt.listen_address = "192.0.2.77"; /* TEST-NET: not ours */
     assert_int_equal(pn_node_open(&opt, &node, &why), PN_SYS);
     assert_non_null(strstr(why.text, "192.0.2.77"));
+    remove_dir(dir);
+}
+
+/* A TCP socket of 127.0.0.1; it listens if told. */
+static int tcp_socket(bool listens, uint16_t *ret_port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    *ret_port = ntohs(at.sin_port);
+    assert_true(!listens || listen(fd, 1) == 0);
+    return fd;
+}
+
+static void refuse_fd(int fd)
+{
+    char dir[64];
+    pn_node_options opt;
+
+    make_dir(dir);
+    two_nodes_options(&opt);
+    opt.data_dir = dir;
+    opt.listen_fds = &fd;
+    opt.n_listen_fds = 1;
+    assert_refused(&opt, "expected a listening TCP socket");
+    remove_dir(dir);
+}
+
+static void test_listen_fds_refused(void **state)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    uint16_t port;
+    int fds[5] = {[4] = 1000000};
+
+    (void)state;
+    fds[0] = tcp_socket(false, &port);
+    fds[1] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    fds[2] = open("/dev/null", O_RDWR | O_CLOEXEC);
+    fds[3] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* A name that the kernel finds. */
+    assert_int_equal(
+        bind(fds[3], (struct sockaddr *)&at, sizeof(at.sun_family)), 0);
+    assert_int_equal(listen(fds[3], 1), 0);
+    for (size_t i = 0; i < 5; i++) {
+        refuse_fd(fds[i]);
+        (void)close(fds[i]);
+    }
+}
+
+static void test_listen_fds(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    char dir[64];
+    pn_node_options opt;
+    pn_node *node = NULL;
+    uint16_t ports[2];
+    int fds[2] = {tcp_socket(true, &ports[0]), tcp_socket(true, &ports[1])};
+    int client;
+
+    (void)state;
+    make_dir(dir);
+    two_nodes_options(&opt);
+    opt.data_dir = dir;
+    opt.listen_address = "192.0.2.77"; /* not used, nor is its port */
+    opt.listen_fds = fds;
+    opt.n_listen_fds = 2;
+    assert_int_equal(pn_node_open(&opt, &node, NULL), PN_OK);
+    assert_int_equal(pn_node_port(node), ports[0]);
+    for (int i = 0; i < 2; i++) {
+        char c;
+
+        (void)close(fds[i]); /* the node has its own */
+        client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        at.sin_port = htons(ports[i]);
+        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        assert_int_equal(
+            connect(client, (struct sockaddr *)&at, sizeof(at)), 0);
+        /* It is heard: what is no handshake is answered with the end. */
+        assert_int_equal(write(client, "\xff\xff\xff\xff\xff", 5), 5);
+        assert_true(read(client, &c, 1) <= 0);
+        (void)close(client);
+    }
+    pn_node_close(node);
+    remove_dir(dir);
+}
+
+static void test_listen_fds_too_many(void **state)
+{
+    char dir[64];
+    pn_node_options opt;
+    uint16_t port;
+    int fds[9];
+
+    (void)state;
+    for (size_t i = 0; i < 9; i++) {
+        fds[i] = i == 0 ? tcp_socket(true, &port) : fds[0];
+    }
+    make_dir(dir);
+    two_nodes_options(&opt);
+    opt.data_dir = dir;
+    opt.listen_fds = fds;
+    opt.n_listen_fds = 9;
+    assert_refused(&opt, "listen_fds has more than 8");
+    (void)close(fds[0]);
     remove_dir(dir);
 }
 
@@ -540,6 +651,11 @@ int main(void)
     pn_test_add("node/options/refused", test_options_refused, NULL);
     pn_test_add("node/options/listen_address_refused",
         test_listen_address_refused, NULL);
+    pn_test_add(
+        "node/options/listen_fds_refused", test_listen_fds_refused, NULL);
+    pn_test_add("node/options/listen_fds", test_listen_fds, NULL);
+    pn_test_add(
+        "node/options/listen_fds_too_many", test_listen_fds_too_many, NULL);
     pn_test_add("node/options/of_an_older_caller",
         test_options_of_an_older_caller, NULL);
     pn_test_add("node/limit/running_per_peer", test_running_per_peer, NULL);
