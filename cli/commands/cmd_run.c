@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* run: the node in the foreground, its exposed programs, its control socket. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "control/control.h"
 #include "program/handlers.h"
+#include "run_apply.h"
 #include "run_service.h"
 #include "run_settings.h"
 #include "service/sockets.h"
@@ -14,7 +17,8 @@
 
 typedef struct running {
     const cli_app *app;
-    cli_settings *settings;
+    cli_settings *settings; /* in force */
+    cli_settings *first;    /* of the start: what a reload leaves is as there */
     cli_session *session;
     cli_hub *hub; /* the session's */
     cli_control *control;
@@ -31,53 +35,18 @@ static cli_exit fail_err(const running *r, const char *what, pn_err err)
     return cli_fail(r->app, CLI_LOCAL, "%s: %s", what, pn_strerror(err));
 }
 
-/* docs/THREATS.md, T14 and T39: the process that starts programs has nothing of
- * the node but their table. */
-static cli_exit fork_starter(running *r)
+/* Owned by the settings, but for the array; NULL: no memory. */
+static const cli_program **program_table(const cli_settings *s)
 {
-    const cli_settings *s = r->settings;
-    cli_starter_options options;
+    const cli_program **table = calloc(s->n_programs + 1, sizeof(*table));
 
-    r->table = calloc(s->n_programs + 1, sizeof(*r->table));
-    if (r->table == NULL) {
-        return fail_err(r, "run", PN_NOMEM);
+    for (size_t i = 0; table != NULL && i < s->n_programs; i++) {
+        table[i] = &s->programs[i]->exposed.program;
     }
-    for (size_t i = 0; i < s->n_programs; i++) {
-        r->table[i] = &s->programs[i]->exposed.program;
-    }
-    cli_starter_options_init(&options);
-    options.programs = r->table;
-    r->starter = cli_starter_new(&options);
-    return r->starter != NULL
-               ? CLI_OK
-               : cli_fail(r->app, CLI_LOCAL,
-                   "cannot start the process that starts programs: %s",
-                   strerror(errno));
+    return table;
 }
 
 /* ---- exposing ----------------------------------------------------------- */
-
-/* A function needs the grant of its handle, too. who NULL: every paired
- * peer. */
-static pn_err grant_to(
-    const running *r, const run_allowance *a, const pn_principal *who)
-{
-    pn_node *node = cli_hub_node(r->hub);
-    const char *handle = a->function != NULL ? PN_BEAM_DIST_HANDLE : a->name;
-    pn_err err = a->function != NULL ? cli_handlers_serve(r->handlers, 0)
-                                     : PN_OK;
-
-    if (err != PN_OK || a->is_stored) {
-        return err;
-    }
-    if (err == PN_OK) {
-        err = who == NULL ? pn_grant_paired(node, handle)
-                          : pn_grant(node, handle, who);
-    }
-    return err == PN_OK && a->function != NULL
-               ? cli_handlers_allow(r->handlers, a->function, who)
-               : err;
-}
 
 /* A grant ends with the pin of its key. --allow NAME=NODE@HOST names a node, so
  * a key that the owner pins for that name later is granted again. With tofu the
@@ -96,7 +65,7 @@ static void grant_again(void *user)
 
         if (cli_is_node(a->peer)
             && cli_hub_pinned(r->hub, a->peer, &who) == PN_OK) {
-            pn_err err = grant_to(r, a, &who);
+            pn_err err = cli_settings_grant(r->hub, r->handlers, a, &who);
 
             if (err != PN_OK) {
                 cli_log("peernet: error: %s is not allowed: %s",
@@ -106,53 +75,177 @@ static void grant_again(void *user)
     }
 }
 
-/* A built-in handle without --allow is open to every paired peer. */
-static bool is_limited(const cli_settings *s, const char *handle)
-{
-    for (size_t i = 0; i < s->n_allowances; i++) {
-        if (strcmp(s->allowances[i].name, handle) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static cli_exit expose_all(running *r)
 {
-    const cli_settings *s = r->settings;
-    pn_node *node = cli_hub_node(r->hub);
+    cli_applied applied;
+    const char *what;
+    pn_err err = cli_settings_apply(
+        NULL, r->settings, r->hub, r->handlers, &applied, &what);
+
+    cli_hub_on_pins(r->hub, grant_again, r);
+    return err == PN_OK ? CLI_OK : fail_err(r, what, err);
+}
+
+/* ---- reload ------------------------------------------------------------- */
+
+/* Called in the process that starts programs. Programs of the table before last
+ * are in no run's way: a run has begun with its own. */
+static const cli_program *const *read_again(void *user)
+{
+    static cli_settings *last;
+    const running *r = user;
+    cli_settings *s = cli_settings_read(r->app, NULL);
+    const cli_program **table;
+
+    if (s == NULL || !cli_faults_none(&s->faults)) {
+        cli_settings_free(s);
+        return NULL;
+    }
+    table = program_table(s);
+    if (table != NULL) {
+        cli_settings_free(last);
+        last = s;
+    }
+    return table;
+}
+
+/* Every fault, to the log and into the answer. */
+static void tell_faults(cli_settings *s, cli_text *t)
+{
+    cli_faults_sort(&s->faults);
+    cli_json_open(t, "faults", '[');
+    for (size_t i = 0; i < s->faults.n; i++) {
+        cli_text line = {0};
+
+        cli_fault_to_json(&s->faults.items[i], t);
+        cli_fault_to_text(&s->faults.items[i], &line);
+        cli_log("peernet: error: not reloaded: %s", cli_text_string(&line));
+        cli_text_fini(&line);
+    }
+    cli_json_close(t, ']');
+    cli_json_string(t, "message",
+        "the configuration has faults: the old one stays in force");
+}
+
+static void tell_restart(
+    const cli_settings *old, const cli_settings *s, cli_text *t)
+{
+    const cli_option *o;
+    unsigned i = 0;
+
+    cli_json_open(t, "restart", '[');
+    while ((o = cli_settings_needs_restart(old, s, &i)) != NULL) {
+        cli_json_string(t, NULL, o->name);
+        cli_log("peernet: warning: --%s (%s in [%s]) changes with the next "
+                "start",
+            o->name, o->key, cli_config_section(o));
+    }
+    cli_json_close(t, ']');
+}
+
+static void apply_options(running *r, const cli_settings *s)
+{
+    if (!cli_settings_same(r->settings, s, "own-label")) {
+        (void)!cli_hub_set_label(r->hub, s->options.own_label);
+    }
+    cli_hub_set_verbose(r->hub, s->options.verbose);
+}
+
+/* All or nothing: what is wrong is found before anything is changed. */
+static const char *apply(running *r, cli_settings *s, cli_text *t)
+{
+    cli_applied applied = {0};
+    const char *what = NULL;
     pn_err err;
 
-    for (size_t i = 0; i < s->n_programs; i++) {
-        run_program *p = s->programs[i];
+    cli_settings_resolve(s, r->hub);
+    if (!cli_faults_none(&s->faults)) {
+        tell_faults(s, t);
+        return "bad-request";
+    }
+    /* Asked first, so that a run of a new program comes behind it. */
+    (void)cli_starter_reload(r->starter);
+    cli_settings_keep(s, r->settings);
+    err = cli_settings_apply(
+        r->settings, s, r->hub, r->handlers, &applied, &what);
+    if (err != PN_OK) {
+        cli_json_string(t, "message", pn_strerror(err));
+        cli_log("peernet: error: reload: %s: %s", what, pn_strerror(err));
+        return "local";
+    }
+    apply_options(r, s);
+    tell_restart(r->first, s, t);
+    cli_json_known(t, "file", s->config == NULL ? "" : s->config->path);
+    cli_json_int(t, "changed", applied.n_changed);
+    cli_json_int(t, "removed", applied.n_removed);
+    cli_log("peernet: reloaded: %u programs are new or changed, %u are gone",
+        applied.n_changed, applied.n_removed);
+    return NULL;
+}
 
-        err = p->exposed.is_function
-                  ? cli_handlers_export(r->handlers, &p->exposed, &p->function)
-                  : cli_handlers_expose(r->handlers, &p->exposed);
-        if (err != PN_OK) {
-            return fail_err(r, p->name, err);
-        }
-    }
-    if (s->options.echo) {
-        err = cli_expose_echo(
-            node, is_limited(s, "echo") ? PN_EXPOSE_CLOSED : 0);
-        if (err != PN_OK) {
-            return fail_err(r, "echo", err);
-        }
-    }
-    if (s->options.chat && is_limited(s, "chat")) {
-        (void)!pn_ungrant(node, "chat", NULL);
-    }
-    cli_hub_on_pins(r->hub, grant_again, r);
-    for (size_t i = 0; i < s->n_allowances; i++) {
-        const run_allowance *a = &s->allowances[i];
+static const char *on_reload(void *user, cli_text *t)
+{
+    running *r = user;
+    cli_settings *s = cli_settings_read(r->app, NULL);
+    const char *error = "local";
 
-        err = grant_to(r, a, a->is_all ? NULL : &a->who);
-        if (err != PN_OK) {
-            return fail_err(r, a->name, err);
-        }
+    cli_run_service_reloading(&r->service);
+    if (s == NULL) {
+        cli_json_string(t, "message", pn_strerror(PN_NOMEM));
+    } else {
+        error = apply(r, s, t);
     }
-    return CLI_OK;
+    if (error == NULL) {
+        cli_settings *old = r->settings == r->first ? NULL : r->settings;
+
+        r->settings = s;
+        s = old;
+    }
+    cli_settings_free(s);
+    cli_run_service_reloaded(&r->service);
+    return error;
+}
+
+/* At a terminal SIGHUP means that it is gone, and ends the node. */
+static bool on_hangup(void *user)
+{
+    cli_text t = {0};
+
+    (void)on_reload(user, &t);
+    cli_text_fini(&t);
+    return true;
+}
+
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return fd >= 0;
+}
+
+/* docs/THREATS.md, T14 and T39: the process that starts programs has nothing of
+ * the node but their table. */
+static cli_exit fork_starter(running *r)
+{
+    cli_starter_options options;
+
+    r->table = program_table(r->settings);
+    if (r->table == NULL) {
+        return fail_err(r, "run", PN_NOMEM);
+    }
+    cli_starter_options_init(&options);
+    options.programs = r->table;
+    options.read_again = read_again;
+    options.user = r;
+    r->starter = cli_starter_new(&options);
+    return r->starter != NULL
+               ? CLI_OK
+               : cli_fail(r->app, CLI_LOCAL,
+                   "cannot start the process that starts programs: %s",
+                   strerror(errno));
 }
 
 /* ---- the control socket ------------------------------------------------- */
@@ -368,6 +461,7 @@ cli_exit cli_cmd_run(const cli_app *app)
     if (r.settings == NULL) {
         return fail_err(&r, "run", PN_NOMEM);
     }
+    r.first = r.settings;
     status = cli_settings_report(app, r.settings);
     if (status == CLI_OK) {
         status = fork_starter(&r);
@@ -384,12 +478,20 @@ cli_exit cli_cmd_run(const cli_app *app)
     if (status == CLI_OK) {
         print_ready(&r);
         cli_run_service_ready(&r.service, &r.session->loop, r.hub);
+        cli_hub_on_reload(r.hub, on_reload, &r);
+        if (!has_terminal()) {
+            r.session->on_hangup_user = &r;
+            r.session->on_hangup = on_hangup;
+        }
         while (r.session->signal == 0) {
             (void)uv_run(&r.session->loop, UV_RUN_ONCE);
         }
     }
     close_all(&r);
     free(r.table);
-    cli_settings_free(r.settings);
+    if (r.settings != r.first) {
+        cli_settings_free(r.settings);
+    }
+    cli_settings_free(r.first);
     return status;
 }

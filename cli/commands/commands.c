@@ -151,6 +151,11 @@ const cli_command cli_commands[] = {
         "Without FILE it is the one that 'run' would read, of DATA-DIR or of\n"
         "/etc/peernet; see peernet.conf(5).",
         NO_TABLES},
+    {"reload", cli_cmd_reload, "", 0, 0,
+        "let the running node read its configuration again",
+        "All or nothing: of a file with faults nothing is taken. Links and\n"
+        "handles that are as before stay; what needs a start is named.",
+        NO_TABLES},
     {"call", cli_cmd_call, "PEER HANDLE [TERM]", 2, 3,
         "call a handle and print the reply",
         "TERM is in Elixir syntax, such as '%{unit: \"C\"}' or '\"hello\"';\n"

@@ -23,6 +23,7 @@ cli_exit cli_cmd_status(const cli_app *app);
 cli_exit cli_cmd_announce(const cli_app *app);
 cli_exit cli_cmd_doctor(const cli_app *app);
 cli_exit cli_cmd_run(const cli_app *app);
+cli_exit cli_cmd_reload(const cli_app *app);
 cli_exit cli_cmd_config(const cli_app *app);
 cli_exit cli_cmd_call(const cli_app *app); /* send, too */
 cli_exit cli_cmd_rpc(const cli_app *app);  /* cast, too */

@@ -653,6 +653,19 @@ cli_settings *cli_settings_read(const cli_app *app, const char *file)
     return s;
 }
 
+void cli_settings_keep(cli_settings *s, const cli_settings *old)
+{
+    for (size_t i = 0; i < s->n_programs; i++) {
+        s->programs[i]->exposed.program.timeout_ms =
+            old->options.program_timeout_ms;
+        s->programs[i]->exposed.program.max_output = old->has_barrel
+                                                         ? MAX_OUTPUT_BARREL
+                                                         : MAX_OUTPUT;
+    }
+    s->options.program_timeout_ms = old->options.program_timeout_ms;
+    s->options.chat = old->options.chat;
+}
+
 void cli_settings_free(cli_settings *s)
 {
     if (s == NULL) {

@@ -84,6 +84,8 @@ extern const cli_option *const cli_run_tables[];
 cli_settings *cli_settings_read(const cli_app *app, const char *file);
 /* Looks up whom each --allow names; adds faults. */
 void cli_settings_resolve(cli_settings *settings, cli_hub *hub);
+/* Takes what a node that runs cannot change from what it has. */
+void cli_settings_keep(cli_settings *settings, const cli_settings *old);
 /* NULL is fine. Programs that handlers keep stay theirs. */
 void cli_settings_free(cli_settings *settings);
 /* Reports all faults of a file, or the first of the command line. CLI_OK when

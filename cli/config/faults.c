@@ -6,6 +6,7 @@
 
 #include "base/grow.h"
 #include "peer_text.h"
+#include "json/jsonout.h"
 
 void cli_faults_fini(cli_faults *faults)
 {
@@ -71,4 +72,13 @@ void cli_fault_to_text(const cli_fault *fault, cli_text *t)
         cli_text_puts(t, ": ");
     }
     cli_text_puts(t, fault->text);
+}
+
+void cli_fault_to_json(const cli_fault *fault, cli_text *t)
+{
+    cli_json_open(t, NULL, '{');
+    cli_json_known(t, "file", fault->file == NULL ? "" : fault->file);
+    cli_json_known_int(t, "line", fault->line);
+    cli_json_string(t, "message", fault->text);
+    cli_json_close(t, '}');
 }

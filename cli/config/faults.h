@@ -36,5 +36,7 @@ void cli_faults_sort(cli_faults *faults);
 bool cli_faults_none(const cli_faults *faults);
 /* "FILE:LINE: TEXT". */
 void cli_fault_to_text(const cli_fault *fault, cli_text *t);
+/* {"file": ..., "line": ..., "message": ...}, an element of an array. */
+void cli_fault_to_json(const cli_fault *fault, cli_text *t);
 
 #endif

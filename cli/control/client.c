@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -414,6 +415,10 @@ static void on_signal(void *user, int number)
 {
     cli_session *s = user;
 
+    if (number == SIGHUP && s->on_hangup != NULL
+        && s->on_hangup(s->on_hangup_user)) {
+        return;
+    }
     cli_output_hurry();
     s->signal = number;
 }

@@ -63,7 +63,10 @@ typedef struct cli_session {
     cli_session_event *on_event; /* may be NULL */
     /* An answer or a descriptor is waited for over a second. */
     void (*on_slow)(void *user);
-    void *user;          /* of both */
+    void *user; /* of both */
+    /* SIGHUP: true, it does not end the session. May be NULL. */
+    bool (*on_hangup)(void *user);
+    void *on_hangup_user;
     uint64_t allowed_ms; /* for an answer, beside CLI_ANSWER_MS */
 
     cli_end_signals signals;

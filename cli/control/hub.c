@@ -159,6 +159,32 @@ static void hub_events(const hub_request *request)
     hub_answer_ok(request);
 }
 
+static void hub_reload(const hub_request *request)
+{
+    cli_hub *hub = request->hub;
+    cli_text fields = {0};
+    cli_text t = {0};
+    const char *error;
+
+    if (hub->on_reload == NULL) {
+        hub_answer_error(request, "bad-request",
+            "expected the node of 'peernet run', which has a configuration");
+        return;
+    }
+    cli_json_open(&fields, NULL, '{');
+    error = hub->on_reload(hub->on_reload_user, &fields);
+    hub_answer_begin(&t, request->has_id, request->id, error == NULL);
+    if (error != NULL) {
+        cli_json_string(&t, "error", error);
+    }
+    if (fields.len > 1) {
+        cli_text_putc(&t, ',');
+        cli_text_add(&t, fields.data + 1, fields.len - 1);
+    }
+    cli_text_fini(&fields);
+    hub_answer_end(request->caller, &t);
+}
+
 /* A text that is longer than a line, in several of them. */
 static void hub_part(const hub_request *request)
 {
@@ -205,6 +231,7 @@ static const struct {
     {"chat", hub_chat, 0},
     {"metrics", hub_metrics, 0},
     {"events", hub_events, 0},
+    {"reload", hub_reload, 0},
     {"part", hub_part, 0},
     {"hello", hub_hello, 0},
     {"expose", hub_expose, 0},
@@ -505,6 +532,18 @@ void cli_hub_on_pins(cli_hub *hub, void (*callback)(void *user), void *user)
 {
     hub->on_pins = callback;
     hub->on_pins_user = user;
+}
+
+void cli_hub_on_reload(
+    cli_hub *hub, const char *(*callback)(void *user, cli_text *t), void *user)
+{
+    hub->on_reload = callback;
+    hub->on_reload_user = user;
+}
+
+void cli_hub_set_verbose(cli_hub *hub, bool is_verbose)
+{
+    hub->verbose = is_verbose;
 }
 
 bool cli_hub_will_linger(const cli_hub *hub)

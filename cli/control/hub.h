@@ -117,6 +117,15 @@ void cli_suggest_pin(
     const pn_barrel_pin *pins, size_t n, const char *node, cli_text *t);
 /* Calls back on the loop after the pins of the Barrel node have changed. */
 void cli_hub_on_pins(cli_hub *hub, void (*callback)(void *user), void *user);
+/* Called for the request "reload": adds fields to its answer, and returns NULL
+ * or the answer's "error". */
+void cli_hub_on_reload(
+    cli_hub *hub, const char *(*callback)(void *user, cli_text *t), void *user);
+/* Changes our label, as the request "label" does; NULL: none. Errors: as
+ * pn_set_label. */
+PN_MUST_USE pn_err cli_hub_set_label(cli_hub *hub, const char *label);
+/* All log lines, not only warnings. */
+void cli_hub_set_verbose(cli_hub *hub, bool is_verbose);
 /* True when cli_hub_free will keep the port for a while. */
 bool cli_hub_will_linger(const cli_hub *hub);
 

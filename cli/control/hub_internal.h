@@ -76,6 +76,8 @@ struct cli_hub {
     uv_timer_t minute;           /* keeps refusals */
     void (*on_pins)(void *user); /* may be NULL */
     void *on_pins_user;
+    const char *(*on_reload)(void *user, cli_text *t); /* may be NULL */
+    void *on_reload_user;
 };
 
 typedef enum hub_op_kind {

@@ -51,6 +51,18 @@ static void add_labels(cli_text *t, const cli_hub *hub)
 }
 
 /* Without "label" it only asks; null is none. */
+pn_err cli_hub_set_label(cli_hub *hub, const char *label)
+{
+    pn_err err = pn_set_label(hub->node, label);
+
+    if (err == PN_OK) {
+        (void)snprintf(hub->own_label, sizeof(hub->own_label), "%s",
+            label == NULL ? "" : label);
+        hub_dnssd_label(hub, label);
+    }
+    return err;
+}
+
 void hub_label(const hub_request *request)
 {
     const json_t *value = json_object_get(request->json, "label");
@@ -64,7 +76,7 @@ void hub_label(const hub_request *request)
         return;
     }
     if (value != NULL) {
-        err = pn_set_label(hub->node, label);
+        err = cli_hub_set_label(hub, label);
     }
     if (err != PN_OK) {
         hub_answer_error(request,
@@ -73,11 +85,6 @@ void hub_label(const hub_request *request)
                                 "without control characters"
                               : pn_strerror(err));
         return;
-    }
-    if (value != NULL) {
-        (void)snprintf(hub->own_label, sizeof(hub->own_label), "%s",
-            label == NULL ? "" : label);
-        hub_dnssd_label(hub, label);
     }
     hub_answer_begin(&t, request->has_id, request->id, true);
     add_labels(&t, hub);

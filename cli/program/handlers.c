@@ -587,6 +587,30 @@ pn_err cli_handlers_export(
     return open_place(handlers, exposed, open_function, function);
 }
 
+void cli_handlers_remove(cli_handlers *handlers, const cli_exposed *exposed)
+{
+    place *at = handlers->places;
+
+    while (at != NULL && strcmp(at->name, exposed->program.name) != 0) {
+        at = at->next;
+    }
+    if (at == NULL) {
+        return;
+    }
+    if (!exposed->is_function) {
+        (void)!pn_revoke(cli_hub_node(handlers->hub), at->name);
+        at->is_open = false;
+    }
+    place_set(at, NULL);
+}
+
+void cli_handlers_disallow(cli_handlers *handlers, const cli_function *function,
+    const pn_principal *who)
+{
+    (void)!pn_beam_dist_ungrant(handlers->functions, function->module,
+        function->name, function->arity, who);
+}
+
 pn_err cli_handlers_allow(cli_handlers *handlers, const cli_function *function,
     const pn_principal *who)
 {

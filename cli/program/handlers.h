@@ -46,6 +46,9 @@ PN_MUST_USE pn_err cli_handlers_expose(
  * and pn_beam_dist_export. */
 PN_MUST_USE pn_err cli_handlers_export(
     cli_handlers *handlers, cli_exposed *exposed, const cli_function *function);
+/* Closes the handle of that name. A function cannot be closed: nobody may use
+ * it any more when its grants are taken, and its program is forgotten. */
+void cli_handlers_remove(cli_handlers *handlers, const cli_exposed *exposed);
 /* Serves the functions that are built in, once; nothing need be exported.
  * timeout_ms: of a call. Errors: as pn_beam_dist_serve. */
 PN_MUST_USE pn_err cli_handlers_serve(
@@ -54,6 +57,9 @@ PN_MUST_USE pn_err cli_handlers_serve(
  * has grants of its own. Errors: as pn_beam_dist_grant. */
 PN_MUST_USE pn_err cli_handlers_allow(cli_handlers *handlers,
     const cli_function *function, const pn_principal *who);
+/* Takes that back; nothing if it was not so. */
+void cli_handlers_disallow(cli_handlers *handlers, const cli_function *function,
+    const pn_principal *who);
 /* Ends running programs while the loop still runs; later requests are
  * refused. */
 void cli_handlers_close(cli_handlers *handlers);
