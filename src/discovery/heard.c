@@ -37,7 +37,7 @@ pn_heard pn_heard_judge(const pn_heard_rules *rules,
 {
     pn_announce a;
 
-    if (pn_announce_read(data, len, &a) != PN_OK) {
+    if (pn_announce_read_kind(rules->kind, data, len, &a) != PN_OK) {
         return PN_HEARD_MALFORMED;
     }
     if (PN_REFUSE_IF(

@@ -21,9 +21,10 @@ typedef enum pn_heard {
 
 typedef struct pn_heard_rules {
     pn_public_key own_key;
-    uint16_t min_port; /* lowest TCP port an announce may name */
-    bool is_loopback;  /* announces from loopback are heeded */
-    bool is_lan;       /* those from anywhere else are */
+    pn_announce_kind kind; /* others are malformed */
+    uint16_t min_port;     /* lowest TCP port an announce may name */
+    bool is_loopback;      /* announces from loopback are heeded */
+    bool is_lan;           /* those from anywhere else are */
     /* Hosts that the owner has named; ports are ignored. Kept by the caller. */
     const pn_address *listed;
     size_t n_listed;

@@ -230,7 +230,9 @@ static pn_err udp_announce(void *user, const pn_public_key *key, uint16_t port)
     if (port == 0) {
         pn_pace_stop(&d->pace);
     } else {
-        pn_announce_write(&(pn_announce){.port = port, .key = *key}, d->packet);
+        pn_announce_write(
+            &(pn_announce){.port = port, .key = *key, .kind = d->rules.kind},
+            d->packet);
         pn_pace_begin(&d->pace, pn_loop_update_now(d->loop));
         d->interfaces_us = 0; /* an address may have come */
     }
@@ -307,6 +309,7 @@ pn_err pn_udp_discovery_new(
     d->loop = config->loop;
     d->env = config->env;
     d->rules.own_key = config->own_key;
+    d->rules.kind = config->kind;
     d->rules.min_port = config->min_port;
     d->is_everywhere = config->is_everywhere;
     d->is_every_interface = !d->is_everywhere && config->interfaces == NULL;

@@ -23,6 +23,7 @@ typedef struct pn_udp_discovery_config {
     pn_loop *loop;
     const pn_env *env;     /* randomness for the jitter; outlives it */
     pn_public_key own_key; /* announces of it are ignored */
+    pn_announce_kind kind; /* sent, and heeded */
     /* Announces go to 255.255.255.255 and the broadcast address of each
      * interface. */
     bool is_everywhere;

@@ -7,25 +7,30 @@
 #include "base/mutant.h"
 #include "wire/announce.h"
 
-static const uint8_t magic[] = {'P', 'N', 'E', 'T', PN_ANNOUNCE_VERSION};
+enum { MAGIC_LEN = 5 };
+
+static const uint8_t magics[][MAGIC_LEN] = {
+    [PN_ANNOUNCE_NODE] = {'P', 'N', 'E', 'T', PN_ANNOUNCE_VERSION},
+    [PN_ANNOUNCE_PAIRING] = {'P', 'N', 'P', 'W', PN_ANNOUNCE_VERSION},
+};
 
 void pn_announce_write(
     const pn_announce *announce, uint8_t out[static PN_ANNOUNCE_LEN])
 {
-    memcpy(out, magic, sizeof(magic));
+    memcpy(out, magics[announce->kind], MAGIC_LEN);
     pn_store_be16(out + 5, announce->port);
     memcpy(out + 7, announce->key.bytes, PN_PUBLIC_KEY_LEN);
 }
 
-pn_err pn_announce_read(
-    const uint8_t *data, size_t len, pn_announce *ret_announce)
+pn_err pn_announce_read_kind(pn_announce_kind kind, const uint8_t *data,
+    size_t len, pn_announce *ret_announce)
 {
-    pn_announce announce;
+    pn_announce announce = {.kind = kind};
 
     if (len < PN_ANNOUNCE_LEN
         || PN_REFUSE_IF(announce_long, len > PN_ANNOUNCE_LEN)
         || PN_REFUSE_IF(
-            announce_magic, memcmp(data, magic, sizeof(magic)) != 0)) {
+            announce_magic, memcmp(data, magics[kind], MAGIC_LEN) != 0)) {
         return PN_MALFORMED;
     }
     announce.port = pn_load_be16(data + 5);
