@@ -195,6 +195,31 @@ if [ -x "$examples/example-nearby" ]; then
     ok $? "nearby: says that it has no daemon"
 fi
 
+# An owner who looks at both screens: the answer comes after the digits.
+compare() # NAME
+{
+    mkfifo "$work/$1.in"
+    timeout 60 "$examples/example-pair" "$work/$1" 127.255.255.255 \
+        $((20000 + $$ % 12000)) <"$work/$1.in" >"$work/$1.out" 2>&1 &
+}
+compare left
+left=$!
+exec 8>"$work/left.in"
+compare right
+right=$!
+exec 9>"$work/right.in"
+shows left '^digits'
+shows right '^digits'
+[ "$(sed -n 's/^digits \([0-9]*\),.*/\1/p' "$work/left.out")" = \
+    "$(sed -n 's/^digits \([0-9]*\),.*/\1/p' "$work/right.out")" ]
+ok $? "pair: both show the same digits"
+echo y >&8
+echo y >&9
+exec 8>&- 9>&-
+wait $left && wait $right && grep -q '^paired' "$work/left.out" &&
+    grep -q '^paired' "$work/right.out"
+ok $? "pair: and both have stored the other"
+
 timeout 30 "$examples/example-door" "$work" >"$work/door.out" 2>&1
 cat >"$work/want" <<'END'
 closed: REMOTE :forbidden

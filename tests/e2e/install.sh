@@ -44,6 +44,7 @@ done
 [ "$(find "$root" -name '*.h' | wc -l)" -eq $n_headers ]
 ok $? "no other header"
 has "manual libpeernet(3)" 'man/man3/libpeernet.3*'
+has "manual libpeernet-pairing(3)" 'man/man3/libpeernet-pairing.3*'
 has "manual peernet-protocol(7)" 'man/man7/peernet-protocol.7*'
 if [ -x "$build/cli/peernet" ]; then
     has "the program" 'bin/peernet'
@@ -197,6 +198,21 @@ else
     [ -z "$(find "$root" -name '*dnssd*')" ]
     ok $? "nothing of DNS-SD is installed"
 fi
+
+# ---- libpeernet-pairing ------------------------------------------------------
+
+plib=$(find "$root" -name libpeernet-pairing.so)
+readelf -d "$plib" | grep -q 'SONAME.*\[libpeernet-pairing\.so\.0\]'
+ok $? "SONAME is libpeernet-pairing.so.0"
+nm -D --defined-only "$plib" | awk '{print $3}' \
+    | grep -vxF -e PEERNET_PAIRING_0 >"$work/other"
+sed 's/$/@@PEERNET_PAIRING_0/' "$source/docs/abi-pairing.txt" \
+    | diff - <(LC_ALL=C sort "$work/other") >&2
+ok $? "libpeernet-pairing: visible is docs/abi-pairing.txt and nothing else"
+needs "$plib" 'libuv|libcrypto'
+ok $? "libpeernet-pairing: it needs libuv and libcrypto only"
+[ "$(pkg-config --modversion libpeernet-pairing)" = "$version" ]
+ok $? "pkg-config knows libpeernet-pairing"
 
 # A sanitized library needs its runtime in the program as well.
 extra=$(nm -D "$lib" | grep -qE '__asan_|__tsan_' && echo sanitized)
