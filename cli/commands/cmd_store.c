@@ -231,7 +231,12 @@ static cli_exit pair_in_node(
 cli_exit cli_cmd_pair(const cli_app *app)
 {
     pairing p = {.address = NULL};
-    cli_exit status = read_pairing(app, &p);
+    cli_exit status;
+
+    if (app->args->n_positional == 0) {
+        return cli_cmd_pair_digits(app);
+    }
+    status = read_pairing(app, &p);
 
     if (status == CLI_OK) {
         status = run(app, pair_in_store, pair_in_node, &p);
@@ -306,9 +311,40 @@ static cli_exit unpair_in_node(
     return status;
 }
 
+/* A pairing that waits for the other end: what is meant by the word of the
+ * command line, if it is one. *what, a bool: it was. */
+static cli_exit unpair_pending(const cli_app *app, pn_store *store, void *what)
+{
+    bool *ret_was_pending = what;
+    pn_store_peer *peers = NULL;
+    pn_why why = {0};
+    pn_public_key key;
+    size_t n = 0;
+    cli_exit status = CLI_OK;
+
+    if (pn_store_list_pending(store, &peers, &n, &why) == PN_OK
+        && pn_store_find(peers, n, app->args->positional[0], &key) == PN_OK) {
+        pn_err err = pn_store_unpair(store, &key, &why);
+
+        *ret_was_pending = true;
+        if (err == PN_OK) {
+            print_unpaired(app, &key);
+        } else {
+            status = cli_fail_store(app, err, &why);
+        }
+    }
+    free(peers);
+    return status;
+}
+
 cli_exit cli_cmd_unpair(const cli_app *app)
 {
-    return run(app, unpair_in_store, unpair_in_node, NULL);
+    bool was_pending = false;
+    cli_exit status = run_in_store(app, unpair_pending, &was_pending);
+
+    return status != CLI_OK || was_pending
+               ? status
+               : run(app, unpair_in_store, unpair_in_node, NULL);
 }
 
 /* ---- peers -------------------------------------------------------------- */
@@ -416,7 +452,7 @@ static cli_exit peers_of_node(
     return status;
 }
 
-static void print_stored_json(const pn_store_peer *p)
+static void print_stored_json(const pn_store_peer *p, const char *state)
 {
     static const char *const of_links[] = {"dialled_by_us", "rung", "up_ms",
         "rtt_us", "our_kind", "proposed_label", "reason", "last_seen"};
@@ -425,7 +461,7 @@ static void print_stored_json(const pn_store_peer *p)
     cli_json_begin(&t);
     cli_json_peer(&t, &p->key);
     cli_json_known(&t, "label", p->label);
-    cli_json_string(&t, "state", "no-node");
+    cli_json_string(&t, "state", state);
     cli_json_known(&t, "address", p->address);
     for (size_t i = 0; i < sizeof(of_links) / sizeof(of_links[0]); i++) {
         cli_json_null(&t, of_links[i]);
@@ -461,15 +497,50 @@ static cli_exit peers_of_store(const cli_app *app, pn_store *store, void *what)
         print_stored(peers, n);
     }
     for (size_t i = 0; status == CLI_OK && app->json && i < n; i++) {
-        print_stored_json(&peers[i]);
+        print_stored_json(&peers[i], "no-node");
     }
     free(peers);
     return status;
 }
 
+/* Pairings that wait for the other end; the running node keeps them in the same
+ * file. */
+static cli_exit print_pending(const cli_app *app, pn_store *store, void *what)
+{
+    char fingerprint[PN_FINGERPRINT_LEN + 1];
+    pn_store_peer *peers = NULL;
+    pn_why why = {0};
+    size_t n = 0;
+    pn_err err = pn_store_list_pending(store, &peers, &n, &why);
+    cli_text t = {0};
+
+    (void)what;
+    if (err != PN_OK) {
+        return cli_fail_store(app, err, &why);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (app->json) {
+            print_stored_json(&peers[i], "not-confirmed");
+            continue;
+        }
+        pn_key_fingerprint(&peers[i].key, fingerprint);
+        cli_text_printf(&t,
+            "%s is not confirmed: it is paired when its node "
+            "reaches this one, within 24 hours",
+            fingerprint);
+        cli_print(&t);
+    }
+    free(peers);
+    return CLI_OK;
+}
+
 cli_exit cli_cmd_peers(const cli_app *app)
 {
-    return cli_args_flag(app->args, "watch")
-               ? cli_watch_peers(app)
-               : run(app, peers_of_store, peers_of_node, NULL);
+    cli_exit status;
+
+    if (cli_args_flag(app->args, "watch")) {
+        return cli_watch_peers(app);
+    }
+    status = run(app, peers_of_store, peers_of_node, NULL);
+    return status == CLI_OK ? run_in_store(app, print_pending, NULL) : status;
 }

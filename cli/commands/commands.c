@@ -75,10 +75,15 @@ const cli_command cli_commands[] = {
     {"id", cli_cmd_id, "", 0, 0, "print this node's public key",
         "The key is what others pair. It is made on first use.",
         TABLES(id_options)},
-    {"pair", cli_cmd_pair, "KEY", 1, 1, "trust a peer",
-        "KEY is 52 characters of Base32 or 64 hexadecimal digits. Both ends\n"
-        "pair each other. A label may be used wherever PEER is asked for.",
-        TABLES(pair_options)},
+    {"pair", cli_cmd_pair, "[KEY]", 0, 1, "trust a peer",
+        "Without KEY: opens a window of two minutes, in which two devices "
+        "that\n"
+        "both run it show the same six digits; each owner compares them and\n"
+        "says y. KEY is 52 characters of Base32 or 64 hexadecimal digits, and\n"
+        "both ends pair each other. A label may be used wherever PEER is "
+        "asked\n"
+        "for.",
+        TABLES(pair_options, cli_pair_option_table)},
     {"unpair", cli_cmd_unpair, "PEER", 1, 1, "stop trusting a peer",
         "Its link ends at once.", NO_TABLES},
     {"peers", cli_cmd_peers, "", 0, 0, "list paired peers",

@@ -10,6 +10,7 @@ extern const cli_option cli_global_options[];
 
 cli_exit cli_cmd_id(const cli_app *app);
 cli_exit cli_cmd_pair(const cli_app *app);
+cli_exit cli_cmd_pair_digits(const cli_app *app); /* pair without a key */
 cli_exit cli_cmd_unpair(const cli_app *app);
 cli_exit cli_cmd_peers(const cli_app *app);
 cli_exit cli_cmd_discover(const cli_app *app);
@@ -47,6 +48,7 @@ extern const cli_option cli_timeout_option_table[];
 extern const cli_option cli_wait_option_table[];
 extern const cli_option cli_backup_option_table[];
 extern const cli_option cli_discover_option_table[];
+extern const cli_option cli_pair_option_table[];
 extern const cli_option cli_doctor_option_table[];
 extern const cli_option cli_grant_option_table[];
 extern const cli_option cli_ungrant_option_table[];

@@ -190,6 +190,28 @@ def without_a_node():
     run("a", "--nonsense", status=2)
 
 
+def compare_digits():
+    """Two new devices; their owners say yes, and no."""
+    for answer in ("n", "y"):
+        both = [Command(who, "pair", "--window", "30", *discovery)
+                for who in ("left", "right")]
+        ok(all(c.says('"digits"', 20) for c in both), f"pair_digits_{answer}",
+           *[c.text() for c in both])
+        for c in both:
+            c.process.stdin.write(f"{answer}\n".encode())
+            c.process.stdin.flush()
+            if answer == "n":
+                break
+        if answer == "n":
+            ok(both[1].says('"pairing-failed"', 10), "pair_failed",
+               both[1].text())
+        else:
+            ok(all(c.says('"confirmed":true', 10) for c in both), "pair_paired",
+               *[c.text() for c in both])
+        for c in both:
+            c.stop()
+
+
 def barrel_files():
     with open(os.path.join(work, "cookie"), "w") as f:
         os.fchmod(f.fileno(), 0o600)
@@ -267,6 +289,7 @@ def main():
     rows = table()
     parts = json.loads(run("a", "--version"))["parts"].split()
     without_a_node()
+    compare_digits()
     if "barrel" in parts:
         barrel_files()
     with_nodes("barrel" in parts)
