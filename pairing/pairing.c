@@ -4,6 +4,7 @@
  * it is open, and the exchanges in it (docs/PROTOCOL.md, section 10.6). One
  * exchange at a time gets as far as a commitment.
  */
+#include <peernet/grants.h>
 #include <peernet/pairing.h>
 
 #include <stdio.h>
@@ -24,10 +25,14 @@ enum {
     MAX_CANDIDATES = 32,
     MAX_INCOMING = 8,
     LABEL_MAX = PN_DIGITS_LABEL_MAX,
+    ROLE_MAX = 64,
     /* The last slot is that of our dial. */
     OUTGOING = MAX_INCOMING,
     N_SLOTS
 };
+
+#define ROLE_LETTERS                                                           \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 #define REDIAL_US PN_US_PER_S
 #define ANNOUNCE_MS 5000
@@ -75,7 +80,8 @@ struct pn_pairing {
     bool is_closed;
     pn_pairing_result result;
     pn_why why;
-    char *label; /* NULL: theirs */
+    char *label;          /* NULL: theirs */
+    pn_stored_grant role; /* name "": none */
     pn_digits_offer offer;
 };
 
@@ -174,6 +180,24 @@ static void note_address(pn_pairing *p, const slot *s, uint16_t port)
     }
 }
 
+/* The peer stays paired when this fails: the result says so. */
+static void grant_role(pn_pairing *p, const pn_public_key *peer)
+{
+    pn_err err;
+
+    if (p->role.name[0] == '\0') {
+        return;
+    }
+    p->role.who = pn_peernet_principal(peer);
+    err = pn_store_grant(p->store, &p->role, &p->why);
+    if (err == PN_OK || err == PN_EXISTS) {
+        pn_why_clear(&p->why);
+    } else if (p->why.text[0] == '\0') {
+        (void)snprintf(
+            p->why.text, sizeof(p->why.text), "%s", pn_strerror(err));
+    }
+}
+
 static pn_err on_store(
     void *user, const pn_public_key *peer, const pn_digits_offer *offer)
 {
@@ -193,6 +217,7 @@ static pn_err on_store(
     }
     pn_why_clear(&p->why);
     (void)!pn_store_unpend(p->store, peer, NULL);
+    grant_role(p, peer);
     p->result.key = *peer;
     (void)snprintf(p->result.label, sizeof(p->result.label), "%s",
         label == NULL ? "" : label);
@@ -692,6 +717,12 @@ static pn_err check_options(const pn_pairing_options *o, pn_why *ret_why)
             "characters",
             LABEL_MAX);
     }
+    if (o->role != NULL
+        && (strlen(o->role) < 1 || strlen(o->role) > ROLE_MAX
+            || strspn(o->role, ROLE_LETTERS) != strlen(o->role))) {
+        return pn_why_fail(ret_why, PN_INVALID,
+            "role: expected 1 to %d letters, digits, '_' and '-'", ROLE_MAX);
+    }
     if (o->label != NULL && !pn_label_is_valid(o->label)) {
         return pn_why_fail(ret_why, PN_INVALID,
             "label: expected at most 255 bytes of UTF-8 without control "
@@ -772,6 +803,10 @@ static pn_err begin_announcing(
 static pn_err copy_options(pn_pairing *p, const pn_pairing_options *o)
 {
     p->offer.port = o->node_port;
+    if (o->role != NULL) {
+        p->role.until_us = PN_GRANT_FOR_EVER;
+        (void)snprintf(p->role.name, sizeof(p->role.name), "role:%s", o->role);
+    }
     if (o->own_label != NULL) {
         memcpy(p->offer.label, o->own_label, strlen(o->own_label));
     }

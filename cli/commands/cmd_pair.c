@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <peernet/grants.h>
 #include <peernet/pairing.h>
 
 #include "commands.h"
@@ -28,6 +29,7 @@ enum {
 
 typedef struct pairing_options {
     uint32_t seconds;
+    const char *role;
     const char *discovery_address;
     const char *interfaces;
     uint16_t discovery_port;
@@ -39,6 +41,8 @@ const cli_option cli_pair_option_table[] = {
         .help = "without KEY: how long it is open; default 120",
         .kind = CLI_U32, .offset = offsetof(pairing_options, seconds), .min = 1,
         .max = 600},
+    {"role", 0, "ROLE", .help = "without KEY: the role that the peer gets",
+        .kind = CLI_STRING, .offset = offsetof(pairing_options, role)},
     {"discovery-address", 0, "ADDRESS",
         .help = "without KEY: where announces go; default: every network",
         .kind = CLI_STRING,
@@ -226,6 +230,9 @@ static void tell_paired(const window *w, const pn_pairing_result *result)
     char fingerprint[PN_FINGERPRINT_LEN + 1];
     cli_text t = {0};
 
+    if (result->why[0] != '\0') {
+        cli_warn("paired, but without the role: %s", result->why);
+    }
     if (w->app->json) {
         cli_result_begin(&t, true);
         cli_json_peer(&t, &result->key);
@@ -445,8 +452,42 @@ static void run_window(window *w)
     }
 }
 
+/* A role that nobody has made would grant nothing. */
+static cli_exit check_role(const cli_app *app, const char *role)
+{
+    pn_stored_line *lines = NULL;
+    pn_store *store = NULL;
+    bool is_there = false;
+    pn_why why = {0};
+    cli_text text = {0};
+    size_t n = 0;
+    pn_err err = pn_store_open(app->data_dir, &store, &why, NULL);
+
+    if (err == PN_OK) {
+        err = pn_store_list_grants(store, &lines, &n, &why);
+    }
+    for (size_t i = 0; i < n; i++) {
+        is_there = is_there
+                   || (lines[i].kind == PN_STORED_ROLE
+                       && strcmp(lines[i].role, role) == 0);
+    }
+    free(lines);
+    pn_store_close(store);
+    if (err != PN_OK) {
+        return cli_fail_store(app, err, &why);
+    }
+    if (!is_there) {
+        cli_text_puts(&text, "expected a role of the file of grants, found ");
+        cli_quote(&text, role, strlen(role), 64);
+        return cli_fail_text(app, CLI_USAGE, &text);
+    }
+    return CLI_OK;
+}
+
 static cli_exit check_arguments(const cli_app *app, window *w)
 {
+    cli_exit status;
+
     const char *label = cli_args_value(app->args, "label");
     const pn_public_key nobody = {{0}};
     cli_text why = {0};
@@ -459,7 +500,10 @@ static cli_exit check_arguments(const cli_app *app, window *w)
     if (label != NULL && !check_label(w, &nobody, label, &why)) {
         return cli_fail_text(app, CLI_USAGE, &why);
     }
-    return cli_read_options(app, cli_pair_option_table, &w->options);
+    status = cli_read_options(app, cli_pair_option_table, &w->options);
+    return status == CLI_OK && w->options.role != NULL
+               ? check_role(app, w->options.role)
+               : status;
 }
 
 cli_exit cli_cmd_pair_digits(const cli_app *app)
@@ -483,6 +527,7 @@ cli_exit cli_cmd_pair_digits(const cli_app *app)
     pn_pairing_options_init(&options);
     options.label = cli_args_value(app->args, "label");
     options.own_label = w.own_label[0] == '\0' ? NULL : w.own_label;
+    options.role = w.options.role;
     options.node_port = w.node_port;
     options.window_ms = w.options.seconds * 1000;
     options.discovery_port = w.options.discovery_port;

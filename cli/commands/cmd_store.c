@@ -236,6 +236,13 @@ cli_exit cli_cmd_pair(const cli_app *app)
     if (app->args->n_positional == 0) {
         return cli_cmd_pair_digits(app);
     }
+    for (const cli_option *o = cli_pair_option_table; o->name != NULL; o++) {
+        if (cli_args_value(app->args, o->name) != NULL) {
+            return cli_fail(app, CLI_USAGE,
+                "expected no KEY beside '--%s', which is of pairing by digits",
+                o->name);
+        }
+    }
     status = read_pairing(app, &p);
 
     if (status == CLI_OK) {

@@ -63,7 +63,9 @@ typedef struct pn_pairing_result {
     /* PAIRED: false when the other end did not say that it has stored us, too;
      * it does at the latest when our node dials it. */
     bool is_confirmed;
-    const char *why; /* FAILED: a sentence; else "" */
+    /* FAILED, and PAIRED when the role could not be granted: a sentence; else
+     * "". */
+    const char *why;
 } pn_pairing_result;
 
 /** The functions that a window calls. Each but on_digits and on_end may be
@@ -95,6 +97,9 @@ typedef struct pn_pairing_options {
     /** What we propose to be called, at most 64 bytes of UTF-8 without control
      * characters; NULL, the default: nothing. */
     const char *own_label;
+    /** The role that the peer gets when it is stored, as the name in
+     * pn_store_set_role; NULL, the default: none. */
+    const char *role;
     uint16_t node_port; /* of our node, for the peer to dial; 0: not known */
     uint32_t window_ms; /* 120000, range 1000..600000 */
     /** Where announces are sent and heard, as the options of a node of these

@@ -44,14 +44,19 @@ def paired():
     with open(program, "w") as f:
         f.write("#!/bin/sh\necho 21.5\n")
         os.fchmod(f.fileno(), 0o755)
+    run("kitchen", "id")
+    somebody = run("somebody", "id").stdout.strip()
+    with open(f"{work}/kitchen/grants", "w") as f:
+        os.fchmod(f.fileno(), 0o600)
+        f.write("role sensors temperature\n")
     kitchen = cli_lib.Command("kitchen", *node, "--own-label", "kitchen",
                               "--expose", f"temperature={program}",
-                              "--allow", "temperature=paired")
+                              "--allow", f"temperature={somebody}")
     phone = cli_lib.Command("phone", *node)
     ok(kitchen.says("ready") and phone.says("ready"), "nodes_run",
        kitchen.text(), phone.text())
     begun = time.monotonic()
-    left, right, one, other = two("kitchen", "phone")
+    left, right, one, other = two("kitchen", "phone", "--role", "sensors")
     ok(one is not None and one == other, "same_digits", left.text(),
        right.text())
     left.type("y")
@@ -133,6 +138,8 @@ def lost():
 def usage():
     for name, args, says in (
             ("window", ["--window", "0"], "--window"),
+            ("role", ["--role", "nobody"], "expected a role"),
+            ("key", ["A" * 52, "--window", "5"], "expected no KEY"),
             ("address", ["--address", "a:1"], "expected KEY"),
             ("label", ["--label", "paired"], "paired")):
         p = run("usage", "pair", *args)

@@ -4,6 +4,7 @@
  * their announces, their owners compare, and both have stored; strangers use up
  * the tries and make no pairing (PAIR-1, PAIR-2).
  */
+#include <peernet/grants.h>
 #include <peernet/pairing.h>
 #include <peernet/store.h>
 
@@ -246,6 +247,39 @@ static void test_paired(void **state)
     /* Nothing of a window is left. */
     assert_int_equal(pn_pairing_port(ds.a.pairing), 0);
     assert_int_equal(pn_pairing_left_ms(ds.a.pairing), 0);
+    devices_close(&ds);
+}
+
+static void with_role(pn_pairing_options *options)
+{
+    options->label = strcmp(options->own_label, "door") == 0 ? "x" : NULL;
+    options->role = "sensors";
+}
+
+/* The role comes with the pairing, and only with it. */
+static void test_role(void **state)
+{
+    pn_stored_line *lines;
+    pn_store *store;
+    devices ds;
+    size_t n;
+
+    (void)state;
+    devices_open(&ds, with_role);
+    ds.a.picks = true;
+    ds.a.answer = 1;
+    ds.b.answer = 1;
+    TURN_UNTIL(&ds, ds.a.is_over && ds.b.is_over);
+    assert_int_equal(ds.a.result.outcome, PN_PAIRING_PAIRED);
+    assert_string_equal(ds.b.result.label, "x");
+    assert_string_equal(ds.a.why, "");
+    assert_int_equal(pn_store_open(ds.a.dir, &store, NULL, NULL), PN_OK);
+    assert_int_equal(pn_store_list_grants(store, &lines, &n, NULL), PN_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(lines[0].grant.name, "role:sensors");
+    assert_true(pn_key_equal(&lines[0].grant.who.key.x25519, &ds.b.key));
+    free(lines);
+    pn_store_close(store);
     devices_close(&ds);
 }
 
@@ -493,6 +527,7 @@ int main(void)
         pn_test_addf(test_paired, (void *)(uintptr_t)i,
             "pairing/window/paired/%s", who[i]);
     }
+    pn_test_add("pairing/window/role", test_role, NULL);
     pn_test_add("pairing/window/no", test_no, NULL);
     pn_test_add("pairing/window/time", test_time, NULL);
     pn_test_add("pairing/window/options", test_options, NULL);
