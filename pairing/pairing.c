@@ -663,6 +663,10 @@ static void on_timer(void *user)
         slot_tick(&p->slots[i], now);
     }
     if (now >= p->until_us) {
+        /* It may have stored already, and wait for the other end's word. */
+        if (p->active != NULL) {
+            p->active->is_over = true;
+        }
         on_sweep(p);
         end_window(p, PN_PAIRING_TIME);
         return;
