@@ -421,7 +421,8 @@ static void add_allowance(cli_settings *s, const cli_given *g)
     s->n_allowances++;
 }
 
-/* docs/THREATS.md, T14: a program is closed until --allow names a peer. */
+/* docs/THREATS.md, T14: a program is closed until --allow names a peer. A
+ * section without `allow` means whoever the file of grants names. */
 static void check_allowed(cli_settings *s)
 {
     for (size_t i = 0; i < s->n_programs; i++) {
@@ -432,13 +433,11 @@ static void check_allowed(cli_settings *s)
             (void)cli_fail_word(&s->app,
                 "one of '--expose' and the handle that is built in", p->name,
                 NULL);
-        } else if (PN_REFUSE_IF(cli_expose_needs_allow, !p->allowed)) {
+        } else if (p->given->file == NULL
+                   && PN_REFUSE_IF(cli_expose_needs_allow, !p->allowed)) {
             (void)cli_fail(&s->app, CLI_USAGE,
-                p->given->file == NULL
-                    ? "expected '--allow %s=PEER' or '--allow %s=paired': "
-                      "nobody may use '%s' yet"
-                    : "expected 'allow = PEER' or 'allow = paired' in the "
-                      "section of '%s': nobody may use it yet",
+                "expected '--allow %s=PEER' or '--allow %s=paired': nobody "
+                "may use '%s' yet",
                 p->name, p->name, p->name);
         }
     }

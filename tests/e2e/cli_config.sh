@@ -121,6 +121,15 @@ says_kitchen() { "$peernet" --json -d "$work/b" peers | grep -q kitchen; }
 until_true 10 says_kitchen
 ok $? "label_is_told"
 
+# A section without `allow` is for those that the file of grants names.
+write "$(handle lamp two)" "$(handle open one | sed '/^allow/d')"
+reload
+run -d "$work/b" call a open
+expect 1 "forbidden" "closed_without_grant"
+"$peernet" -d "$work/a" grant b open >/dev/null
+[ "$(call open)" = '"one"' ]
+ok $? "open_by_grant"
+
 # Reloads beside calls of a handle that all of them have: none is refused, and
 # the link stays.
 failures=0

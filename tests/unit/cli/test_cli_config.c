@@ -136,10 +136,7 @@ static const fault_row faults[] = {
         0},
     {"program", "[handle lamp]\nprogram = /no/such\nallow = paired\n",
         "2: expected a program that can be run, found '/no/such'\n", 0},
-    {"nobody_allowed", "[handle lamp]\nprogram = " PROGRAM "\n",
-        "2: expected 'allow = PEER' or 'allow = paired' in the section of "
-        "'lamp': nobody may use it yet\n",
-        0},
+    {"allowed_by_grants", "[handle lamp]\nprogram = " PROGRAM "\n", "", 0},
     {"builtin", "[handle echo]\nallow = paired\n",
         "2: expected 'echo = yes' in [node], or 'program' in this section\n",
         0},
