@@ -209,7 +209,9 @@ static void write_head(cli_writer *w)
     }
     (void)pthread_mutex_unlock(&w->lock);
     error = i->n_dropped > 0 ? write_dropped(w, fd, i->n_dropped)
-                             : write_all(fd, i->data, i->len);
+            : i->kind == CLI_OUTPUT_RECORD
+                ? w->options.send(fd, i->data, i->len)
+                : write_all(fd, i->data, i->len);
     if (error == 0 && n_lost > 0) {
         said = write_dropped(w, fd, n_lost) == 0;
     }

@@ -19,9 +19,10 @@
 #define CLI_WRITER_MAX ((size_t)256 << 10)
 
 typedef enum cli_output_kind {
-    CLI_OUTPUT_LINE,  /* dropped, and counted, when the queue is full */
-    CLI_OUTPUT_ECHO,  /* dropped without a word: what a line editor draws */
-    CLI_OUTPUT_RESULT /* what a command was asked for: never dropped */
+    CLI_OUTPUT_LINE,   /* dropped, and counted, when the queue is full */
+    CLI_OUTPUT_ECHO,   /* dropped without a word: what a line editor draws */
+    CLI_OUTPUT_RECORD, /* for send; else as a line */
+    CLI_OUTPUT_RESULT  /* what a command was asked for: never dropped */
 } cli_output_kind;
 
 typedef struct cli_writer_options {
@@ -32,6 +33,9 @@ typedef struct cli_writer_options {
     /* Writing failed for the first time. On the writer's thread, under its
      * lock, so it may only wake another thread. May be NULL. */
     void (*on_error)(void *user, int fd);
+    /* Takes a CLI_OUTPUT_RECORD for fd; returns 0 or an errno. On the writer's
+     * thread, which may wait in it. */
+    int (*send)(int fd, const char *data, size_t len);
     void *user;
 } cli_writer_options;
 

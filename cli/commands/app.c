@@ -148,9 +148,12 @@ void cli_print_event(cli_text *line)
 /* "peernet: MESSAGE" to standard error. */
 static void print_error(cli_output_kind kind, const char *message)
 {
+    const char *name = cli_output_is_journal(STDERR_FILENO)
+                           ? kind == CLI_OUTPUT_RESULT ? "<3>" : "<4>"
+                           : "peernet: ";
     cli_text t = {0};
 
-    cli_text_printf(&t, "peernet: %s\n", message);
+    cli_text_printf(&t, "%s%s\n", name, message);
     cli_output_text(STDERR_FILENO, kind, &t);
 }
 

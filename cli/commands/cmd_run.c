@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "control/control.h"
+#include "metrics_file.h"
 #include "program/handlers.h"
 #include "run_apply.h"
 #include "run_service.h"
@@ -27,6 +28,7 @@ typedef struct running {
     const cli_program **table; /* of the starter */
     cli_handlers *handlers;
     cli_run_service service;
+    cli_metrics_file metrics_file;
     cli_sockets sockets; /* that systemd holds for us */
 } running;
 
@@ -438,6 +440,7 @@ static cli_exit open_all(running *r)
 static void close_all(running *r)
 {
     cli_run_service_stopping(&r->service);
+    cli_metrics_file_end(&r->metrics_file);
     if (r->session != NULL) {
         cli_end_signals_stop(&r->session->signals);
     }
@@ -476,6 +479,8 @@ cli_exit cli_cmd_run(const cli_app *app)
         status = open_all(&r);
     }
     if (status == CLI_OK) {
+        cli_metrics_file_start(&r.metrics_file, &r.session->loop, r.hub,
+            r.settings->options.metrics_file);
         print_ready(&r);
         cli_run_service_ready(&r.service, &r.session->loop, r.hub);
         cli_hub_on_reload(r.hub, on_reload, &r);

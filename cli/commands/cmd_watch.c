@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* events, metrics: commands that change nothing. */
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
+#include "control/std_output.h"
 #include "peer_text.h"
 #include "reason_text.h"
 #include "json/jsonout.h"
@@ -50,14 +52,13 @@ static void add_reason(cli_text *t, const json_t *event)
     }
 }
 
-void cli_event_to_text(cli_text *t, const json_t *event)
+static void event_to_text(cli_text *t, const json_t *event)
 {
     static const char *const fields[] = {
         "source", "handle", "function", "change", "addresses", "detail"};
     const char *name = cli_field(event, "event");
     const json_t *text = json_object_get(event, "text");
 
-    add_local_time(t, cli_field(event, "time"));
     if (strcmp(name, "chat") == 0) {
         cli_text_puts(t, "chat            ");
         cli_add_who(t, event);
@@ -86,6 +87,31 @@ void cli_event_to_text(cli_text *t, const json_t *event)
     add_reason(t, event);
 }
 
+void cli_event_to_text(cli_text *t, const json_t *event)
+{
+    add_local_time(t, cli_field(event, "time"));
+    event_to_text(t, event);
+}
+
+/* The journal has the time itself, and keeps the fields. */
+static void log_event(const json_t *event)
+{
+    const char *name = cli_field(event, "event");
+    const cli_log_fields fields = {
+        .priority = strcmp(name, "denied") == 0 ? 5 : 6,
+        .event = name,
+        .peer = cli_field(event, "fingerprint"),
+        .label = cli_field(event, "label"),
+        .address = cli_field(event, "address"),
+        .reason = cli_field(event, "reason"),
+        .handle = cli_field(event, "handle"),
+    };
+    cli_text t = {0};
+
+    event_to_text(&t, event);
+    cli_output_log(STDOUT_FILENO, &fields, &t);
+}
+
 static void print_event(
     void *user, const json_t *event, const char *line, size_t len)
 {
@@ -94,6 +120,10 @@ static void print_event(
 
     if (json_object_get(event, "event") == NULL) {
         return; /* the answer to a request */
+    }
+    if (!app->json && cli_output_is_journal(STDOUT_FILENO)) {
+        log_event(event);
+        return;
     }
     if (app->json) {
         cli_text_add(&t, line, len);

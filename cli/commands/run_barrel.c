@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -59,9 +61,26 @@ static const char *read_cookie_from(int fd, char ret_cookie[static 256])
     return wrong;
 }
 
-static cli_exit read_cookie(const cli_app *app, char ret_cookie[static 256])
+/* The file of --cookie-file, or the credential "cookie" that systemd gives a
+ * service; NULL: none. */
+static const char *cookie_path(
+    const cli_app *app, char ret_credential[static PATH_MAX])
 {
     const char *path = cli_args_value(app->args, "cookie-file");
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+
+    if (path != NULL || dir == NULL || dir[0] != '/'
+        || snprintf(ret_credential, PATH_MAX, "%s/cookie", dir) >= PATH_MAX
+        || access(ret_credential, F_OK) != 0) {
+        return path;
+    }
+    return ret_credential;
+}
+
+static cli_exit read_cookie(const cli_app *app, char ret_cookie[static 256])
+{
+    char credential[PATH_MAX];
+    const char *path = cookie_path(app, credential);
     const char *wrong;
     int sys_errno;
     int fd;

@@ -74,6 +74,10 @@ const cli_option cli_run_option_table[] = {
     {"verbose", 'v', NULL, .help = "print debug lines of the log too",
         .kind = CLI_TRUE, .offset = offsetof(run_options, verbose),
         .key = "verbose", .sections = CLI_IN_LOG},
+    {"metrics-file", 0, "FILE",
+        .help = "write the counters there every 15 s, for a node exporter",
+        .kind = CLI_STRING, .offset = offsetof(run_options, metrics_file),
+        .key = "metrics-file", .sections = CLI_IN_LOG},
     {"config", 0, "FILE",
         .help = "the configuration; default DATA-DIR/peernet.conf, else "
                 "/etc/peernet/peernet.conf"},

@@ -26,6 +26,7 @@ typedef struct run_options {
     bool chat;
     bool control;
     bool verbose;
+    const char *metrics_file;
 } run_options;
 
 /* One --expose or --export with its arguments. */

@@ -126,6 +126,8 @@ void cli_hub_on_reload(
 PN_MUST_USE pn_err cli_hub_set_label(cli_hub *hub, const char *label);
 /* All log lines, not only warnings. */
 void cli_hub_set_verbose(cli_hub *hub, bool is_verbose);
+/* Appends all counters as Prometheus text. Errors: PN_NOMEM. */
+PN_MUST_USE pn_err cli_hub_metrics_text(const cli_hub *hub, cli_text *t);
 /* True when cli_hub_free will keep the port for a while. */
 bool cli_hub_will_linger(const cli_hub *hub);
 

@@ -127,6 +127,7 @@ void hub_on_event(void *user, const pn_event *event)
  */
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
+static const int priorities[] = {7, 6, 4, 3};
 
 /* True when an event, or the answer to the caller, has the same content. */
 static bool is_told(pn_log_what what)
@@ -152,6 +153,7 @@ static void note_discovery(cli_hub *hub, const pn_log_event *event)
 void hub_on_log(void *user, const pn_log_event *event)
 {
     cli_hub *hub = user;
+    cli_log_fields fields;
     cli_text t = {0};
 
     note_discovery(hub, event);
@@ -182,12 +184,31 @@ void hub_on_log(void *user, const pn_log_event *event)
         cli_text_printf(
             &t, " and %llu more", (unsigned long long)event->n_suppressed);
     }
-    cli_text_putc(&t, '\n');
-    cli_output_text(STDERR_FILENO, CLI_OUTPUT_LINE, &t);
+    fields = (cli_log_fields){.priority = priorities[event->level & 3],
+        .peer = event->peer,
+        .label = event->label,
+        .reason = event->reason == PN_REASON_NONE
+                      ? NULL
+                      : pn_reason_text(event->reason)};
+    cli_output_log(STDERR_FILENO, &fields, &t);
+}
+
+/* "peernet: warning: ..." is one, and so on. */
+static int priority_of(const char *line)
+{
+    static const char name[] = "peernet: ";
+    const char *at = strncmp(line, name, sizeof(name) - 1) == 0
+                         ? line + sizeof(name) - 1
+                         : line;
+
+    return strncmp(at, "error: ", 7) == 0     ? 3
+           : strncmp(at, "warning: ", 9) == 0 ? 4
+                                              : 6;
 }
 
 void cli_log(const char *format, ...)
 {
+    cli_log_fields fields = {0};
     char line[640];
     cli_text t = {0};
     va_list args;
@@ -195,6 +216,7 @@ void cli_log(const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(line, sizeof(line), format, args);
     va_end(args);
-    cli_text_printf(&t, "%s\n", line);
-    cli_output_text(STDERR_FILENO, CLI_OUTPUT_LINE, &t);
+    fields.priority = priority_of(line);
+    cli_text_puts(&t, line);
+    cli_output_log(STDERR_FILENO, &fields, &t);
 }

@@ -52,11 +52,24 @@ static void json_metrics(cli_text *t, char *text)
     cli_json_close(t, ']');
 }
 
+pn_err cli_hub_metrics_text(const cli_hub *hub, cli_text *t)
+{
+    char *text = NULL;
+    size_t len = 0;
+    pn_err err = pn_node_metrics_text(hub->node, &text, &len);
+
+    if (err != PN_OK) {
+        return err;
+    }
+    cli_text_add(t, text, len);
+    free(text);
+    err = hub_barrel_metrics(hub, t);
+    return err == PN_OK && t->failed ? PN_NOMEM : err;
+}
+
 void hub_metrics(const hub_request *request)
 {
     const char *as = NULL;
-    char *text = NULL;
-    size_t len = 0;
     pn_err err;
     cli_text all = {0};
     cli_text t = {0};
@@ -64,16 +77,10 @@ void hub_metrics(const hub_request *request)
     if (!hub_string(request, "as", false, &as)) {
         return;
     }
-    err = pn_node_metrics_text(request->hub->node, &text, &len);
+    err = cli_hub_metrics_text(request->hub, &all);
     if (err != PN_OK) {
-        hub_answer_error(request, hub_error_name(err), "%s", pn_strerror(err));
-        return;
-    }
-    cli_text_add(&all, text, len);
-    free(text);
-    if (hub_barrel_metrics(request->hub, &all) != PN_OK || all.failed) {
         cli_text_fini(&all);
-        hub_answer_error(request, "local", "out of memory");
+        hub_answer_error(request, hub_error_name(err), "%s", pn_strerror(err));
         return;
     }
     hub_answer_begin(&t, request->has_id, request->id, true);

@@ -6,10 +6,12 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "service/journal.h"
 #include "json/jsonout.h"
 
 static struct {
@@ -74,6 +76,7 @@ static void start(void)
     cli_writer_options_init(&options);
     options.say_dropped = say_dropped;
     options.on_error = on_error;
+    options.send = cli_journal_send;
     outputs.of[STDOUT_FILENO] = cli_writer_new(&options);
     outputs.of[STDERR_FILENO] = are_one_file() ? outputs.of[STDOUT_FILENO]
                                                : cli_writer_new(&options);
@@ -102,6 +105,45 @@ void cli_output_text(int fd, cli_output_kind kind, cli_text *text)
         cli_output(fd, kind, cli_text_string(text), text->len);
     }
     cli_text_fini(text);
+}
+
+bool cli_output_is_journal(int fd)
+{
+    return cli_journal_has(fd);
+}
+
+static void add_fields(cli_text *record, const cli_log_fields *fields)
+{
+    char priority[12];
+
+    (void)snprintf(priority, sizeof(priority), "%d", fields->priority);
+    cli_journal_field(record, "PRIORITY", priority);
+    cli_journal_field(record, "PEERNET_EVENT", fields->event);
+    cli_journal_field(record, "PEERNET_PEER", fields->peer);
+    cli_journal_field(record, "PEERNET_LABEL", fields->label);
+    cli_journal_field(record, "PEERNET_ADDRESS", fields->address);
+    cli_journal_field(record, "PEERNET_REASON", fields->reason);
+    cli_journal_field(record, "PEERNET_HANDLE", fields->handle);
+}
+
+void cli_output_log(int fd, const cli_log_fields *fields, cli_text *line)
+{
+    static const char name[] = "peernet: ";
+    const size_t len = sizeof(name) - 1;
+    const char *message;
+    cli_text record = {0};
+
+    if (!cli_journal_has(fd)) {
+        cli_text_putc(line, '\n');
+        cli_output_text(fd, CLI_OUTPUT_LINE, line);
+        return;
+    }
+    message = cli_text_string(line);
+    cli_journal_field(&record, "MESSAGE",
+        strncmp(message, name, len) == 0 ? message + len : message);
+    add_fields(&record, fields);
+    cli_output_text(fd, CLI_OUTPUT_RECORD, &record);
+    cli_text_fini(line);
 }
 
 void cli_output_as_json(bool json)

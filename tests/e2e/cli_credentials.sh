@@ -99,6 +99,25 @@ if acl "$work/listed/cookie" 4 2>/dev/null && acl "$work/listed" 5; then
     [ "$(stat -c '%a %U:%G' "$work/listed/cookie")" = "440 root:root" ]
     ok $? access_list_shows_as_group
 fi
+# It is taken without being named; a file that is named goes before it.
+directory=$work/unnamed
+install -d -o "$nobody" -m 500 "$directory"
+put "$nobody:$nogroup" 400 "$directory/cookie"
+ask_unnamed() {
+    timeout "$limit" setpriv --reuid "$nobody" --regid "$nogroup" \
+        --clear-groups env XDG_RUNTIME_DIR="$work/nobody" \
+        CREDENTIALS_DIRECTORY="$directory" "${asked[@]}" "$@" \
+        >"$work/out" 2>"$work/err" </dev/null
+    status=$?
+    out=$(cat "$work/out") err=$(cat "$work/err")
+}
+ask_unnamed
+taken credential
+ask_unnamed --cookie-file "$work/nowhere"
+expect 4 "nowhere: No such file" credential/named_first
+rm "$directory/cookie"
+ask_unnamed
+expect 2 "cookie-file" credential/none
 # Where not: a file system in memory, its files given to the user.
 mkdir "$work/given"
 if mount -t ramfs -o mode=700 ramfs "$work/given" 2>/dev/null; then

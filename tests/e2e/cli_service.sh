@@ -123,6 +123,29 @@ else
     skip "only root can become others" "${root_rows[@]}"
 fi
 
+# ---- the file of counters ---------------------------------------------------------
+
+mkdir "$work/metrics"
+metrics=$work/metrics/peernet.prom
+echo kept >"$work/kept"
+ln -s "$work/kept" "$metrics.new"
+(umask 077 && exec "$peernet" -d "$work/counts" run "${own[@]}" --no-linger     --metrics-file "$metrics" >"$work/counts.out" 2>"$work/counts.err") &
+pids+=($!)
+until_true 10 heard counts '^ready'
+[ "$(stat -c %a "$metrics")" = 644 ] && grep -q '^peernet_links_up' "$metrics"
+ok $? metrics_file/written
+[ "$(cat "$work/kept")" = kept ] && [ ! -e "$metrics.new" ]
+ok $? metrics_file/no_link_is_followed
+stop_pid=$!
+kill -INT $stop_pid
+wait $stop_pid
+[ ! -e "$metrics" ]
+ok $? metrics_file/removed
+start none --listen 127.0.0.1:0 --dnssd none --no-linger --metrics-file "$work/nowhere/x"
+grep -q "metrics-file $work/nowhere/x: No such file" "$work/none.err"
+ok $? metrics_file/said
+stop none
+
 # ---- which directory ---------------------------------------------------------------
 
 run --service -d "$work/x" status
