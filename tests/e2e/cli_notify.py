@@ -14,7 +14,8 @@ from cli_lib import (ALONE, Command, end_with, ok, peernet, run, skip, work)
 
 ROWS = ("nothing_without_a_manager", "ready", "ready_means_listening", "status",
         "status_follows", "watchdog", "watchdog_needs_the_loop",
-        "watchdog_again", "not_for_programs", "stopping", "stopping_once")
+        "watchdog_again", "not_for_programs", "reloading", "stopping",
+        "stopping_once")
 
 
 class Manager:
@@ -98,6 +99,13 @@ def main():
        "not_for_programs", r.stdout, r.stderr)
     ok(manager.wait(r"STATUS=port \d+, peers: 1 up of 1 paired"),
        "status_follows", manager.heard)
+
+    manager.forget()
+    run("a", "reload")
+    ok(manager.wait("RELOADING=1") and manager.wait(r"MONOTONIC_USEC=\d+")
+       and manager.wait("READY=1")
+       and manager.heard.index("READY=1")
+       > manager.heard.index("RELOADING=1"), "reloading", manager.heard)
 
     manager.forget()
     node.process.terminate()
