@@ -23,6 +23,7 @@ typedef struct running {
     cli_session *session;
     cli_hub *hub; /* the session's */
     cli_control *control;
+    cli_control *guests;          /* programs of other users; NULL: no socket */
     char canonical_dir[PATH_MAX]; /* where the link to its socket is */
     cli_starter *starter;
     const cli_program **table; /* of the starter */
@@ -286,6 +287,23 @@ static void *on_client(void *user, cli_control_client *client)
     return caller;
 }
 
+static const char *allow_guest(void *user, const char *handle, size_t i)
+{
+    running *r = user;
+
+    return cli_settings_handle_peer(r->settings, handle, i);
+}
+
+static void *on_guest(void *user, cli_control_client *client)
+{
+    cli_caller *caller = on_client(user, client);
+
+    if (caller != NULL) {
+        cli_hub_restrict(caller, allow_guest, user);
+    }
+    return caller;
+}
+
 static void on_line(void *user, void *caller, char *line, size_t len)
 {
     (void)user;
@@ -332,6 +350,27 @@ static cli_exit open_control(running *r)
     } else {
         status = cli_fail(r->app, CLI_LOCAL,
             "no control socket (--no-control does without): %s",
+            cli_text_string(&error));
+    }
+    cli_text_fini(&error);
+    return status;
+}
+
+static cli_exit open_guests(running *r)
+{
+    const cli_control_callbacks callbacks = {
+        on_guest, on_line, on_gone, r, NULL};
+    const cli_settings *s = r->settings;
+    cli_text error = {0};
+    cli_exit status = CLI_OK;
+
+    if (s->options.handles_socket != NULL
+        && cli_control_open_to_group(&r->session->loop,
+               s->options.handles_socket, s->handles_group, &callbacks,
+               &r->guests, &error)
+               != PN_OK) {
+        status = cli_fail(r->app, CLI_LOCAL,
+            "no socket for handles of other users: %s",
             cli_text_string(&error));
     }
     cli_text_fini(&error);
@@ -431,7 +470,10 @@ static cli_exit open_all(running *r)
     if (status == CLI_OK) {
         status = expose_all(r);
     }
-    return status == CLI_OK ? open_control(r) : status;
+    if (status == CLI_OK) {
+        status = open_control(r);
+    }
+    return status == CLI_OK ? open_guests(r) : status;
 }
 
 /* Closes the control socket first, so that no new request begins; then ends
@@ -448,6 +490,7 @@ static void close_all(running *r)
         cli_runtime_write_link(r->canonical_dir, NULL);
     }
     cli_control_close(r->control);
+    cli_control_close(r->guests);
     cli_handlers_close(r->handlers);
     cli_starter_free(r->starter);
     cli_session_close(r->session);

@@ -185,7 +185,11 @@ static void start_program(serving *s);
 
 static void on_pause(uv_timer_t *timer)
 {
-    start_program(timer->data);
+    serving *s = timer->data;
+
+    if (!s->is_leaving) {
+        start_program(s);
+    }
 }
 
 /* Starts it again when all of the last run is closed. */

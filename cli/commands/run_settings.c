@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run_settings.h"
 
+#include <grp.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,16 @@ const cli_option cli_run_option_table[] = {
         .help = "no control socket: other commands are refused",
         .kind = CLI_FALSE, .offset = offsetof(run_options, control),
         .key = "control", .sections = CLI_IN_NODE},
+    {"handles-socket", 0, "PATH",
+        .help = "where programs of other users serve handles",
+        .kind = CLI_STRING, .offset = offsetof(run_options, handles_socket),
+        .key = "handles-socket", .sections = CLI_IN_NODE},
+    {"handles-group", 0, "GROUP", .help = "who may connect there",
+        .kind = CLI_STRING, .offset = offsetof(run_options, handles_group),
+        .key = "handles-group", .sections = CLI_IN_NODE},
+    {"handles-allow", 0, "NAME=PEER|paired...",
+        .help = "a handle that they may serve, and who may use it",
+        .key = "handles-allow", .sections = CLI_IN_NODE},
     {"verbose", 'v', NULL, .help = "print debug lines of the log too",
         .kind = CLI_TRUE, .offset = offsetof(run_options, verbose),
         .key = "verbose", .sections = CLI_IN_LOG},
@@ -447,6 +458,74 @@ static void check_allowed(cli_settings *s)
     }
 }
 
+/* ---- handles of other users' programs ------------------------------------ */
+
+static void check_handle_peer(cli_settings *s, const cli_given *g)
+{
+    char name[CLI_FUNCTION_NAME_CAP];
+    const char *peer = split_pair(g->value, name, sizeof(name));
+
+    if (peer == NULL || peer[0] == '\0' || !cli_handle_name_is_good(name)) {
+        fault(s, g,
+            "NAME=PEER or NAME=paired after '--handles-allow', NAME of 1 to 64 "
+            "characters a-z, 0-9 and _",
+            "NAME=PEER or NAME=paired for 'handles-allow'", NULL);
+    }
+}
+
+const char *cli_settings_handle_peer(
+    cli_settings *s, const char *handle, size_t i)
+{
+    size_t len = strlen(handle);
+    const char *word;
+    unsigned at = 0;
+
+    while ((word = cli_args_next(&s->args, "handles-allow", &at)) != NULL) {
+        if (strncmp(word, handle, len) == 0 && word[len] == '=' && i-- == 0) {
+            return word + len + 1;
+        }
+    }
+    return NULL;
+}
+
+static bool find_group(const char *name, gid_t *ret_group)
+{
+    const struct group *group = getgrnam(name);
+
+    if (group != NULL) {
+        *ret_group = group->gr_gid;
+        return true;
+    }
+    if (name[0] == '\0' || strlen(name) > 9
+        || strspn(name, "0123456789") != strlen(name)) {
+        return false;
+    }
+    *ret_group = (gid_t)strtoul(name, NULL, 10);
+    return true;
+}
+
+/* Without all three nothing is opened, so one alone is a mistake. */
+static void check_handles(cli_settings *s)
+{
+    const char *group = s->options.handles_group;
+    bool has_socket = s->options.handles_socket != NULL;
+    bool has_names = cli_args_flag(&s->args, "handles-allow");
+
+    if (has_socket != (group != NULL) || has_socket != has_names) {
+        (void)cli_fail(&s->app, CLI_USAGE,
+            "expected '--handles-socket PATH', '--handles-group GROUP' and "
+            "'--handles-allow NAME=PEER' together");
+    } else if (has_socket && s->options.handles_socket[0] != '/') {
+        (void)cli_fail_word(&s->app,
+            "an absolute path after "
+            "'--handles-socket'",
+            s->options.handles_socket, NULL);
+    } else if (group != NULL && !find_group(group, &s->handles_group)) {
+        (void)cli_fail_word(&s->app,
+            "a group of this system after '--handles-group'", group, NULL);
+    }
+}
+
 /* The order matters: the later options name handles of the first two. */
 static void read_exposures(cli_settings *s)
 {
@@ -459,6 +538,7 @@ static void read_exposures(cli_settings *s)
         {"arg", add_argument},
         {"text", add_text},
         {"allow", add_allowance},
+        {"handles-allow", check_handle_peer},
     };
 
     for (size_t step = 0; step < sizeof(steps) / sizeof(steps[0]); step++) {
@@ -469,6 +549,7 @@ static void read_exposures(cli_settings *s)
         }
     }
     check_allowed(s);
+    check_handles(s);
 }
 
 /* ---- whom it is for ----------------------------------------------------- */

@@ -9,6 +9,8 @@
 #ifndef PN_CLI_RUN_SETTINGS_H
 #define PN_CLI_RUN_SETTINGS_H
 
+#include <sys/types.h>
+
 #include "barrel.h"
 #include "config/config.h"
 #include "program/handlers.h"
@@ -27,6 +29,8 @@ typedef struct run_options {
     bool control;
     bool verbose;
     const char *metrics_file;
+    const char *handles_socket; /* NULL: none */
+    const char *handles_group;
 } run_options;
 
 /* One --expose or --export with its arguments. */
@@ -67,7 +71,8 @@ typedef struct cli_settings {
     run_program **programs;
     size_t n_programs;
     size_t cap_programs;
-    size_t found; /* where one was found last */
+    gid_t handles_group; /* of options.handles_group */
+    size_t found;        /* where one was found last */
     run_allowance *allowances;
     size_t n_allowances;
     size_t cap_allowances;
@@ -87,6 +92,9 @@ cli_settings *cli_settings_read(const cli_app *app, const char *file);
 void cli_settings_resolve(cli_settings *settings, cli_hub *hub);
 /* Takes what a node that runs cannot change from what it has. */
 void cli_settings_keep(cli_settings *settings, const cli_settings *old);
+/* The i-th that may use a handle of programs of other users; NULL: no more. */
+const char *cli_settings_handle_peer(
+    cli_settings *settings, const char *handle, size_t i);
 /* NULL is fine. Programs that handlers keep stay theirs. */
 void cli_settings_free(cli_settings *settings);
 /* Reports all faults of a file, or the first of the command line. CLI_OK when

@@ -35,6 +35,8 @@ struct cli_control {
     uv_timer_t timer;
     cli_runtime runtime;
     cli_control_callbacks callbacks;
+    bool is_of_group; /* for programs of other users, in this group: */
+    gid_t group;
     cli_control_client *clients;
     unsigned n_clients;
     char path[CLI_SOCKET_PATH_MAX + 1];
@@ -299,14 +301,51 @@ bool cli_control_peer_is_us(int fd)
            && !PN_REFUSE_IF(cli_control_node, user != geteuid());
 }
 
+/* The groups that the process had when it connected. */
+static bool peer_is_in(int fd, gid_t group)
+{
+    socklen_t len = sizeof(struct ucred);
+    struct ucred peer;
+    gid_t *groups = NULL;
+    bool found = false;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
+        return false;
+    }
+    if (peer.gid == group) {
+        return true;
+    }
+    len = 0; /* the system says how much it needs */
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == 0
+        || errno != ERANGE) {
+        return false;
+    }
+    groups = malloc(len);
+    if (groups != NULL
+        && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) == 0) {
+        for (size_t i = 0; i < len / sizeof(*groups); i++) {
+            found = found || groups[i] == group;
+        }
+    }
+    free(groups);
+    return found;
+}
+
 /* Root could become our user anyway. */
 static bool client_is_allowed(cli_control_client *c)
 {
+    const cli_control *control = c->control;
     uv_os_fd_t fd;
     uid_t user;
 
-    return uv_fileno((uv_handle_t *)&c->pipe, &fd) == 0 && peer_user(fd, &user)
-           && !PN_REFUSE_IF(cli_control_uid, user != geteuid() && user != 0);
+    if (uv_fileno((uv_handle_t *)&c->pipe, &fd) != 0 || !peer_user(fd, &user)) {
+        return false;
+    }
+    if (control->is_of_group && user != geteuid() && user != 0) {
+        return !PN_REFUSE_IF(
+            cli_control_group, !peer_is_in(fd, control->group));
+    }
+    return !PN_REFUSE_IF(cli_control_uid, user != geteuid() && user != 0);
 }
 
 static void client_begin(cli_control_client *c)
@@ -375,13 +414,26 @@ static void on_control_closed(uv_handle_t *handle)
  * between bind and chmod. */
 static int bind_at(uv_pipe_t *pipe, const char *path)
 {
-    mode_t before = umask(0177);
+    struct stat there;
+    mode_t before;
     int error;
 
-    (void)unlink(path);
+    if (lstat(path, &there) == 0 && S_ISSOCK(there.st_mode)) {
+        (void)unlink(path);
+    }
+    before = umask(0177);
     error = uv_pipe_bind(pipe, path);
     (void)umask(before);
     return error;
+}
+
+/* Opens it to the group, before anybody can connect. */
+static int give_to_group(const cli_control *control, const char *path)
+{
+    return lchown(path, (uid_t)-1, control->group) == 0
+                   && chmod(path, 0660) == 0
+               ? 0
+               : uv_translate_sys_error(errno);
 }
 
 /* fd: a socket that is bound to path; -1: there is none yet. */
@@ -396,6 +448,9 @@ static int listen_at(cli_control *control, const char *path, int fd)
     (void)uv_pipe_init(control->timer.loop, pipe, 0);
     pipe->data = control;
     error = fd < 0 ? bind_at(pipe, path) : uv_pipe_open(pipe, fd);
+    if (error == 0 && control->is_of_group) {
+        error = give_to_group(control, path);
+    }
     if (error == 0) {
         error = uv_listen(
             (uv_stream_t *)pipe, CLI_CONTROL_MAX_CLIENTS, on_connection);
@@ -456,7 +511,8 @@ static void on_look(uv_timer_t *timer)
         return;
     }
     stop_listening(control);
-    path = usable_place(&control->runtime, &error);
+    path = control->is_of_group ? control->runtime.places[0].socket
+                                : usable_place(&control->runtime, &error);
     cli_text_fini(&error);
     if (path != NULL && listen_at(control, path, -1) == 0
         && callbacks->on_made_again != NULL) {
@@ -508,6 +564,28 @@ static bool lent_place(
     return true;
 }
 
+/* Takes control, which has its callbacks and places. */
+static pn_err open_at(uv_loop_t *loop, cli_control *control, const char *path,
+    cli_control **ret_control, cli_text *ret_error)
+{
+    int error;
+
+    (void)uv_timer_init(loop, &control->timer);
+    control->timer.data = control;
+    error = listen_at(control, path,
+        control->runtime.has_socket ? control->runtime.socket_fd : -1);
+    if (error != 0) {
+        cli_text_clear(ret_error);
+        cli_text_printf(ret_error, "%s: %s", path, uv_strerror(error));
+        uv_close((uv_handle_t *)&control->timer, on_control_closed);
+        return PN_SYS;
+    }
+    (void)uv_timer_start(
+        &control->timer, on_look, CLI_CONTROL_LOOK_MS, CLI_CONTROL_LOOK_MS);
+    *ret_control = control;
+    return PN_OK;
+}
+
 pn_err cli_control_open(uv_loop_t *loop, const cli_runtime *runtime,
     const cli_control_callbacks *callbacks, cli_control **ret_control,
     cli_text *ret_error)
@@ -515,7 +593,6 @@ pn_err cli_control_open(uv_loop_t *loop, const cli_runtime *runtime,
     char lent[CLI_SOCKET_PATH_MAX + 1];
     const char *path = lent;
     cli_control *control;
-    int error;
 
     if (!runtime->has_socket) {
         path = usable_place(runtime, ret_error);
@@ -531,20 +608,32 @@ pn_err cli_control_open(uv_loop_t *loop, const cli_runtime *runtime,
     }
     control->callbacks = *callbacks;
     control->runtime = *runtime;
-    (void)uv_timer_init(loop, &control->timer);
-    control->timer.data = control;
-    error = listen_at(
-        control, path, runtime->has_socket ? runtime->socket_fd : -1);
-    if (error != 0) {
-        cli_text_clear(ret_error);
-        cli_text_printf(ret_error, "%s: %s", path, uv_strerror(error));
-        uv_close((uv_handle_t *)&control->timer, on_control_closed);
+    return open_at(loop, control, path, ret_control, ret_error);
+}
+
+pn_err cli_control_open_to_group(uv_loop_t *loop, const char *path, gid_t group,
+    const cli_control_callbacks *callbacks, cli_control **ret_control,
+    cli_text *ret_error)
+{
+    cli_control *control;
+
+    if (strlen(path) > CLI_SOCKET_PATH_MAX) {
+        cli_text_printf(ret_error, "%s: expected a path of at most %d bytes",
+            path, CLI_SOCKET_PATH_MAX);
         return PN_SYS;
     }
-    (void)uv_timer_start(
-        &control->timer, on_look, CLI_CONTROL_LOOK_MS, CLI_CONTROL_LOOK_MS);
-    *ret_control = control;
-    return PN_OK;
+    control = calloc(1, sizeof(*control));
+    if (control == NULL) {
+        return PN_NOMEM;
+    }
+    control->callbacks = *callbacks;
+    control->is_of_group = true;
+    control->group = group;
+    control->runtime.n_places = 1;
+    (void)snprintf(control->runtime.places[0].socket,
+        sizeof(control->runtime.places[0].socket), "%s", path);
+    return open_at(loop, control, control->runtime.places[0].socket,
+        ret_control, ret_error);
 }
 
 void cli_control_close(cli_control *control)

@@ -47,6 +47,15 @@ typedef struct cli_control_callbacks {
 PN_MUST_USE pn_err cli_control_open(uv_loop_t *loop, const cli_runtime *runtime,
     const cli_control_callbacks *callbacks, cli_control **ret_control,
     cli_text *ret_error);
+/*
+ * The second socket, for programs of other users: at path, mode 0660, of that
+ * group. Root, our own user and members of the group are served. A socket at
+ * path is replaced, anything else there is not. Errors: PN_SYS with a sentence
+ * in *ret_error; PN_NOMEM.
+ */
+PN_MUST_USE pn_err cli_control_open_to_group(uv_loop_t *loop, const char *path,
+    gid_t group, const cli_control_callbacks *callbacks,
+    cli_control **ret_control, cli_text *ret_error);
 /* Ends all clients, removes the socket; frees itself on the loop. */
 void cli_control_close(cli_control *control);
 /* True when it listens at a socket that it was given, which stays. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/mutant.h"
 #include "hub_internal.h"
 #include "nearest.h"
 #include "peername.h"
@@ -240,6 +241,20 @@ static const struct {
     {"fail", hub_serve_fail, 0},
 };
 
+/* Of a caller that may do handle operations only: these, and no others. */
+static bool is_for_guests(const char *name)
+{
+    static const char *const names[] = {
+        "hello", "expose", "unexpose", "reply", "fail"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void answer_unknown(const hub_request *request, const char *name)
 {
     cli_nearest nearest;
@@ -264,11 +279,19 @@ void hub_dispatch(hub_request *request)
         return;
     }
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(commands[i].name, name) == 0) {
+        if (strcmp(commands[i].name, name) != 0) {
+            continue;
+        }
+        if (PN_REFUSE_IF(cli_guest_command,
+                request->caller->guest_allow != NULL && !is_for_guests(name))) {
+            hub_answer_error(request, "forbidden",
+                "expected a handle operation: this socket is for nothing "
+                "else");
+        } else {
             request->kind = commands[i].kind;
             commands[i].run(request);
-            return;
         }
+        return;
     }
     answer_unknown(request, name);
 }
@@ -328,6 +351,12 @@ cli_caller *cli_hub_join(cli_hub *hub, cli_deliver *deliver_line, void *user)
 void cli_hub_set_flow(cli_caller *caller, const cli_flow *flow)
 {
     caller->flow = flow;
+}
+
+void cli_hub_restrict(cli_caller *caller, cli_guest_allow *allow, void *user)
+{
+    caller->guest_allow = allow;
+    caller->guest_user = user;
 }
 
 /* A calling function may still use the caller, so it is freed in a later

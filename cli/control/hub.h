@@ -65,6 +65,11 @@ typedef struct cli_flow {
     void (*hold)(void *user, bool is_held);
 } cli_flow;
 
+/* Of a caller that may do handle operations only (a program of another user):
+ * the i-th of those that may use a handle; NULL: no more. A handle without any
+ * is not the caller's to take. Any string is valid while the hub is. */
+typedef const char *cli_guest_allow(void *user, const char *handle, size_t i);
+
 /* How DNS-SD is used (--dnssd). */
 typedef enum cli_dnssd {
     CLI_DNSSD_AUTO,     /* daemon or helper, beside unrestricted discovery */
@@ -135,6 +140,8 @@ cli_caller *cli_hub_join(cli_hub *hub, cli_deliver *deliver, void *user);
 /* Without it everything that is delivered is read at once. flow stays the
  * caller's. */
 void cli_hub_set_flow(cli_caller *caller, const cli_flow *flow);
+/* The caller may do handle operations only from now on. */
+void cli_hub_restrict(cli_caller *caller, cli_guest_allow *allow, void *user);
 /* Forgets a caller, its handles, and its requests that are not sent yet. */
 void cli_hub_leave(cli_caller *caller);
 /* One request. The answer may come before this returns, or later. line is

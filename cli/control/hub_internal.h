@@ -23,8 +23,10 @@ struct cli_caller {
     cli_caller *next;
     cli_deliver *deliver;
     void *user;
-    const cli_flow *flow; /* NULL: it reads at once */
-    bool gone;            /* freed at the next turn */
+    const cli_flow *flow;         /* NULL: it reads at once */
+    cli_guest_allow *guest_allow; /* NULL: it may do everything */
+    void *guest_user;
+    bool gone; /* freed at the next turn */
     bool wants_events;
     bool wants_chat;
     pn_public_key chat_key;

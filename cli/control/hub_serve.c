@@ -361,7 +361,9 @@ typedef struct exposure {
     const char *name;
     uint32_t timeout_ms;
     json_int_t concurrency;
-    bool paired; /* every paired peer */
+    bool paired;  /* every paired peer */
+    bool granted; /* those of the file of grants, whom the node asks for anyway
+                   */
     pn_principal allowed[MAX_ALLOWED];
     size_t n_allowed;
 } exposure;
@@ -419,6 +421,10 @@ static bool add_allowed(
     if (cli_name_check(node, name, &why) != PN_OK) {
         return answer_no_peer(request, "no-such-peer", &why);
     }
+    if (strcmp(name, "granted") == 0) {
+        x->granted = true;
+        return true;
+    }
     if (strcmp(name, "paired") == 0) {
         x->paired = true;
         return true;
@@ -436,6 +442,38 @@ static bool add_allowed(
         }
     }
     x->n_allowed++;
+    return true;
+}
+
+/* The owner of the node has said who may use the handle. */
+static bool read_guest_allow(const hub_request *request, exposure *x)
+{
+    const cli_caller *caller = request->caller;
+    const char *name;
+
+    if (json_object_get(request->json, "allow") != NULL) {
+        hub_answer_error(request, "forbidden",
+            "expected no \"allow\": the node's owner says who may use it");
+        return false;
+    }
+    for (size_t i = 0;
+         (name = caller->guest_allow(caller->guest_user, x->name, i)) != NULL;
+         i++) {
+        if (x->n_allowed == MAX_ALLOWED) {
+            hub_answer_error(
+                request, "local", "more than %d peers", MAX_ALLOWED);
+            return false;
+        }
+        if (!add_allowed(request, name, x)) {
+            return false;
+        }
+    }
+    if (PN_REFUSE_IF(
+            cli_guest_name, x->n_allowed == 0 && !x->paired && !x->granted)) {
+        hub_answer_error(request, "forbidden",
+            "'%s' is no name that programs of other users may take", x->name);
+        return false;
+    }
     return true;
 }
 
@@ -511,7 +549,8 @@ static bool read_exposure(const hub_request *request, exposure *x)
             "'%s' is another's handle: expected a name that is free", x->name);
         return false;
     }
-    return read_allow(request, x);
+    return request->caller->guest_allow != NULL ? read_guest_allow(request, x)
+                                                : read_allow(request, x);
 }
 
 static pn_err open_handle(const exposure *x, hub_served *served)

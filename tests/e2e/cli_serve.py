@@ -6,6 +6,7 @@ to everybody who is not allowed, takes the place of none, and ends with its
 program; requests in flight then fail with a reason of their own. A program that
 does not answer, or does not read, stops nobody else.
 Usage: cli_serve.py PEERNET peernet-control.7"""
+import errno
 import json
 import os
 import re
@@ -15,18 +16,47 @@ import sys
 import threading
 import time
 
-from cli_lib import ALONE, Command, end_with, ok, run, status, work
+from cli_lib import ALONE, Command, end_with, ok, run, skip, status, work
 
 at = None
+
+
+def connect(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(path)
+    return s
+
+
+def connect_as(path, uid, gid, groups):
+    """A connection that a process of another user has made, and gives us."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups(groups)
+            os.setgid(gid)
+            os.setuid(uid)
+            made = connect(path)
+            socket.send_fds(theirs, [b"+"], [made.fileno()])
+        except OSError as e:
+            theirs.sendall(str(e.errno).encode())
+        os._exit(0)
+    theirs.close()
+    os.waitpid(pid, 0)
+    said, fds, _, _ = socket.recv_fds(ours, 16, 1)
+    ours.close()
+    if not fds:
+        raise OSError(int(said), os.strerror(int(said)))
+    return socket.socket(fileno=fds[0])
 
 
 class Program:
     """A connection to the control socket of a node."""
 
-    def __init__(self, who="node", path=None):
-        self.socket = socket.socket(socket.AF_UNIX)
+    def __init__(self, who="node", path=None, user=None):
+        path = path or os.readlink(f"{work}/{who}/control.sock")
+        self.socket = connect(path) if user is None else connect_as(path, *user)
         self.socket.settimeout(30)
-        self.socket.connect(path or os.readlink(f"{work}/{who}/control.sock"))
         self.left = b""
         self.events = []
         self.called = []
@@ -191,6 +221,23 @@ def requests():
     other.close()
     ok(call("reading", "1", who="other")["value"] == {"$atom": "forbidden"},
        "allow/others_are_refused")
+    p.close()
+
+
+def granted():
+    p = Program()
+    ok(p.ask(cmd="expose", handle="by_file", allow=["granted"])["ok"],
+       "granted/is_exposed")
+    ok(call("by_file", "1")["value"] == {"$atom": "forbidden"},
+       "granted/nobody_yet")
+    r = run("node", "grant", "peer", "by_file")
+    waiting = Call("by_file", "2")
+    event = p.event("request") if r.returncode == 0 else {}
+    ok(event.get("args") == 2, "granted/by_the_file", r)
+    run("node", "ungrant", "peer", "by_file")
+    ok(waiting.answer()["value"] == {"$atom": "forbidden"}
+       and p.event()["reason"] == "forbidden", "granted/taken_back",
+       waiting.result)
     p.close()
 
 
@@ -622,10 +669,145 @@ def listen():
     ok(heard.end() == 0, "listen/ends")
 
 
+NOBODY = 65534
+GROUP = 61234  # of nobody here
+
+
+def guests():
+    """The second socket, for programs of other users. A node that is not alone
+    on this directory: others enter it."""
+    node = Command("open", "run", "--no-linger", *ALONE, "--handles-socket",
+                   "relative", "--handles-group", str(GROUP),
+                   "--handles-allow", "a=paired")
+    ok(node.says("absolute path") and status(node.process) == 2,
+       "guests/a_relative_path_is_refused", node.text())
+    path = f"{work}/guests/s"
+    os.mkdir(f"{work}/guests", 0o755)
+    os.chmod(work, 0o711)
+    three = ("--handles-socket", path, "--handles-group", str(GROUP),
+             "--handles-allow", "guest=peer")
+    for i in range(0, 6, 2):
+        r = run("open", "run", *ALONE, *three[:i], *three[i + 2:])
+        ok(r.returncode == 2 and "together" in r.stderr,
+           f"guests/without{three[i]}", r)
+    for allow in ("guest", "guest=", "Guest=peer"):
+        r = run("open", "run", *ALONE, *three[:4], "--handles-allow", allow)
+        ok(r.returncode == 2, f"guests/allow_{allow}_is_refused", r)
+    r = run("open", "run", *ALONE, *three[:2], "--handles-group", "nogroups",
+            *three[4:])
+    ok(r.returncode == 2 and "nogroups" in r.stderr, "guests/no_such_group", r)
+    if os.geteuid() != 0:
+        skip("guests", "only root gives a file to a group and becomes another")
+        return
+    open(path, "w").close()
+    r = run("open", "run", *ALONE, *three)
+    ok(r.returncode == 4 and os.path.isfile(path),
+       "guests/what_is_no_socket_is_not_replaced", r)
+    os.remove(path)
+    # The same node as before, with the second socket.
+    key = json.loads(run("peer", "--json", "id").stdout)["key"]
+    run("open", "pair", key, "--label", "peer")
+    node = Command("open", "run", "--no-linger", *ALONE, "--echo", *three)
+    ok(node.says("^ready "), "guests/node_runs", node.text())
+    is_at = os.stat(path)
+    ok(is_at.st_gid == GROUP and is_at.st_mode & 0o777 == 0o660,
+       "guests/mode_and_group", oct(is_at.st_mode))
+    for user, name in (((NOBODY, NOBODY, []), "a_stranger"),
+                       ((NOBODY, NOBODY, [GROUP + 1]), "another_group")):
+        try:
+            Program(path=path, user=user)
+            ok(False, f"guests/{name}_cannot_connect")
+        except OSError as e:
+            ok(e.errno == errno.EACCES, f"guests/{name}_cannot_connect", e)
+    os.chmod(path, 0o666)  # as if the file did not decide
+    p = Program(path=path, user=(NOBODY, NOBODY, [GROUP + 1]))
+    ok(p.line() is None, "guests/nor_with_a_mode_that_lets_it")
+    p.close()
+    os.chmod(path, 0o660)
+    try:
+        Program("open", user=(NOBODY, NOBODY, [GROUP])).ask(cmd="status")
+        ok(False, "guests/the_first_socket_is_not_theirs")
+    except OSError as e:
+        ok(e.errno == errno.EACCES, "guests/the_first_socket_is_not_theirs", e)
+    first_group = Program(path=path, user=(NOBODY, GROUP, []))
+    ok(first_group.ask(cmd="hello")["ok"], "guests/by_its_first_group")
+    first_group.close()
+    p = Program(path=path, user=(NOBODY, NOBODY, [GROUP + 1, GROUP]))
+    ok(p.ask(cmd="hello")["ok"], "guests/by_another_group")
+    for cmd in ("status", "peers", "pair", "unpair", "label", "discovered",
+                "announce", "call", "send", "rpc", "cast", "monitor", "nodes",
+                "chat", "metrics", "events", "part", "pairing", "grant",
+                "ungrant", "grants", "can", "reload", "rotate", "invite"):
+        answer = p.ask(cmd=cmd, peer="peer", handle="guest", args=1, key=key,
+                       text="x", module="M", function="f")
+        ok(not answer["ok"] and answer["error"] in ("forbidden", "bad-request")
+           and (answer["error"] == "forbidden"
+                or "expected a command" in answer["message"]),
+           f"guests/{cmd}_is_refused", answer)
+    answer = p.ask(cmd="expose", handle="guest", allow=["paired"])
+    ok(answer["error"] == "forbidden", "guests/they_do_not_say_who", answer)
+    for name in ("other", "gues", "guestt"):
+        answer = p.ask(cmd="expose", handle=name)
+        ok(answer["error"] == "forbidden", f"guests/{name}_is_not_theirs",
+           answer)
+    answer = p.ask(cmd="expose", handle="echo")
+    ok(answer["error"] == "taken", "guests/echo_is_taken", answer)
+    answer = p.ask(cmd="expose", handle="guest")
+    ok(answer["ok"], "guests/guest_is_theirs", answer)
+    q = Program(path=path, user=(NOBODY, NOBODY, [GROUP]))
+    answer = q.ask(cmd="expose", handle="guest")
+    ok(answer["error"] == "taken", "guests/once", answer)
+    own = Program("open")
+    answer = own.ask(cmd="expose", handle="guest", allow=["paired"])
+    ok(answer["error"] == "taken", "guests/not_replaced_by_the_owner", answer)
+    own.close()
+    key = json.loads(run("open", "--json", "id").stdout)["key"]
+    run("peer", "pair", key, "--label", "open")
+    port = re.search(r" port (\d+)", node.text()).group(1)
+    there = ("--at", f"127.0.0.1:{port}")
+    feeder = Program("peer")
+    feeder.send(id=1, cmd="call", peer="open", handle="guest", args=[1],
+                at=there[1])
+    event = p.event()
+    ok(event["event"] == "request" and event["args"] == [1],
+       "guests/requests_come", event)
+    answer = q.ask(cmd="reply", request=event["request"], value=0)
+    ok(answer["error"] == "closed", "guests/another_cannot_answer", answer)
+    p.send(cmd="reply", request=event["request"], value="here")
+    ok(feeder.line()["value"] == "here", "guests/and_are_answered")
+    # As many as there is room for, and lines without end.
+    flood = [Program(path=path, user=(NOBODY, NOBODY, [GROUP]))
+             for _ in range(40)]
+    ok(run("open", "status").returncode == 0,
+       "guests/a_flood_leaves_the_owner_room")
+    answers = [f.line() for f in flood[-5:]]
+    ok(all(a and "32" in a["message"] for a in answers),
+       "guests/a_flood_is_refused", answers)
+    for f in flood:
+        f.close()
+    try:
+        while True:
+            q.socket.sendall(b"x" * 65536)
+    except OSError:
+        ok(True, "guests/a_line_without_end_ends_the_connection")
+    feeder.send(id=2, cmd="call", peer="open", handle="guest", args=2,
+                at=there[1])
+    p.event("request")
+    p.close()
+    answer = feeder.line()
+    ok(answer["value"] == {"$tuple": [{"$atom": "handler_crash"}, {"$tuple": [
+        {"$atom": "exit"}, {"$atom": "noproc"}]}]},
+       "guests/in_flight_fails_when_it_goes", answer)
+    feeder.close()
+    ok(node.end() == 0 and not os.path.exists(path), "guests/node_ends",
+       node.text())
+
+
 def main():
     node = set_up()
     hello()
     requests()
+    granted()
     refusals()
     limits()
     gone()
@@ -639,6 +821,7 @@ def main():
     serve_mistakes()
     listen()
     ok(node.end() == 0, "node/ends", node.text())
+    guests()
 
 
 end_with(main)
