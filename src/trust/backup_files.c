@@ -35,6 +35,7 @@ static const row rows[] = {
     {"", TRUST, false, PN_GUARDED_OURS, 0600, LIST_MAX},
     {"", "addresses", false, PN_GUARDED_OURS, 0600, LIST_MAX},
     {"", "grants", false, PN_GUARDED_OURS_OR_ROOTS, 0644, LIST_MAX},
+    {"", "peernet.conf", false, PN_GUARDED_OURS_OR_ROOTS, 0644, SMALL_MAX},
     {"barrel/keys", "node.key", false, PN_GUARDED_OURS_OR_MOUNTED, 0600,
         SMALL_MAX},
     {"barrel/keys", "node.pub", false, PN_GUARDED_PUBLIC, 0644, SMALL_MAX},

@@ -6,6 +6,7 @@ Usage: cli_backup.py PEERNET"""
 import glob
 import json
 import os
+import re
 import signal
 import stat
 import termios
@@ -113,11 +114,32 @@ def terminal():
     ok(r.returncode == 4 and "--passphrase-fd" in r.stderr, "no_terminal", r)
 
 
+def lost():
+    """docs/LOST.md: who has the files is the device, until it is unpaired."""
+    bob = run("bob", "id").stdout.strip()
+    run("bob", "pair", run("alice", "id").stdout.strip(), "--label", "alice")
+    node = Command("bob", "run", "--no-linger", "--echo", *ALONE)
+    ok(node.says(r"^ready "), "lost_peer_runs", node.text())
+    at = "127.0.0.1:" + re.search(r"port (\d+)", node.text()).group(1)
+    call = ["call", bob, "echo", "1", "--at", at, "--wait", "2000", *ALONE]
+    by_fd("thief", "restore", FILE)
+    ok(run("thief", *call).stdout == "1\n", "lost_thief_is_the_device")
+    r = run("bob", "unpair", "alice")
+    ok(r.returncode == 0, "lost_unpaired", r)
+    r = run("thief", *call)
+    ok(r.returncode == 3, "lost_thief_is_refused", r)
+    ok("untrusted-peer" in run("bob", "--json", "status").stdout,
+       "lost_is_counted", run("bob", "--json", "status").stdout)
+    node.process.send_signal(signal.SIGINT)
+    node.process.wait(20)
+
+
 def main():
     descriptor()
     json_and_force()
     running()
     terminal()
+    lost()
     ok(not glob.glob(work + "/*.restore-*"), "nothing_is_left")
 
 
