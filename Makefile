@@ -12,7 +12,7 @@ TARGET ?= term
 
 .PHONY: all help deps build demo test roam household sim-contact bonjour bench load lint clang no-barrel asan tsan \
 	valgrind valgrind-tables trixie i386 mutants fuzz fuzz-all interop \
-	interop-barrel install uninstall check-install clean
+	interop-barrel install uninstall check-install deb deb-check deb-again clean
 
 all: build
 
@@ -113,9 +113,18 @@ install: build ## make install [PREFIX=/usr/local] [STRIP=no] [DESTDIR=...]
 uninstall: ## take away what was installed from build/
 	@tools/uninstall $(B)
 
+deb: ## build the Debian packages into build-deb/, judged by lintian
+	tools/deb $(B)-deb
+
+deb-check: deb ## install, use, upgrade and purge them in a booted container
+	tools/deb-check $(B)-deb
+
+deb-again: deb ## build them again elsewhere: every byte is the same
+	tools/deb-again $(B)-deb
+
 check-install: ## install below another prefix, run, uninstall
-	tools/check-install $(B)-install
+	tools/check-install $(B)-install $(B)-deb
 
 clean: ## remove the build folders
 	rm -rf $(B) $(B)-release $(B)-clang $(B)-no-barrel $(B)-asan $(B)-tsan \
-	    $(B)-mutants $(B)-fuzz $(B)-install
+	    $(B)-mutants $(B)-fuzz $(B)-install $(B)-deb
