@@ -25,7 +25,7 @@ as()
         XDG_RUNTIME_DIR="/home/$user" "$@"
 }
 quiet=(--discovery none --listen 127.0.0.1:0)
-program() { printf '%s\n' /"$1"/{libpeernet0,libpeernet-barrel0,libpeernet-dnssd0,peernet}_*.deb; }
+program() { printf '%s\n' /"$1"/{libpeernet0,libpeernet-barrel0,libpeernet-dnssd0,libpeernet-pairing0,peernet}_*.deb; }
 ready() { for _ in {1..200}; do grep -q '^ready' "$work/node.out" && return; sleep 0.05; done; return 1; }
 # start: ann's node, which exposes echo to paired peers.
 start()
