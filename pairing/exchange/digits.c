@@ -6,20 +6,12 @@
 #include "digits.h"
 
 #include "base/assert.h"
-#include "base/bytes.h"
 #include "base/mutant.h"
 #include "noise/noise.h"
-#include "trust/label.h"
 
 static const uint8_t prologue[] = "peernet pairing: digits, version 1";
 
 enum {
-    ANSWER_TEXT = PN_DIGITS_ANSWER_LEN - PN_TAG_LEN,
-    /* Of an answer: type, port, length of the label, label, zeros. */
-    AT_TYPE = 0,
-    AT_PORT = 1,
-    AT_LABEL_LEN = 3,
-    AT_LABEL = 4,
     /* All that a responder says after M2: the other end may read nothing. */
     OUT_CAP = PN_DIGITS_COMMIT_LEN + PN_DIGITS_NONCE_LEN
               + 2 * PN_DIGITS_ANSWER_LEN
@@ -95,15 +87,9 @@ static pn_err put_sealed(pn_digits *d, const uint8_t *text, size_t len)
 
 static pn_err put_answer(pn_digits *d, answer type)
 {
-    uint8_t text[ANSWER_TEXT] = {[AT_TYPE] = (uint8_t)type};
+    uint8_t text[PN_OFFER_TEXT_LEN];
 
-    if (type == YES) {
-        size_t len = strlen(d->ours.label);
-
-        pn_store_be16(text + AT_PORT, d->ours.port);
-        text[AT_LABEL_LEN] = (uint8_t)len;
-        memcpy(text + AT_LABEL, d->ours.label, len);
-    }
+    pn_offer_write(text, (uint8_t)type, type == YES ? &d->ours : NULL);
     return put_sealed(d, text, sizeof(text));
 }
 
@@ -314,22 +300,17 @@ static void on_nonce(pn_digits *d, uint8_t *data, size_t len)
  */
 
 /* Reads an answer whose tag has been verified. */
-static pn_err read_answer(
-    const uint8_t text[static ANSWER_TEXT], answer *ret, pn_digits_offer *offer)
+static pn_err read_answer(const uint8_t text[static PN_OFFER_TEXT_LEN],
+    answer *ret, pn_digits_offer *offer)
 {
-    char label[PN_LABEL_MAX + 1];
-    size_t len = text[AT_LABEL_LEN];
+    uint8_t type = 0;
+    pn_err err = pn_offer_read(text, &type, offer);
 
-    if (text[AT_TYPE] < YES || text[AT_TYPE] > STORED
-        || PN_REFUSE_IF(pairing_label_length, len > PN_DIGITS_LABEL_MAX)) {
-        return PN_MALFORMED;
+    if (err == PN_OK && (type < YES || type > STORED)) {
+        err = PN_MALFORMED;
     }
-    *ret = (answer)text[AT_TYPE];
-    offer->port = pn_load_be16(text + AT_PORT);
-    pn_label_clean(text + AT_LABEL, len, label);
-    label[PN_DIGITS_LABEL_MAX] = '\0';
-    memcpy(offer->label, label, sizeof(offer->label));
-    return PN_OK;
+    *ret = (answer)type;
+    return err;
 }
 
 /* Both said yes: the only way to callbacks->store. */

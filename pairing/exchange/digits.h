@@ -16,6 +16,7 @@
 #include "base/env.h"
 #include "compare.h"
 #include "crypto/crypto.h"
+#include "offer.h"
 
 /* The first byte of a connection: what follows. */
 #define PN_PAIRING_DIGITS 1
@@ -27,20 +28,17 @@
 #define PN_DIGITS_M3_LEN (PN_KEY_LEN + 2 * PN_TAG_LEN)
 #define PN_DIGITS_COMMIT_LEN (PN_HASH_LEN + PN_TAG_LEN)
 #define PN_DIGITS_NONCE_LEN (PN_COMPARE_NONCE_LEN + PN_TAG_LEN)
-#define PN_DIGITS_ANSWER_LEN (128 + PN_TAG_LEN)
+#define PN_DIGITS_ANSWER_LEN (PN_OFFER_TEXT_LEN + PN_TAG_LEN)
 
-#define PN_DIGITS_LABEL_MAX 64
+#define PN_DIGITS_LABEL_MAX PN_OFFER_LABEL_MAX
 
 /* From the first byte to the digits; and, once the initiator has stored, for
  * the responder's word that it has. */
 #define PN_DIGITS_EXCHANGE_US (10 * PN_US_PER_S)
 #define PN_DIGITS_STORED_US (5 * PN_US_PER_S)
 
-/* What an end says of itself with its yes. A proposal: it proves nothing. */
-typedef struct pn_digits_offer {
-    uint16_t port;                       /* of its node; 0: not known */
-    char label[PN_DIGITS_LABEL_MAX + 1]; /* empty: none */
-} pn_digits_offer;
+/* What an end says of itself with its yes. */
+typedef pn_offer pn_digits_offer;
 
 typedef enum pn_digits_outcome {
     PN_DIGITS_OPEN,      /* it goes on */
