@@ -195,8 +195,8 @@ static void on_failed(void *user, unsigned n_failed, const char *why)
 }
 
 /* The stored peers, for the rules about labels. */
-static bool check_label(
-    const window *w, const pn_public_key *key, const char *label, cli_text *why)
+static bool check_label(const cli_app *app, const pn_public_key *key,
+    const char *label, cli_text *why)
 {
     pn_store_peer *peers = NULL;
     pn_store *store = NULL;
@@ -204,7 +204,7 @@ static bool check_label(
     bool is_good = false;
     size_t n = 0;
 
-    if (pn_store_open(w->app->data_dir, &store, NULL, NULL) == PN_OK
+    if (pn_store_open(app->data_dir, &store, NULL, NULL) == PN_OK
         && pn_store_peers(store, &peers, &n, NULL) == PN_OK) {
         is_good = cli_label_check(peers, n, key, label, old_label, why);
     }
@@ -217,7 +217,8 @@ static bool may_label(
     void *user, const pn_public_key *key, const char *proposed)
 {
     cli_text why = {0};
-    bool is_good = check_label(user, key, proposed, &why);
+    const window *w = user;
+    bool is_good = check_label(w->app, key, proposed, &why);
 
     cli_text_fini(&why);
     return is_good;
@@ -385,11 +386,12 @@ static void read_input(window *w)
  */
 
 /* The label and the port of the node that runs, if one does. */
-static cli_exit ask_node(window *w)
+cli_exit cli_own_offer(
+    const cli_app *app, char ret_label[static 65], uint16_t *ret_port)
 {
     cli_session *session = NULL;
     cli_answer answer = {0};
-    cli_exit status = cli_app_running(w->app, &session);
+    cli_exit status = cli_app_running(app, &session);
     const char *label;
     cli_text t = {0};
 
@@ -398,13 +400,13 @@ static cli_exit ask_node(window *w)
     }
     cli_request_begin(session, &t, "status");
     cli_json_bool(&t, "full", true);
-    status = cli_ask(w->app, session, &t, &answer);
+    status = cli_ask(app, session, &t, &answer);
     if (status == CLI_OK) {
         label = cli_field(answer.json, "own_label");
-        w->node_port = (uint16_t)json_integer_value(
+        *ret_port = (uint16_t)json_integer_value(
             json_object_get(answer.json, "port"));
-        if (strlen(label) < sizeof(w->own_label)) {
-            (void)strcpy(w->own_label, label);
+        if (strlen(label) <= 64) {
+            (void)strcpy(ret_label, label);
         }
     }
     cli_answer_fini(&answer);
@@ -453,7 +455,7 @@ static void run_window(window *w)
 }
 
 /* A role that nobody has made would grant nothing. */
-static cli_exit check_role(const cli_app *app, const char *role)
+cli_exit cli_check_role(const cli_app *app, const char *role)
 {
     pn_stored_line *lines = NULL;
     pn_store *store = NULL;
@@ -484,12 +486,18 @@ static cli_exit check_role(const cli_app *app, const char *role)
     return CLI_OK;
 }
 
+bool cli_pair_label_check(const cli_app *app, const char *label, cli_text *why)
+{
+    const pn_public_key nobody = {{0}};
+
+    return check_label(app, &nobody, label, why);
+}
+
 static cli_exit check_arguments(const cli_app *app, window *w)
 {
     cli_exit status;
 
     const char *label = cli_args_value(app->args, "label");
-    const pn_public_key nobody = {{0}};
     cli_text why = {0};
 
     if (cli_args_value(app->args, "address") != NULL) {
@@ -497,12 +505,12 @@ static cli_exit check_arguments(const cli_app *app, window *w)
             "expected KEY before '--address': without it devices are found by "
             "themselves");
     }
-    if (label != NULL && !check_label(w, &nobody, label, &why)) {
+    if (label != NULL && !cli_pair_label_check(app, label, &why)) {
         return cli_fail_text(app, CLI_USAGE, &why);
     }
     status = cli_read_options(app, cli_pair_option_table, &w->options);
     return status == CLI_OK && w->options.role != NULL
-               ? check_role(app, w->options.role)
+               ? cli_check_role(app, w->options.role)
                : status;
 }
 
@@ -519,7 +527,7 @@ cli_exit cli_cmd_pair_digits(const cli_app *app)
     pn_err err;
 
     if (status == CLI_OK) {
-        status = ask_node(&w);
+        status = cli_own_offer(app, w.own_label, &w.node_port);
     }
     if (status != CLI_OK) {
         return status;

@@ -84,6 +84,18 @@ const cli_command cli_commands[] = {
         "asked\n"
         "for.",
         TABLES(pair_options, cli_pair_option_table)},
+    {"invite", cli_cmd_invite, "", 0, 0, "pair whoever brings a text back",
+        "Prints a text with a one-time secret, on a terminal a QR code, too.\n"
+        "Whoever uses it with 'peernet join' is paired without a question "
+        "here.\n"
+        "It listens until the invitation is used or its time is over; Ctrl-C\n"
+        "cancels it.",
+        TABLES(cli_invite_option_table)},
+    {"join", cli_cmd_join, "", 0, 1, "use an invitation of another device",
+        "The text is typed when asked, or comes on standard input, from a "
+        "file\n"
+        "or a picture of the code. It is a password, so never an argument.",
+        TABLES(cli_join_option_table)},
     {"unpair", cli_cmd_unpair, "PEER", 1, 1, "stop trusting a peer",
         "Its link ends at once.", NO_TABLES},
     {"peers", cli_cmd_peers, "", 0, 0, "list paired peers",

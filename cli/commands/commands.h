@@ -30,6 +30,8 @@ cli_exit cli_cmd_call(const cli_app *app); /* send, too */
 cli_exit cli_cmd_rpc(const cli_app *app);  /* cast, too */
 cli_exit cli_cmd_monitor(const cli_app *app);
 cli_exit cli_cmd_barrel(const cli_app *app);
+cli_exit cli_cmd_invite(const cli_app *app);
+cli_exit cli_cmd_join(const cli_app *app);
 cli_exit cli_cmd_backup(const cli_app *app);
 cli_exit cli_cmd_restore(const cli_app *app);
 cli_exit cli_cmd_chat(const cli_app *app);
@@ -47,6 +49,8 @@ cli_exit cli_main(int argc, char *const *argv);
 extern const cli_option cli_timeout_option_table[];
 extern const cli_option cli_wait_option_table[];
 extern const cli_option cli_backup_option_table[];
+extern const cli_option cli_invite_option_table[];
+extern const cli_option cli_join_option_table[];
 extern const cli_option cli_discover_option_table[];
 extern const cli_option cli_pair_option_table[];
 extern const cli_option cli_doctor_option_table[];
@@ -58,6 +62,14 @@ extern const cli_option cli_run_option_table[];
 extern const cli_option cli_allow_option_table[];
 extern const cli_option cli_serve_option_table[];
 extern const cli_option cli_listen_option_table[];
+
+/* The label and the port of the node that runs, if one does; else "" and 0. */
+cli_exit cli_own_offer(
+    const cli_app *app, char ret_label[static 65], uint16_t *ret_port);
+/* Whether a new peer may get this label, by the stored ones. */
+bool cli_pair_label_check(const cli_app *app, const char *label, cli_text *why);
+/* CLI_OK if the file of grants has this role; else the error is reported. */
+cli_exit cli_check_role(const cli_app *app, const char *role);
 
 /* The table of peers; an answer's array. */
 void cli_print_peers(const json_t *peers);
@@ -85,6 +97,8 @@ cli_exit cli_print_events(const cli_app *app, cli_session *session);
 cli_exit cli_read_term(
     const cli_app *app, const char *word, bool is_node, cli_text *ret_text);
 
+/* False: this program was built without libqrencode. */
+bool cli_can_draw_qr(void);
 /* Draws key as a QR code; CLI_LOCAL without libqrencode. */
 cli_exit cli_draw_qr(const cli_app *app, const char *key);
 #endif

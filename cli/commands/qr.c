@@ -32,6 +32,11 @@ static void draw_rows(cli_text *t, const QRcode *code, int y, bool colours)
     cli_text_puts(t, colours ? "\033[0m" : "");
 }
 
+bool cli_can_draw_qr(void)
+{
+    return true;
+}
+
 cli_exit cli_draw_qr(const cli_app *app, const char *key)
 {
     QRcode *code;
@@ -53,6 +58,11 @@ cli_exit cli_draw_qr(const cli_app *app, const char *key)
 }
 
 #else
+
+bool cli_can_draw_qr(void)
+{
+    return false;
+}
 
 cli_exit cli_draw_qr(const cli_app *app, const char *key)
 {

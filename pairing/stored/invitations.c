@@ -78,16 +78,6 @@ static bool is_live(const pn_stored_invitation *invitation, int64_t now_s)
            || (state == PN_INVITATION_USED && may_come_back(invitation));
 }
 
-bool pn_invitations_is_live(const pn_invitation_list *list, int64_t now_s)
-{
-    for (size_t i = 0; i < list->n; i++) {
-        if (is_live(&list->entries[i], now_s)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static pn_stored_invitation *find_id(
     pn_invitation_list *list, const uint8_t *id)
 {
@@ -97,6 +87,23 @@ static pn_stored_invitation *find_id(
         }
     }
     return NULL;
+}
+
+pn_invitation_state pn_invitation_state_of(pn_invitation_list *list,
+    const uint8_t id[static PN_INVITATION_ID_LEN], int64_t now_s)
+{
+    const pn_stored_invitation *invitation = find_id(list, id);
+
+    return invitation == NULL ? PN_INVITATION_UNKNOWN
+                              : pn_invitation_get_state(invitation, now_s);
+}
+
+bool pn_invitation_is_live(pn_invitation_list *list,
+    const uint8_t id[static PN_INVITATION_ID_LEN], int64_t now_s)
+{
+    const pn_stored_invitation *invitation = find_id(list, id);
+
+    return invitation != NULL && is_live(invitation, now_s);
 }
 
 static pn_invitation_joiner *find_joiner(

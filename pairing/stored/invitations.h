@@ -84,8 +84,12 @@ PN_MUST_USE pn_err pn_invitations_write(
 
 pn_invitation_state pn_invitation_get_state(
     const pn_stored_invitation *invitation, int64_t now_s);
-/* True while somebody may come with one of them: the listener is needed. */
-bool pn_invitations_is_live(const pn_invitation_list *list, int64_t now_s);
+/* The same for an id. */
+pn_invitation_state pn_invitation_state_of(pn_invitation_list *list,
+    const uint8_t id[static PN_INVITATION_ID_LEN], int64_t now_s);
+/* True while somebody may come with it: the listener is needed. */
+bool pn_invitation_is_live(pn_invitation_list *list,
+    const uint8_t id[static PN_INVITATION_ID_LEN], int64_t now_s);
 
 /* ---- editing: errors of files, and PN_LOCKED -------------------------------
  */

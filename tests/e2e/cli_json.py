@@ -212,6 +212,21 @@ def compare_digits():
             c.stop()
 
 
+def invitations():
+    """One that joins, one that has another secret, and the end of it."""
+    host = Command("host", "invite", "--listen", "127.0.0.1", "--uses", "2")
+    ok(host.says('"event":"invitation"', 20), "invite", host.text())
+    made = json.loads(host.text().splitlines()[0])
+    text = made["invitation"]
+    run("guest", "join", status=0, input=text + "\n")
+    run("stranger", "join", status=3, input=text[:-8] + "00000000\n")
+    ok(host.says('"event":"invitation-refused"', 20), "invite_refused",
+       host.text())
+    run("host", "invite", "--list", status=0)
+    run("host", "invite", "--cancel", made["id"], status=0)
+    host.stop()
+
+
 def barrel_files():
     with open(os.path.join(work, "cookie"), "w") as f:
         os.fchmod(f.fileno(), 0o600)
@@ -290,6 +305,7 @@ def main():
     parts = json.loads(run("a", "--version"))["parts"].split()
     without_a_node()
     compare_digits()
+    invitations()
     if "barrel" in parts:
         barrel_files()
     with_nodes("barrel" in parts)

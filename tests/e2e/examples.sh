@@ -195,6 +195,16 @@ if [ -x "$examples/example-nearby" ]; then
     ok $? "nearby: says that it has no daemon"
 fi
 
+"$examples/example-invite" "$work/host" 127.0.0.1 >"$work/invited.out" 2>&1 &
+pids+=($!)
+inviter=$!
+shows invited '^peernet:'
+out=$(grep '^peernet:' "$work/invited.out" |
+    timeout 20 "$examples/example-invite" "$work/guest" -)
+[ "$out" = 'paired with "inviter"' ] && wait "$inviter" &&
+    grep -q 'calls itself "joiner"' "$work/invited.out"
+ok $? "invite: whoever brings the text back is paired"
+
 # An owner who looks at both screens: the answer comes after the digits.
 compare() # NAME
 {

@@ -109,7 +109,7 @@ static void assert_wiped(place *p)
     load(p);
     assert_false(key_is_on_disk(p));
     assert_int_equal(find(p, NOW), PN_NOT_FOUND);
-    assert_false(pn_invitations_is_live(p->list, NOW));
+    assert_false(pn_invitation_is_live(p->list, id, NOW));
 }
 
 /* ---- uses ------------------------------------------------------------------
@@ -135,7 +135,7 @@ static void test_one_use(void **state)
     assert_int_equal(take(&p, 1, NOW), PN_OK);
     load(&p);
     assert_int_equal(p.list->entries[0].n_joiners, 1);
-    assert_true(pn_invitations_is_live(p.list, NOW));
+    assert_true(pn_invitation_is_live(p.list, id, NOW));
     confirm(&p, 1);
     assert_wiped(&p);
     assert_int_equal(take(&p, 2, NOW), PN_DENIED);
