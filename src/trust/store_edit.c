@@ -338,6 +338,13 @@ static pn_err remove_on_disk(pn_store *store, const pn_public_key *key,
     if (PN_SAFEGUARD(store_unpair_grants)) {
         *ret_kept = pn_store_drop_grants(store, &who, &why_kept);
     }
+    /* What cannot be read grants nothing, and does not hold this up. After a
+     * failure of the system nothing was written. */
+    if (*ret_kept != PN_OK && *ret_kept != PN_PERMISSION
+        && *ret_kept != PN_LIMIT) {
+        edit_end(&e);
+        return pn_why_fail(ret_why, *ret_kept, "%s", why_kept.text);
+    }
     was_there = pn_trust_list_remove(&e.now, key) == PN_OK;
     e.is_dirty = e.is_dirty || was_there;
     err = edit_commit(store, &e, ret_why);
