@@ -50,12 +50,10 @@ if [ -n "${INSIDE-}" ]; then
     service=4201 other=4202
     chmod 755 "$work"
     bin=$work/bin
-    mkdir -p "$bin/cli" "$bin/src" "$bin/barrel" "$bin/dnssd"
+    mkdir -p "$bin/cli" "$bin/src"
     cp "$peernet" "$bin/cli/peernet"
-    for folder in src barrel dnssd; do
-        cp "$(dirname "$peernet")/../$folder/"libpeernet*.so* "$bin/$folder" \
-            2>/dev/null
-    done
+    ldd "$peernet" | sed -n 's/.*=> \(.*\/libpeernet[^ ]*\) .*/\1/p' |
+        xargs -r -I{} cp {} "$bin/src/"
     install -d -o $service -g $service -m 700 "$work/state"
     install -d -o $service -g $service -m 755 "$work/runtime"
     start_by service setpriv --reuid $service --regid $service --clear-groups \
