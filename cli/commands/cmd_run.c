@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mutant.h"
 #include "commands.h"
 #include "control/control.h"
 #include "metrics_file.h"
@@ -154,6 +155,31 @@ static void apply_options(running *r, const cli_settings *s)
     cli_hub_set_verbose(r->hub, s->options.verbose);
 }
 
+static void check_served(const running *r, cli_settings *s, const char *name)
+{
+    if (PN_REFUSE_IF(cli_serve_reload, cli_hub_is_served(r->hub, name))) {
+        (void)cli_fail(&s->app, CLI_LOCAL,
+            "a program that runs by itself serves '%s': expected a name that "
+            "is free",
+            name);
+    }
+}
+
+/* A handle that a client of the control socket serves is not replaced. */
+static void check_names(const running *r, cli_settings *s)
+{
+    for (size_t i = 0; i < s->n_programs; i++) {
+        s->faults.at = s->programs[i]->given;
+        if (!s->programs[i]->exposed.is_function) {
+            check_served(r, s, s->programs[i]->name);
+        }
+    }
+    s->faults.at = NULL;
+    if (s->options.echo) {
+        check_served(r, s, "echo");
+    }
+}
+
 /* All or nothing: what is wrong is found before anything is changed. */
 static const char *apply(running *r, cli_settings *s, cli_text *t)
 {
@@ -162,6 +188,7 @@ static const char *apply(running *r, cli_settings *s, cli_text *t)
     pn_err err;
 
     cli_settings_resolve(s, r->hub);
+    check_names(r, s);
     if (!cli_faults_none(&s->faults)) {
         tell_faults(s, t);
         return "bad-request";

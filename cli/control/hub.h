@@ -107,6 +107,8 @@ void cli_hub_free(cli_hub *hub);
 pn_node *cli_hub_node(cli_hub *hub);
 /* The handle `chat` is a program's: no chat of this hub takes it over. */
 void cli_hub_take_chat(cli_hub *hub);
+/* True when a caller serves a handle of that name. */
+bool cli_hub_is_served(const cli_hub *hub, const char *name);
 /* `[a-z0-9_]{1,64}`: what a program may be exposed as. */
 bool cli_handle_name_is_good(const char *name);
 /* The port of the hub's Barrel node, which it has. */

@@ -62,6 +62,16 @@ bool cli_handle_name_is_good(const char *name)
         cli_handle_name, len < 1 || len > NAME_MAX_LEN || name[len] != '\0');
 }
 
+bool cli_hub_is_served(const cli_hub *hub, const char *name)
+{
+    for (const hub_served *s = hub->served; s != NULL; s = s->next) {
+        if (strcmp(s->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- life of a request --------------------------------------------------- */
 
 static void asked_free(hub_asked *a)

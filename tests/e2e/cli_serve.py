@@ -669,6 +669,27 @@ def listen():
     ok(heard.end() == 0, "listen/ends")
 
 
+def reload():
+    """A reload takes no handle from a program."""
+    conf = f"{work}/reload.conf"
+    with open(conf, "w", encoding="utf-8") as out:
+        out.write("[node]\nlisten = 127.0.0.1:0\ndiscovery = none\n")
+    node = Command("again", "run", "--no-linger", "--config", conf)
+    ok(node.says("^ready "), "reload/node_runs", node.text())
+    p = Program("again")
+    p.ask(cmd="expose", handle="mine", allow=["paired"])
+    p.ask(cmd="expose", handle="echo", allow=["paired"])
+    with open(conf, "a", encoding="utf-8") as out:
+        out.write("echo = yes\n[handle mine]\nprogram = cat\nallow = paired\n")
+    r = run("again", "reload")
+    ok(r.returncode != 0 and "'mine'" in r.stdout + r.stderr + node.text()
+       and "'echo'" in r.stdout + r.stderr + node.text(),
+       "reload/a_name_that_is_served_is_refused", r, node.text())
+    p.close()
+    ok(run("again", "reload").returncode == 0, "reload/and_free_afterwards")
+    ok(node.end() == 0, "reload/node_ends", node.text())
+
+
 NOBODY = 65534
 GROUP = 61234  # of nobody here
 
@@ -822,6 +843,7 @@ def main():
     listen()
     ok(node.end() == 0, "node/ends", node.text())
     guests()
+    reload()
 
 
 end_with(main)
