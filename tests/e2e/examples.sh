@@ -53,7 +53,7 @@ key_of()
     sed -n 's/^key //p' "$work/key.out"
 }
 
-count=37
+count=40
 [ -z "${BARREL-}" ] || count=$((count + 12))
 [ ! -x "$examples/example-nearby" ] || count=$((count + 1))
 echo "1..$count"
