@@ -406,7 +406,7 @@ cli_exit cli_own_offer(
         *ret_port = (uint16_t)json_integer_value(
             json_object_get(answer.json, "port"));
         if (strlen(label) <= 64) {
-            (void)strcpy(ret_label, label);
+            memcpy(ret_label, label, strlen(label) + 1);
         }
     }
     cli_answer_fini(&answer);

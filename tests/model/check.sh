@@ -130,7 +130,7 @@ pairing ours "" both_yes holds
 pairing ours "" record holds
 pairing ours "" one_record holds
 pairing ours "" agree holds
-pairing ours "" done holds
+pairing ours "" "done" holds
 pairing ours "" never_both fails
 pairing ours "" none_left fails
 # Without the record, and without the order of the two answers.
