@@ -102,6 +102,8 @@ cli_exit cli_cmd_reload(const cli_app *app)
         status = json_is_true(json_object_get(answer.json, "ok"))
                      ? CLI_OK
                      : cli_exit_of(cli_field(answer.json, "error"));
+        (void)json_object_del(answer.json, "id");
+        (void)json_object_del(answer.json, "time");
         cli_print_object(answer.json);
     } else if (!json_is_true(json_object_get(answer.json, "ok"))) {
         say_faults(answer.json);

@@ -238,6 +238,9 @@ static const char *sample(const cli_option *o, char text[static 64])
         {"cookie-only", "*@h"},
         {"node", "b@h=127.0.0.1:9100"},
         {"barrel", "a@h:9100"},
+        {"handles-socket", "/run/handles.sock"},
+        {"handles-group", "0"},
+        {"handles-allow", "lamp=paired"},
         {"expose", PROGRAM},
         {"export", PROGRAM},
         {"allow", "paired"},
@@ -285,6 +288,34 @@ static void assert_same(const cli_settings *file, const cli_settings *line)
     assert_int_equal(file->has_barrel, line->has_barrel);
 }
 
+/* Options that some others need beside them, to both. Returns n of argv. */
+static int add_companions(
+    const cli_option *o, cli_text *t, const char **argv, int n)
+{
+    static const struct {
+        const char *of; /* a prefix */
+        const char *key;
+        const char *option;
+        const char *value;
+    } companions[] = {
+        {"publish-label", "label", "--own-label", "x"},
+        {"handles-", "handles-socket", "--handles-socket", "/run/other.sock"},
+        {"handles-", "handles-group", "--handles-group", "0"},
+        {"handles-", "handles-allow", "--handles-allow", "led=paired"},
+    };
+
+    for (size_t i = 0; i < sizeof(companions) / sizeof(companions[0]); i++) {
+        if (strncmp(o->key, companions[i].of, strlen(companions[i].of)) == 0
+            && strcmp(o->key, companions[i].key) != 0) {
+            cli_text_printf(
+                t, "%s = %s\n", companions[i].key, companions[i].value);
+            argv[n++] = companions[i].option;
+            argv[n++] = companions[i].value;
+        }
+    }
+    return n;
+}
+
 static void check_key(const cli_option *o, unsigned section)
 {
     const char *name = name_of(section);
@@ -321,11 +352,7 @@ static void check_key(const cli_option *o, unsigned section)
         argv[n++] = "--allow";
         argv[n++] = words[1];
     }
-    if (strcmp(o->key, "publish-label") == 0) {
-        cli_text_puts(&t, "label = x\n");
-        argv[n++] = "--own-label";
-        argv[n++] = "x";
-    }
+    n = add_companions(o, &t, argv, n);
     (void)snprintf(option, sizeof(option), "--%s", o->name);
     argv[n++] = option;
     cli_text_printf(&t, "%s = %s\n", o->key,
