@@ -538,8 +538,9 @@ void cli_programs_close(cli_programs *pool)
         return;
     }
     pool->closing = true;
-    while (pool->waiting != NULL) {
-        waiting_end(pool->waiting);
+    for (job *j = pool->waiting, *next; j != NULL; j = next) {
+        next = j->next;
+        waiting_end(j);
     }
     while (pool->running != NULL) {
         job_kill(pool->running, CLI_PROGRAM_CANCELLED);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -130,15 +131,12 @@ static int send_request(cli_starter *starter, const starter_request *request)
     return n == (ssize_t)sizeof(*request) ? 0 : errno;
 }
 
-/* False: it does not fit. The request is zero-filled. */
+/* False: it does not fit. */
 static bool put(char *field, size_t cap, const char *text)
 {
-    size_t len = strlen(text);
+    int len = snprintf(field, cap, "%s", text);
 
-    if (len < cap) {
-        memcpy(field, text, len);
-    }
-    return len < cap;
+    return len >= 0 && (size_t)len < cap;
 }
 
 int cli_starter_start(cli_starter *starter, const cli_starter_run *run)

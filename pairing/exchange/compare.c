@@ -10,8 +10,8 @@
 /* What is hashed begins with one of these, so that no hash of one purpose
  * passes for another. Both have one length. */
 #define DOMAIN_LEN 24
-static const char domain_commit[] = "peernet pairing: commit.";
-static const char domain_digits[] = "peernet pairing: digits.";
+static const uint8_t domain_commit[] = "peernet pairing: commit.";
+static const uint8_t domain_digits[] = "peernet pairing: digits.";
 
 _Static_assert(sizeof(domain_commit) == DOMAIN_LEN + 1
                    && sizeof(domain_digits) == DOMAIN_LEN + 1,

@@ -29,9 +29,10 @@ typedef enum state {
     WAIT_ANSWER, /* both: digits are shown; the answer of the other end */
     WAIT_OWNER,  /* initiator: the other end said yes */
     WAIT_STORED, /* initiator: stored, and said so */
-    ENDED,
-    N_STATES
+    ENDED
 } state;
+
+#define N_STATES (ENDED + 1)
 
 struct pn_digits {
     pn_digits_config config;
@@ -459,7 +460,6 @@ static void take(pn_digits *d, uint64_t now_us, uint8_t *data, size_t len)
         end(d, PN_DIGITS_BROKEN);
         break;
     case ENDED:
-    case N_STATES:
         break;
     }
 }

@@ -21,9 +21,10 @@ typedef enum state {
     WAIT_JOIN,   /* responder: M3 and JOIN */
     WAIT_ANSWER, /* joiner */
     WAIT_STORED, /* responder */
-    ENDED,
-    N_STATES
+    ENDED
 } state;
+
+#define N_STATES (ENDED + 1)
 
 struct pn_invite {
     pn_invite_config config; /* invitation and offer are not used */
@@ -332,7 +333,6 @@ static void take(pn_invite *v, uint8_t *data, size_t len)
         on_stored(v, data);
         break;
     case ENDED:
-    case N_STATES:
         break;
     }
 }
