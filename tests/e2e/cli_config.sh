@@ -155,7 +155,7 @@ ok $? "no_link_is_lost"
 write "$(handle lamp one)"
 kill -HUP "$pid_a"
 now_one() { [ "$(call lamp)" = '"one"' ]; }
-until_true 10 now_one
+until_true 30 now_one
 ok $? "hangup_without_terminal_reloads"
 stop a
 cat >"$work/terminal.py" <<'END'
