@@ -8,14 +8,13 @@
 #include "compare.h"
 
 /* What is hashed begins with one of these, so that no hash of one purpose
- * passes for another. Both have one length. */
+ * passes for another. Both have one length, and are hashed without the NUL. */
 #define DOMAIN_LEN 24
-static const uint8_t domain_commit[] = "peernet pairing: commit.";
-static const uint8_t domain_digits[] = "peernet pairing: digits.";
-
-_Static_assert(sizeof(domain_commit) == DOMAIN_LEN + 1
-                   && sizeof(domain_digits) == DOMAIN_LEN + 1,
-    "both have this length");
+typedef struct domain {
+    uint8_t bytes[DOMAIN_LEN + 1];
+} domain;
+static const domain domain_commit = {"peernet pairing: commit."};
+static const domain domain_digits = {"peernet pairing: digits."};
 
 /* The role of the end that commits. */
 #define ROLE_RESPONDER 'R'
@@ -46,7 +45,7 @@ static pn_err commit(const pn_compare *c,
 {
     uint8_t data[DOMAIN_LEN + 1 + sizeof(c->context)];
 
-    memcpy(data, domain_commit, DOMAIN_LEN);
+    memcpy(data, domain_commit.bytes, DOMAIN_LEN);
     data[DOMAIN_LEN] = ROLE_RESPONDER;
     memcpy(data + DOMAIN_LEN + 1, c->context, sizeof(c->context));
     return pn_hmac_sha256(
@@ -100,7 +99,7 @@ pn_err pn_compare_digits(const pn_compare *c, unsigned n,
     pn_err err;
 
     assert(n >= 1 && n <= PN_COMPARE_DIGITS);
-    memcpy(data, domain_digits, DOMAIN_LEN);
+    memcpy(data, domain_digits.bytes, DOMAIN_LEN);
     memcpy(data + DOMAIN_LEN, initiator, PN_COMPARE_NONCE_LEN);
     memcpy(data + DOMAIN_LEN + PN_COMPARE_NONCE_LEN, responder,
         PN_COMPARE_NONCE_LEN);
