@@ -47,7 +47,8 @@ expect 3 "no node runs" "reload_without_node"
 
 write "$(handle lamp one)" "$(handle slow slow first)"
 
-start_by a setsid "$peernet" -d "$work/a" run
+# A node under nohup(1) would not hear of it.
+start_by a env --default-signal=HUP setsid "$peernet" -d "$work/a" run
 ok $? "run_reads_the_file"
 "$peernet" -d "$work/b" pair "$key_a" --label a \
     --address "127.0.0.1:$port_a" >/dev/null
@@ -174,8 +175,8 @@ except OSError:
     pass
 os.waitpid(pid, 0)
 END
-timeout 60 python3 "$work/terminal.py" "$peernet" -d "$work/a" run \
-    >/dev/null 2>&1
+timeout 60 env --default-signal=HUP python3 "$work/terminal.py" "$peernet" \
+    -d "$work/a" run >/dev/null 2>&1
 ok $? "hangup_at_a_terminal_ends"
 
 done_testing
