@@ -145,9 +145,8 @@ static bool child_files(const spawn_pipes *p)
     } else if (dup3(p->fd[REPORT][1], REPORT_FD, O_CLOEXEC) != REPORT_FD) {
         return false;
     }
-    if (PN_SAFEGUARD(cli_program_close_range)) {
-        cli_close_from(REPORT_FD + 1);
-    }
+    /* The process that starts programs has none to leak; a library might. */
+    cli_close_from(REPORT_FD + 1);
     return true;
 }
 

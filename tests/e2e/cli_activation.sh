@@ -30,8 +30,9 @@ activated() {
     done
     shift
     : >"$work/$name.out"
+    # It starts with an environment of its own.
     systemd-socket-activate --setenv=XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR" \
-        "${options[@]}" "$(realpath "$peernet")" -d "$work/$name" run \
+        ${PN_MUTANT:+--setenv=PN_MUTANT="$PN_MUTANT"} "${options[@]}" "$(realpath "$peernet")" -d "$work/$name" run \
         "${own[@]}" "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null &
     pids+=($!)
     printf -v "pid_$name" %s $!
