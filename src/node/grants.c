@@ -160,8 +160,10 @@ void pn_node_grants_tick(pn_node *node, uint64_t now_us)
     assert_on_loop(node);
     assert_locked(node);
     if (now_us >= grants_of(node)->due_us) {
-        pn_defer_recheck(node);
+        /* In this order: a line that ends between the two is seen by the
+         * second. */
         plan_end(node);
+        pn_defer_recheck(node);
     }
 }
 
