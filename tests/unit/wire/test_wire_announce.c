@@ -14,7 +14,7 @@ static void test_encode(void **state)
     size_t len;
     uint8_t *packet;
     uint8_t out[PN_ANNOUNCE_LEN];
-    pn_announce announce;
+    pn_announce announce = {.kind = PN_ANNOUNCE_NODE};
 
     if (strcmp(result, "ok") != 0) {
         const json_t *port = json_object_get(*state, "port");
