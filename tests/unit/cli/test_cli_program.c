@@ -145,7 +145,8 @@ static bool submit(const cli_program *program, const char *peer,
 /* Runs the loop until n jobs are done. */
 static void wait_done(const outcome *o, unsigned n)
 {
-    uint64_t end = uv_hrtime() + UINT64_C(20000000000);
+    /* Beside a bomb each turn of ours may take a while. */
+    uint64_t end = uv_hrtime() + UINT64_C(60000000000);
 
     while (o->n_done < n && uv_hrtime() < end) {
         (void)uv_run(&loop, UV_RUN_NOWAIT);
