@@ -273,14 +273,16 @@ static cli_exit list_invitations(const cli_app *app)
         "ID", "STATE", "UNTIL", "USES", "JOINED", "LABEL", "ROLE"};
     pn_invitation_row *rows = NULL;
     pn_why why = {0};
-    cli_table table;
+    cli_table table = {0};
     size_t n = 0;
     pn_err err = pn_inviting_list(app->data_dir, &rows, &n, &why);
 
     if (err != PN_OK) {
         return cli_fail_store(app, err, &why);
     }
-    cli_table_init(&table, 7, names);
+    if (!app->json) {
+        cli_table_init(&table, 7, names);
+    }
     for (size_t i = 0; i < n; i++) {
         const pn_invitation_row *row = &rows[i];
         const time_t until = (time_t)row->until_s;

@@ -49,7 +49,7 @@ static bool leave_descriptors(int fd)
 }
 
 /* A session of its own: an interrupt from the terminal is the node's. */
-static void process(int fd, const cli_starter_options *options)
+static _Noreturn void process(int fd, const cli_starter_options *options)
 {
     (void)setsid();
     (void)prctl(PR_SET_NAME, "peernet-starter");
@@ -72,6 +72,7 @@ cli_starter *cli_starter_new(const cli_starter_options *options)
     starter->fd = pair[0];
     starter->pid = fork();
     if (starter->pid == 0) {
+        free(starter); /* the node's */
         process(pair[1], options);
     }
     (void)close(pair[1]);
