@@ -14,19 +14,14 @@
 
 #include "base/mutant.h"
 #include "base/range.h"
+#include "common.h"
 #include "exchange/invite.h"
-#include "link/gate.h"
 #include "os/clock.h"
 #include "os/interfaces.h"
 #include "os/transport.h"
 #include "stored/invitations.h"
-#include "trust/store.h"
-
-enum { MAX_INCOMING = 8 };
 
 #define ROLE "role:"
-#define ROLE_CHARACTERS                                                        \
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 #define REFUSED_EVERY_US PN_US_PER_S
 #define SWEEP_EVERY_US (10 * PN_US_PER_S)
 
@@ -49,12 +44,11 @@ struct pn_inviting {
     pn_store *store;
     pn_invitation_list *list; /* room to look at the file */
     pn_loop *loop;
-    pn_env env;
     pn_listener *listener;
     pn_timer *timer;
     pn_task sweep;
     pn_gate gate;
-    slot slots[MAX_INCOMING];
+    slot slots[PN_PAIRING_INCOMING];
     uint64_t sweep_us;
     uint64_t refused_us; /* no other refusal is told before */
     pn_offer offer;
@@ -62,20 +56,6 @@ struct pn_inviting {
 };
 
 static const pn_transport_ops *const transport = &pn_transport_tcp;
-
-static const pn_gate_limits gate_limits = {
-    .max_strangers = 4 * MAX_INCOMING,
-    .max_strangers_per_source = 3,
-    .strangers_per_second = 20,
-    .source_per_second = 3,
-    .source_burst = 6,
-};
-
-static pn_err draw(void *user, uint8_t *buf, size_t len)
-{
-    (void)user;
-    return pn_random(buf, len);
-}
 
 static int64_t now_s(void)
 {
@@ -144,21 +124,6 @@ static void on_refused(
     tell_refused(s, why_of(state));
 }
 
-/* Where the joiner's node listens: the host of this connection. A hint, which
- * may be missing. */
-static void note_address(
-    const slot *s, const pn_public_key *joiner, uint16_t port)
-{
-    char text[PN_ADDRESS_TEXT_LEN];
-    pn_address at = s->remote;
-
-    if (port != 0) {
-        pn_address_set_port(&at, port);
-        pn_address_text(&at, text);
-        (void)!pn_store_remember(s->inviting->store, joiner, text);
-    }
-}
-
 /* A use that could not be granted is kept for its joiner, who comes again. */
 static pn_err grant(pn_inviting *v, const pn_public_key *joiner,
     const char *role, pn_why *ret_why)
@@ -176,6 +141,7 @@ static pn_err on_take(void *user, const uint8_t id[static PN_INVITATION_ID_LEN],
     const slot *s = user;
     pn_inviting *v = s->inviting;
     pn_stored_invitation taken;
+    char address[PN_ADDRESS_TEXT_LEN];
     pn_invitation_state state = PN_INVITATION_UNKNOWN;
     pn_why why = {0};
     const char *label;
@@ -198,7 +164,8 @@ static pn_err on_take(void *user, const uint8_t id[static PN_INVITATION_ID_LEN],
         /* Only PN_DENIED says that there is no use. */
         return err == PN_DENIED ? PN_SYS : err;
     }
-    note_address(s, joiner, theirs->port);
+    pn_pairing_note_address(
+        v->store, joiner, &s->remote, theirs->port, address);
     *ret_ours = v->offer;
     if (v->callbacks.on_joined != NULL) {
         v->callbacks.on_joined(v->user, joiner, taken.label, theirs->label);
@@ -229,7 +196,7 @@ static void reset_timer(pn_inviting *v)
 {
     uint64_t next_us = v->sweep_us;
 
-    for (size_t i = 0; i < MAX_INCOMING; i++) {
+    for (size_t i = 0; i < PN_PAIRING_INCOMING; i++) {
         const slot *s = &v->slots[i];
 
         if (s->conn != NULL && !s->is_over) {
@@ -255,7 +222,7 @@ static void on_sweep(void *user)
 {
     pn_inviting *v = user;
 
-    for (size_t i = 0; i < MAX_INCOMING; i++) {
+    for (size_t i = 0; i < PN_PAIRING_INCOMING; i++) {
         if (v->slots[i].is_over) {
             slot_close(&v->slots[i]);
         }
@@ -341,7 +308,7 @@ static bool slot_begin(slot *s, pn_conn *conn, const pn_address *from)
     pn_inviting *v = s->inviting;
     const pn_invite_config config = {
         .identity = pn_store_identity(v->store),
-        .env = &v->env,
+        .env = &pn_pairing_env,
         .callbacks = &invite_callbacks,
         .user = s,
     };
@@ -361,7 +328,7 @@ static void on_accept(void *user, pn_conn *conn, const pn_address *from)
 {
     pn_inviting *v = user;
 
-    for (size_t i = 0; i < MAX_INCOMING; i++) {
+    for (size_t i = 0; i < PN_PAIRING_INCOMING; i++) {
         if (slot_begin(&v->slots[i], conn, from)) {
             return;
         }
@@ -381,7 +348,7 @@ static void on_timer(void *user)
     pn_inviting *v = user;
     const uint64_t now = now_us(v);
 
-    for (size_t i = 0; i < MAX_INCOMING; i++) {
+    for (size_t i = 0; i < PN_PAIRING_INCOMING; i++) {
         slot *s = &v->slots[i];
 
         if (s->conn != NULL && !s->is_over) {
@@ -435,25 +402,7 @@ static pn_err check_options(const pn_inviting_options *o, pn_why *ret_why)
             broken->name, (unsigned)value, (unsigned)broken->min,
             (unsigned)broken->max, broken->why);
     }
-    if (o->own_label != NULL
-        && (strlen(o->own_label) > PN_OFFER_LABEL_MAX
-            || !pn_label_is_valid(o->own_label))) {
-        return pn_why_fail(ret_why, PN_INVALID,
-            "own_label: expected at most 64 bytes of UTF-8 without control "
-            "characters");
-    }
-    if (o->label != NULL && !pn_label_is_valid(o->label)) {
-        return pn_why_fail(ret_why, PN_INVALID,
-            "label: expected at most 255 bytes of UTF-8 without control "
-            "characters");
-    }
-    if (o->role != NULL
-        && (o->role[0] == '\0' || strlen(o->role) > PN_INVITATION_ROLE_MAX
-            || o->role[strspn(o->role, ROLE_CHARACTERS)] != '\0')) {
-        return pn_why_fail(ret_why, PN_INVALID,
-            "role: expected 1 to 64 characters a-z, A-Z, 0-9, '_' and '-'");
-    }
-    return PN_OK;
+    return pn_pairing_check(o->own_label, o->label, o->role, ret_why);
 }
 
 static pn_err listen_at(pn_inviting *v, const pn_address *at, int *ret_errno)
@@ -648,11 +597,10 @@ pn_err pn_inviting_open(const char *data_dir,
     }
     v->callbacks = *callbacks;
     v->user = user;
-    v->env = (pn_env){.random = draw};
     v->sweep = (pn_task){.run = on_sweep, .user = v};
     v->list = pn_invitation_list_new();
-    pn_gate_init(&v->gate, &gate_limits, &v->env);
-    for (size_t i = 0; i < MAX_INCOMING; i++) {
+    pn_gate_init(&v->gate, &pn_pairing_gate_limits, &pn_pairing_env);
+    for (size_t i = 0; i < PN_PAIRING_INCOMING; i++) {
         v->slots[i].inviting = v;
     }
     err = v->list == NULL
@@ -671,7 +619,7 @@ void pn_inviting_close(pn_inviting *v)
     if (v == NULL) {
         return;
     }
-    for (size_t i = 0; i < MAX_INCOMING; i++) {
+    for (size_t i = 0; i < PN_PAIRING_INCOMING; i++) {
         slot_close(&v->slots[i]);
     }
     if (v->listener != NULL) {
@@ -702,7 +650,7 @@ void pn_inviting_run(pn_inviting *v)
 
 bool pn_inviting_is_live(pn_inviting *v)
 {
-    for (size_t i = 0; i < MAX_INCOMING; i++) {
+    for (size_t i = 0; i < PN_PAIRING_INCOMING; i++) {
         if (v->slots[i].conn != NULL) {
             return true; /* somebody may be about to say that it has stored */
         }

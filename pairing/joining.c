@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common.h"
 #include "exchange/invite.h"
 #include "os/clock.h"
 #include "os/resolve.h"
 #include "os/transport.h"
-#include "trust/label.h"
-#include "trust/store.h"
 
 typedef struct joining {
     const pn_join_options *options;
@@ -20,7 +19,6 @@ typedef struct joining {
     pn_store *store;
     pn_invitation *invitation; /* secure memory */
     pn_offer offer;
-    pn_env env;
     pn_loop *loop;
     pn_timer *timer;
     pn_resolve *resolve;
@@ -34,12 +32,6 @@ typedef struct joining {
 
 static const pn_transport_ops *const transport = &pn_transport_tcp;
 
-static pn_err draw(void *user, uint8_t *buf, size_t len)
-{
-    (void)user;
-    return pn_random(buf, len);
-}
-
 /* ---- storing ---------------------------------------------------------------
  */
 
@@ -48,7 +40,6 @@ static pn_err on_store(
 {
     joining *j = user;
     pn_join_result *result = j->result;
-    pn_address at = j->remote;
     pn_err err = pn_store_pair(
         j->store, inviter, j->options->label, NULL, j->why);
 
@@ -61,11 +52,8 @@ static pn_err on_store(
     result->key = *inviter;
     (void)snprintf(result->proposed_label, sizeof(result->proposed_label), "%s",
         theirs->label);
-    if (theirs->port != 0) {
-        pn_address_set_port(&at, theirs->port);
-        pn_address_text(&at, result->address);
-        (void)!pn_store_remember(j->store, inviter, result->address);
-    }
+    pn_pairing_note_address(
+        j->store, inviter, &j->remote, theirs->port, result->address);
     return PN_OK;
 }
 
@@ -217,7 +205,7 @@ static pn_err try_address(
 {
     const pn_invite_config config = {
         .identity = pn_store_identity(j->store),
-        .env = &j->env,
+        .env = &pn_pairing_env,
         .callbacks = &invite_callbacks,
         .user = j,
         .invitation = j->invitation,
@@ -313,23 +301,18 @@ void pn_join_options_init_sized(pn_join_options *options, size_t size)
 static pn_err check_options(joining *j)
 {
     const pn_join_options *o = j->options;
+    pn_err err;
 
     if (o->size != sizeof(*o)) {
         return pn_why_fail(j->why, PN_INVALID,
             "the options have a size that this version does not know");
     }
-    if (o->own_label != NULL
-        && (strlen(o->own_label) > PN_OFFER_LABEL_MAX
-            || !pn_label_is_valid(o->own_label))) {
-        return pn_why_fail(j->why, PN_INVALID,
-            "own_label: expected at most 64 bytes of UTF-8 without control "
-            "characters");
-    }
-    if (o->own_label != NULL) {
+    err = pn_pairing_check(o->own_label, NULL, NULL, j->why);
+    if (err == PN_OK && o->own_label != NULL) {
         memcpy(j->offer.label, o->own_label, strlen(o->own_label));
     }
     j->offer.port = o->node_port;
-    return PN_OK;
+    return err;
 }
 
 static pn_err read_text(joining *j, const char *text, size_t len)
@@ -373,7 +356,6 @@ pn_err pn_join(const char *data_dir, const char *text, size_t len,
         .options = options,
         .result = &result,
         .why = ret_why,
-        .env = {.random = draw},
         .invitation = pn_secure_alloc(sizeof(*j.invitation)),
     };
     pn_err err = PN_NOMEM;

@@ -14,25 +14,18 @@
 #include "base/assert.h"
 #include "base/mutant.h"
 #include "base/range.h"
+#include "common.h"
 #include "discovery/udp_discovery.h"
 #include "exchange/digits.h"
-#include "link/gate.h"
 #include "os/transport.h"
-#include "trust/store.h"
 
 enum {
     TRIES = 3,
     MAX_CANDIDATES = 32,
-    MAX_INCOMING = 8,
-    LABEL_MAX = PN_DIGITS_LABEL_MAX,
-    ROLE_MAX = 64,
     /* The last slot is that of our dial. */
-    OUTGOING = MAX_INCOMING,
+    OUTGOING = PN_PAIRING_INCOMING,
     N_SLOTS
 };
-
-#define ROLE_LETTERS                                                           \
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 #define REDIAL_US PN_US_PER_S
 #define ANNOUNCE_MS 5000
@@ -58,7 +51,6 @@ struct pn_pairing {
     void *user;
     pn_store *store;
     pn_loop *loop;
-    pn_env env;
     pn_listener *listener;
     uint16_t port;
     pn_udp_discovery *udp;
@@ -86,20 +78,6 @@ struct pn_pairing {
 };
 
 static const pn_transport_ops *const transport = &pn_transport_tcp;
-
-static const pn_gate_limits gate_limits = {
-    .max_strangers = 4 * MAX_INCOMING,
-    .max_strangers_per_source = 3,
-    .strangers_per_second = 20,
-    .source_per_second = 3,
-    .source_burst = 6,
-};
-
-static pn_err draw(void *user, uint8_t *buf, size_t len)
-{
-    (void)user;
-    return pn_random(buf, len);
-}
 
 static uint64_t now_us(const pn_pairing *p)
 {
@@ -167,19 +145,6 @@ static void end_window(pn_pairing *p, pn_pairing_outcome outcome)
 /* ---- storing ---------------------------------------------------------------
  */
 
-/* Where the peer's node listens: the host of this connection. */
-static void note_address(pn_pairing *p, const slot *s, uint16_t port)
-{
-    pn_address at = s->remote;
-
-    if (port != 0) {
-        pn_address_set_port(&at, port);
-        pn_address_text(&at, p->result.address);
-        /* A hint, which may be missing. */
-        (void)!pn_store_remember(p->store, &p->result.key, p->result.address);
-    }
-}
-
 /* The peer stays paired when this fails: the result says so. */
 static void grant_role(pn_pairing *p, const pn_public_key *peer)
 {
@@ -223,7 +188,8 @@ static pn_err on_store(
         label == NULL ? "" : label);
     (void)snprintf(p->result.proposed_label, sizeof(p->result.proposed_label),
         "%s", offer->label);
-    note_address(p, s, offer->port);
+    pn_pairing_note_address(
+        p->store, peer, &s->remote, offer->port, p->result.address);
     return PN_OK;
 }
 
@@ -294,7 +260,7 @@ static bool slot_begin(slot *s, const pn_public_key *expected)
         .is_initiator = !is_incoming(s),
         .identity = pn_store_identity(p->store),
         .expected = expected,
-        .env = &p->env,
+        .env = &pn_pairing_env,
         .callbacks = &digits_callbacks,
         .user = s,
         .answer_until_us = p->until_us,
@@ -530,7 +496,7 @@ static void on_accept(void *user, pn_conn *conn, const pn_address *from)
 {
     pn_pairing *p = user;
 
-    for (size_t i = 0; i < MAX_INCOMING; i++) {
+    for (size_t i = 0; i < PN_PAIRING_INCOMING; i++) {
         slot *s = &p->slots[i];
 
         if (s->conn == NULL) {
@@ -713,26 +679,7 @@ static pn_err check_options(const pn_pairing_options *o, pn_why *ret_why)
             broken->name, (unsigned)value, (unsigned)broken->min,
             (unsigned)broken->max, broken->why);
     }
-    if (o->own_label != NULL
-        && (strlen(o->own_label) > LABEL_MAX
-            || !pn_label_is_valid(o->own_label))) {
-        return pn_why_fail(ret_why, PN_INVALID,
-            "own_label: expected at most %d bytes of UTF-8 without control "
-            "characters",
-            LABEL_MAX);
-    }
-    if (o->role != NULL
-        && (strlen(o->role) < 1 || strlen(o->role) > ROLE_MAX
-            || strspn(o->role, ROLE_LETTERS) != strlen(o->role))) {
-        return pn_why_fail(ret_why, PN_INVALID,
-            "role: expected 1 to %d letters, digits, '_' and '-'", ROLE_MAX);
-    }
-    if (o->label != NULL && !pn_label_is_valid(o->label)) {
-        return pn_why_fail(ret_why, PN_INVALID,
-            "label: expected at most 255 bytes of UTF-8 without control "
-            "characters");
-    }
-    return PN_OK;
+    return pn_pairing_check(o->own_label, o->label, o->role, ret_why);
 }
 
 static pn_err begin_listening(
@@ -764,7 +711,7 @@ static pn_err begin_announcing(
     pn_address to;
     pn_udp_discovery_config config = {
         .loop = p->loop,
-        .env = &p->env,
+        .env = &pn_pairing_env,
         .own_key = *pn_store_key(p->store),
         .kind = PN_ANNOUNCE_PAIRING,
         .port = o->discovery_port,
@@ -864,9 +811,8 @@ pn_err pn_pairing_open(const char *data_dir, const pn_pairing_options *options,
     }
     p->callbacks = *callbacks;
     p->user = user;
-    p->env = (pn_env){.random = draw};
     p->sweep = (pn_task){.run = on_sweep, .user = p};
-    pn_gate_init(&p->gate, &gate_limits, &p->env);
+    pn_gate_init(&p->gate, &pn_pairing_gate_limits, &pn_pairing_env);
     for (size_t i = 0; i < N_SLOTS; i++) {
         p->slots[i].pairing = p;
     }
