@@ -219,6 +219,18 @@ cli_exit cli_fail_store(const cli_app *app, pn_err err, const pn_why *why)
         why->text[0] == '\0' ? pn_strerror(err) : why->text);
 }
 
+cli_exit cli_fail_secret(const cli_app *app, cli_secret_result result,
+    const char *what, const char *expected)
+{
+    bool has_no_terminal = result == CLI_SECRET_NO_TERMINAL;
+
+    return result == CLI_SECRET_INTERRUPTED
+               ? CLI_INTERRUPTED
+               : cli_fail(app, CLI_LOCAL, "the %s %s%s%s", what,
+                   cli_secret_why(result), has_no_terminal ? "; expected " : "",
+                   has_no_terminal ? expected : "");
+}
+
 void cli_warn(const char *format, ...)
 {
     char message[1024];

@@ -11,6 +11,7 @@
 #include "config/faults.h"
 #include "control/client.h"
 #include "nearest.h"
+#include "secret_input.h"
 #include "table.h"
 
 struct cli_app {
@@ -65,6 +66,10 @@ cli_exit cli_fail_answer(
     const cli_app *app, const cli_session *session, const cli_answer *answer);
 /* Reports that the running node has ended or does not answer. */
 cli_exit cli_fail_node(const cli_app *app, const cli_session *session);
+/* "the WHAT ...", CLI_LOCAL, or CLI_INTERRUPTED without a word; expected: where
+ * there is no terminal to read it from. */
+cli_exit cli_fail_secret(const cli_app *app, cli_secret_result result,
+    const char *what, const char *expected);
 /* A warning, on standard error. */
 void cli_warn(const char *format, ...) PN_PRINTF(1, 2);
 

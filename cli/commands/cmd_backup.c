@@ -37,14 +37,8 @@ const cli_option cli_backup_option_table[] = {
 
 static cli_exit fail_secret(const cli_app *app, cli_secret_result result)
 {
-    if (result == CLI_SECRET_INTERRUPTED) {
-        return CLI_INTERRUPTED;
-    }
-    return cli_fail(app, CLI_LOCAL, "the passphrase %s%s",
-        cli_secret_why(result),
-        result == CLI_SECRET_NO_TERMINAL
-            ? "; expected a terminal, or --passphrase-fd N"
-            : "");
+    return cli_fail_secret(
+        app, result, "passphrase", "a terminal, or --passphrase-fd N");
 }
 
 static cli_exit check_length(const cli_app *app, const cli_secret *secret)

@@ -418,14 +418,8 @@ const cli_option cli_join_option_table[] = {
 
 static cli_exit fail_secret(const cli_app *app, cli_secret_result result)
 {
-    if (result == CLI_SECRET_INTERRUPTED) {
-        return CLI_INTERRUPTED;
-    }
-    return cli_fail(app, CLI_LOCAL, "the invitation %s%s",
-        cli_secret_why(result),
-        result == CLI_SECRET_NO_TERMINAL
-            ? "; expected it on standard input, or --file FILE"
-            : "");
+    return cli_fail_secret(
+        app, result, "invitation", "it on standard input, or --file FILE");
 }
 
 static cli_exit read_file(
